@@ -1,0 +1,250 @@
+"""Entries: one event of one log, chained and signed (protocol section 4).
+
+    suyuan/entry/v1
+    police.ordos.example/log
+    42
+    pU8nS2wQv1H6cD0yq0m1iV5m4k3v7mWb1sZ2r9Yx8Ew=
+    2026-11-21T08:15:30.123Z
+    {"bytes":2048,"consumer":"tax.ordos.example/log", … ,"type":"share"}
+
+    — police.ordos.example/log WlkgMwAB…=
+
+The fourth line is the SHA-256 of the *text* of the entry before (of the network document's text for entry 0): a batch is
+chained first and signed afterwards on all cores, and every signature commits to all history before it.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ledger.encoding import (
+    JsonObject,
+    decode_utf8,
+    encode_base64,
+    format_time,
+    parse_base64,
+    parse_canonical_json,
+    parse_decimal,
+    parse_hash,
+    parse_time,
+)
+from ledger.errors import ChainError, EntryError, InvalidSignatureError, LedgerError, TooLongError, UnsignedError
+from ledger.event.base import EntryRef
+from ledger.merkle import leaf_hash
+from ledger.note import Signer, VerifierKey, sign_detached, verify_detached
+
+FORMAT = "suyuan/entry/v1"
+ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.org/tlog-tiles)
+SIGNATURE_BYTES = 64
+PARALLEL_MIN = 16  # below that, handing work to another thread costs more than it saves
+
+_LINES = 9  # six of the text, an empty one, the signature line, and what follows its newline: nothing
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it stands in a log: its parsed parts, and the bytes that were signed and hashed."""
+
+    origin: str
+    index: int  # leaf index, 0 <= index < 2**63
+    previous: bytes  # SHA-256 of the previous entry's text
+    time: int  # milliseconds since 1970 (UTC), never less than the previous entry's
+    event: JsonObject
+    key_id: bytes  # 4 bytes
+    signature: bytes  # 64 bytes
+    text: bytes  # what is signed and chained
+    raw: bytes  # the whole note: what is stored, served and hashed into the tree
+    leaf: bytes  # SHA-256(0x00 || raw)
+
+    @property
+    def ref(self) -> EntryRef:
+        """Where this entry stands, and which bytes."""
+        return EntryRef(hash=encode_base64(self.leaf), index=self.index, log=self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The end of a log's hash chain: what the next entry must follow."""
+
+    origin: str
+    size: int  # entries so far, and the next index
+    previous: bytes  # SHA-256 of the last entry's text, or of the network document's text before entry 0
+    time: int  # milliseconds; of the last entry, 0 before entry 0
+
+
+def open_chain(origin: str, network_text: bytes) -> ChainHead:
+    """Return the head of a log that has no entry yet, bound to the network document under which it opens."""
+    return ChainHead(origin, 0, hashlib.sha256(network_text).digest(), 0)
+
+
+def chain(head: ChainHead, events: Sequence[str], *, time: int) -> tuple[list[bytes], ChainHead]:
+    """Return the texts of the entries that record ``events`` (canonical JSON) after ``head``, and the new head.
+
+    ``time`` is in milliseconds; where the clock has gone back, the last entry's time is kept.
+
+    Raises:
+        TooLongError: an event for which an entry has no room, with its place in ``events``.
+    """
+    time = max(time, head.time)
+    stamp = format_time(time)
+    previous = head.previous
+    texts: list[bytes] = []
+    room = ENTRY_BYTES_MAX - signature_line_bytes(head.origin) - 1
+    for offset, event in enumerate(events):
+        text = (
+            f"{FORMAT}\n{head.origin}\n{head.size + offset}\n{encode_base64(previous)}\n{stamp}\n{event}\n"
+        ).encode()
+        if len(text) > room:
+            raise TooLongError(
+                f"the entry would have {len(text) - room + ENTRY_BYTES_MAX} bytes", field=f"[{offset}]", limit=ENTRY_BYTES_MAX
+            )
+        texts.append(text)
+        previous = hashlib.sha256(text).digest()
+    return texts, ChainHead(head.origin, head.size + len(texts), previous, time if texts else head.time)
+
+
+def signature_line_bytes(origin: str) -> int:
+    """Return the length of the signature line of ``origin``'s log key, its newline included."""
+    return len(f"— {origin} ".encode()) + len(encode_base64(bytes(4 + SIGNATURE_BYTES))) + 1
+
+
+def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
+    """Return the whole entries for ``texts``, in order; with a pool of threads, on all cores (libsodium frees the GIL)."""
+    head = f"\n— {signer.name} "
+    key_id = signer.verifier.key_id
+    secret = signer.secret_key
+
+    def sign(part: Sequence[bytes]) -> list[bytes]:
+        return [
+            text + f"{head}{encode_base64(key_id + sign_detached(secret, text))}\n".encode() for text in part
+        ]
+
+    return in_parallel(sign, texts, pool)
+
+
+def parse_entry(raw: bytes) -> Entry:
+    """Return the entry that ``raw`` spells; its signature and its place in the chain are checked by :func:`verify_entries`.
+
+    Raises:
+        TooLongError, EntryError, MalformedError: what is wrong, with the line's number.
+    """
+    if len(raw) > ENTRY_BYTES_MAX:
+        raise TooLongError(f"an entry of {len(raw)} bytes", field="entry", limit=ENTRY_BYTES_MAX)
+    lines = decode_utf8(raw, field="entry").split("\n")
+    if len(lines) != _LINES or lines[6] or lines[8]:
+        raise EntryError("an entry is six lines, an empty one, and one signature line", field="entry")
+    if lines[0] != FORMAT:
+        raise EntryError(f"the format is not {FORMAT}", field="line 1")
+    event = parse_canonical_json(lines[5], field="line 6")
+    if not isinstance(event, dict):
+        raise EntryError("the event is not a JSON object", field="line 6")
+    key_id, signature = _parse_signature(lines[7], lines[1])
+    text = raw[: len(raw) - len(lines[7].encode()) - 2]
+    return Entry(
+        origin=lines[1],
+        index=parse_decimal(lines[2], field="line 3"),
+        previous=parse_hash(lines[3], field="line 4"),
+        time=parse_time(lines[4], field="line 5"),
+        event=event,
+        key_id=key_id,
+        signature=signature,
+        text=text,
+        raw=raw,
+        leaf=leaf_hash(raw),
+    )
+
+
+def verify_signature(entry: Entry, key: VerifierKey) -> None:
+    """Check that ``key`` signed ``entry``.
+
+    Raises:
+        UnsignedError: the signature line names another key.
+        InvalidSignatureError: it names this key, which did not make it.
+    """
+    if entry.key_id != key.key_id or entry.origin != key.name:
+        raise UnsignedError(
+            f"{entry.origin}#{entry.index} is signed by key {entry.key_id.hex()}, not by {key.key_id.hex()}", field="line 8"
+        )
+    if not verify_detached(key.public_key, entry.text, entry.signature):
+        raise InvalidSignatureError(f"the signature of {entry.origin}#{entry.index} is false", field="line 8")
+
+
+def verify_entries(
+    head: ChainHead,
+    raws: Sequence[bytes],
+    *,
+    key_at: Callable[[int], VerifierKey],
+    pool: Executor | None = None,
+) -> tuple[list[Entry], ChainHead]:
+    """Check that ``raws`` continue the log behind ``head``: format, origin, index, chain, time order and signatures.
+
+    ``key_at`` gives the log key that is valid at an index. Nothing is returned unless everything holds.
+
+    Raises:
+        MalformedError, TooLongError: bytes that are no entry.
+        ChainError: an entry that does not follow the one before.
+        UnsignedError, InvalidSignatureError: see :func:`verify_signature`.
+    """
+
+    def check(part: Sequence[bytes]) -> list[Entry]:
+        return [_signed_entry(raw, key_at) for raw in part]
+
+    entries = in_parallel(check, raws, pool)
+    for entry in entries:
+        head = follow(head, entry)
+    return entries, head
+
+
+def follow(head: ChainHead, entry: Entry) -> ChainHead:
+    """Return the chain's head with ``entry`` behind it.
+
+    Raises:
+        ChainError: the entry is of another log or index, names another predecessor, or is older than it.
+    """
+    place = f"{head.origin}#{head.size}"
+    if entry.origin != head.origin:
+        raise ChainError(f"an entry of {entry.origin[:80]} stands at {place}", field="line 2")
+    if entry.index != head.size:
+        raise ChainError(f"an entry with index {entry.index} stands at {place}", field="line 3")
+    if entry.previous != head.previous:
+        raise ChainError(f"{place} does not follow the entry before it: another hash", field="line 4")
+    if entry.time < head.time:
+        raise ChainError(f"{place} is older than the entry before it", field="line 5")
+    return ChainHead(head.origin, head.size + 1, hashlib.sha256(entry.text).digest(), entry.time)
+
+
+def in_parallel(work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T], pool: Executor | None) -> list[_R]:
+    """Return ``work(items)``, done in two halves at once where a pool is given and there is enough to do."""
+    if pool is None or len(items) < 2 * PARALLEL_MIN:
+        return work(items)
+    middle = len(items) // 2
+    second = pool.submit(work, items[middle:])
+    try:
+        first = work(items[:middle])
+    except BaseException:
+        second.cancel()
+        raise
+    return first + second.result()
+
+
+def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey]) -> Entry:
+    entry = parse_entry(raw)
+    try:
+        verify_signature(entry, key_at(entry.index))
+    except LedgerError as error:
+        error.field = error.field or "line 8"
+        raise
+    return entry
+
+
+def _parse_signature(line: str, origin: str) -> tuple[bytes, bytes]:
+    """Return key ID and signature of the one signature line, which must be in the name of the origin."""
+    prefix = f"— {origin} "
+    if not line.startswith(prefix):
+        raise EntryError("the signature is not in the name of the entry's origin", field="line 8")
+    blob = parse_base64(line[len(prefix) :], size=4 + SIGNATURE_BYTES, field="line 8")
+    return blob[:4], blob[4:]

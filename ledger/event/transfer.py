@@ -1,0 +1,128 @@
+"""Events of a transfer: the provider's share and the consumer's receipt.
+
+A share is signed when the data leaves, a receipt when it has arrived; each party speaks in its own log, so that neither can
+say later that the other one was alone (domain: provider 提供方, consumer 使用方).
+
+    {"consumer":"tax.ordos.example/log","id":"…","legal_basis":"…","method":"api","purpose":"…",
+     "records":["9f2c…"],"resource":"household-register","type":"share"}
+    {"id":"…","outcome":"accepted","share":{"hash":"…","index":42,"log":"police.ordos.example/log"},"type":"receipt"}
+
+No personal data: records and operators are keyed pseudonyms, the payload is only a digest (mechanisms M32, M96).
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from ledger.encoding import INTEGER_MAX, parse_hash
+from ledger.event.base import (
+    Absent,
+    Count,
+    Digest,
+    EntryRef,
+    Event,
+    Frozen,
+    Hash,
+    Labels,
+    Name,
+    Origin,
+    Pseudonym,
+    RecordRef,
+    Text,
+    Time,
+)
+
+RECORDS_MAX = 1000  # references written out in one share; more go into a manifest, or an entry would not fit its size
+FIELDS_MAX = 200
+PARENTS_MAX = 100
+MANIFEST_RECORDS_MAX = 100_000  # a manifest of that size is 6.5 MB of text; a larger transfer is several shares
+
+
+def _distinct(items: list[str]) -> list[str]:
+    if len(set(items)) != len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise PydanticCustomError("bad_value", "{item} is there twice", {"item": twice})
+    return items
+
+
+def _distinct_refs(items: list[EntryRef]) -> list[EntryRef]:
+    if len({item.hash for item in items}) != len(items):
+        raise PydanticCustomError("bad_value", "the same entry is there twice")
+    return items
+
+
+class ManifestRef(Frozen):
+    """The records of a large share: Merkle root over their references, and their count (see ledger/manifest.py)."""
+
+    count: Annotated[int, Field(ge=1, le=MANIFEST_RECORDS_MAX)]
+    root: Hash
+
+    @property
+    def root_bytes(self) -> bytes:
+        """The root as bytes."""
+        return parse_hash(self.root)
+
+
+class Share(Event):
+    """One transfer, stated by its provider.
+
+    ``mode`` says what left: a ``copy`` of the data, the answer to a ``query``, a yes or no (``verify``), or only what was
+    computed from it (``compute``); ``method`` says by which way.
+    """
+
+    TYPE: ClassVar[str] = "share"
+
+    type: Literal["share"]
+    consumer: Origin
+    resource: Name
+    resource_version: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | Absent = None
+    records: Annotated[list[RecordRef], Field(max_length=RECORDS_MAX), AfterValidator(_distinct)] | Absent = None
+    manifest: ManifestRef | Absent = None
+    fields: Annotated[list[Name], Field(max_length=FIELDS_MAX), AfterValidator(_distinct)] | Absent = None
+    purpose: Text
+    legal_basis: Text | Absent = None
+    grant: EntryRef | Name | Absent = None
+    method: Literal["api", "database", "file", "message", "manual"]
+    mode: Literal["copy", "query", "verify", "compute"] | Absent = None
+    calls: Count | Absent = None
+    rows: Count | Absent = None
+    bytes: Count | Absent = None
+    payload_digest: Digest | Absent = None
+    parents: Annotated[list[EntryRef], Field(max_length=PARENTS_MAX), AfterValidator(_distinct_refs)] | Absent = None
+    case: Name | Absent = None
+    system: Name | Absent = None
+    operator: Pseudonym | Absent = None
+    labels: Labels | Absent = None
+    occurred_at: Time
+
+    @model_validator(mode="after")
+    def _records_or_manifest(self) -> "Share":
+        if self.manifest is not None and self.records is not None:
+            raise PydanticCustomError("bad_value", "a share names its records or a manifest, not both")
+        return self
+
+
+class Receipt(Event):
+    """The consumer's signed answer to a share: accepted, or rejected with a reason."""
+
+    TYPE: ClassVar[str] = "receipt"
+
+    type: Literal["receipt"]
+    share: EntryRef
+    outcome: Literal["accepted", "rejected"]
+    reason: Text | Absent = None
+    payload_digest: Digest | Absent = None
+    rows: Count | Absent = None
+    bytes: Count | Absent = None
+    case: Name | Absent = None
+    system: Name | Absent = None
+    operator: Pseudonym | Absent = None
+    labels: Labels | Absent = None
+    occurred_at: Time
+
+    @model_validator(mode="after")
+    def _a_rejection_has_a_reason(self) -> "Receipt":
+        if self.outcome == "rejected" and self.reason is None:
+            raise PydanticCustomError("bad_value", "a rejection needs a reason")
+        return self

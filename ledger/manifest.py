@@ -1,0 +1,139 @@
+"""Manifests: the record references of a share that has too many to write out.
+
+    suyuan/manifest/v1
+    2
+    07a1…
+    9f2c…
+
+References in ascending order, each once. The share carries the count and the Merkle root (RFC 6962; a leaf is the 32 bytes of a
+reference); both parties keep the manifest, and either can prove that a record was in it without showing the others.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ledger.encoding import encode_base64, parse_decimal
+from ledger.errors import InclusionError, MalformedError, TooManyError
+from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
+from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, node_hash, prove_inclusion, root_of, verify_inclusion
+
+FORMAT = "suyuan/manifest/v1"
+MANIFEST_BYTES_MAX = 65 * MANIFEST_RECORDS_MAX + 64
+
+_REF = re.compile(r"[0-9a-f]{64}")
+
+
+class ManifestError(MalformedError):
+    """Not a manifest of version 1."""
+
+    code = "bad_manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The references of one large share, sorted."""
+
+    records: tuple[str, ...]
+    leaves: tuple[bytes, ...]
+    root: bytes
+
+    @property
+    def ref(self) -> ManifestRef:
+        """What the share carries."""
+        return ManifestRef(count=len(self.records), root=encode_base64(self.root))
+
+    def encode(self) -> bytes:
+        """Return the manifest's one spelling."""
+        return "\n".join((FORMAT, str(len(self.records)), *self.records, "")).encode()
+
+    def prove(self, record: str) -> tuple[int, list[bytes]]:
+        """Return the place of ``record`` and the inclusion proof for it.
+
+        Raises:
+            InclusionError: the manifest does not have it.
+        """
+        index = bisect_left(self.records, record)
+        if index == len(self.records) or self.records[index] != record:
+            raise InclusionError("the record is not in the manifest", field="record")
+        reader = _Leaves(self.leaves)
+        return index, prove_inclusion(reader, index=LeafIndex(index), size=TreeSize(len(self.leaves)))
+
+
+def make_manifest(records: Iterable[str]) -> Manifest:
+    """Return the manifest of the given references, in any order, repeated or not.
+
+    Raises:
+        ManifestError: none at all, or something that is no reference.
+        TooManyError: more than 100,000.
+    """
+    return _manifest(tuple(sorted(set(records))))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Return the manifest that ``data`` spells.
+
+    Raises:
+        ManifestError, DecimalError, TooManyError: what is wrong, with the line's number.
+    """
+    try:
+        lines = data.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        raise ManifestError("a manifest is ASCII", field="manifest") from None
+    if len(lines) < 3 or lines[0] != FORMAT or lines[-1]:  # noqa: PLR2004 - format, count, end
+        raise ManifestError(f"a manifest begins with {FORMAT} and ends in a newline", field="line 1")
+    records = tuple(lines[2:-1])
+    if parse_decimal(lines[1], field="line 2") != len(records):
+        raise ManifestError(f"{len(records)} references where the count says {lines[1]}", field="line 2")
+    for number, (earlier, later) in enumerate(zip(records, records[1:], strict=False), 4):
+        if earlier >= later:
+            raise ManifestError("references stand in ascending order, each once", field=f"line {number}")
+    return _manifest(records)
+
+
+def verify_membership(record: str, *, ref: ManifestRef, index: int, proof: Sequence[bytes]) -> None:
+    """Check that ``record`` was among those of a share, knowing only what the share carries.
+
+    Raises:
+        InclusionError: the proof does not show it.
+    """
+    verify_inclusion(
+        leaf=leaf_hash(bytes.fromhex(record)),
+        index=LeafIndex(index),
+        size=TreeSize(ref.count),
+        root=ref.root_bytes,
+        proof=proof,
+    )
+
+
+class _Leaves:
+    """A hash reader over leaf hashes in memory; what it computes it remembers."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._leaves = leaves
+        self._known: dict[Node, bytes] = {}
+
+    def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
+        return [self._hash(node) for node in nodes]
+
+    def _hash(self, node: Node) -> bytes:
+        if node.level == 0:
+            return self._leaves[node.index]
+        if node not in self._known:
+            left = self._hash(Node(node.level - 1, 2 * node.index))
+            right = self._hash(Node(node.level - 1, 2 * node.index + 1))
+            self._known[node] = node_hash(left, right)
+        return self._known[node]
+
+
+def _manifest(records: tuple[str, ...]) -> Manifest:
+    if not records:
+        raise ManifestError("a manifest names at least one record", field="records")
+    if len(records) > MANIFEST_RECORDS_MAX:
+        raise TooManyError(f"{len(records)} references", field="records", limit=MANIFEST_RECORDS_MAX)
+    for number, record in enumerate(records):
+        if _REF.fullmatch(record) is None:
+            raise ManifestError("a reference has 64 lowercase hexadecimal digits", field=f"records[{number}]")
+    leaves = tuple(leaf_hash(bytes.fromhex(record)) for record in records)
+    return Manifest(records, leaves, root_of(leaves))

@@ -1,0 +1,418 @@
+"""The network document: who belongs to the network, with which keys, and how many must agree (protocol section 8).
+
+    suyuan/network/v1
+    ordos
+    1
+    47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
+    {"access":{"read":"members"},"governors":{"keys":["…"],"threshold":1},"members":[…],"rules":"cn-2025"}
+
+    — ordos/governor-1 …
+
+The fourth line is the SHA-256 of the previous version's text (of nothing for version 1). Version 1 is pinned by the SHA-256 of
+its own text, given out of band: the network's fingerprint. Version N+1 counts when signed by the threshold of version N's
+governors and by that of its own, as TUF does with its root. A file may hold the versions one behind the other, a blank line
+between two of them.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from ledger.encoding import INTEGER_MAX, canonical_json, encode_base64, parse_canonical_json, parse_decimal, parse_hash
+from ledger.errors import (
+    FingerprintError,
+    InvalidSignatureError,
+    KeyFormatError,
+    LedgerError,
+    NetworkError,
+    QuorumError,
+    TooLongError,
+    UnknownLogError,
+    UnsignedError,
+)
+from ledger.event.base import Absent, Frozen, Hash, Name, Origin, parse_model
+from ledger.note import COSIGNATURE, ED25519, Note, VerifierKey, open_note, parse_note, parse_vkey
+
+FORMAT = "suyuan/network/v1"
+MEMBERS_MAX = 5000  # a country has thousands of departments
+GOVERNORS_MAX = 25
+LOG_KEYS_MAX = 100  # one a year for a century
+DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # 5,000 members of about 2 KB, with room
+VERSIONS_MAX = 1000
+URL_CHARACTERS_MAX = 500
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
+_TEXT_LINES = 6
+_START = re.compile(rf"^(?={re.escape(FORMAT)}$)", re.MULTILINE)
+
+
+def _log_key(text: str) -> str:
+    return _vkey(text, ED25519)
+
+
+def _cosigner_key(text: str) -> str:
+    return _vkey(text, COSIGNATURE)
+
+
+def _vkey(text: str, algorithm: int) -> str:
+    try:
+        key = parse_vkey(text)
+    except LedgerError as error:
+        raise PydanticCustomError("bad_value", "{problem}", {"problem": error.message}) from None
+    if key.algorithm != algorithm:
+        raise PydanticCustomError("bad_value", "a key of another kind belongs here")
+    return text
+
+
+LogKey = Annotated[str, AfterValidator(_log_key)]
+CosignerKey = Annotated[str, AfterValidator(_cosigner_key)]
+Url = Annotated[str, StringConstraints(max_length=URL_CHARACTERS_MAX, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$")]
+Role = Literal["department", "authority", "auditor", "external"]
+
+
+class Names(Frozen):
+    """A member's name in Chinese and in English."""
+
+    zh: Name
+    en: Name
+
+
+class KeySpan(Frozen):
+    """A log key with the indexes that it may sign: ``from`` the first, ``until`` the size at which it ended."""
+
+    key: LogKey
+    start: Annotated[int, Field(ge=0, le=INTEGER_MAX, alias="from")]
+    until: Annotated[int, Field(ge=0, le=INTEGER_MAX)] | Absent = None
+
+
+class MemberEntry(Frozen):
+    """One member as the document writes it."""
+
+    origin: Origin
+    names: Names
+    code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{1,32}$")] | Absent = None
+    level: Literal["national", "province", "city", "county", "town"]
+    region: Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}$")]
+    roles: Annotated[list[Role], Field(min_length=1, max_length=4)]
+    url: Url
+    log_keys: Annotated[list[KeySpan], Field(min_length=1, max_length=LOG_KEYS_MAX)]
+    cosigner: CosignerKey
+    transport: LogKey
+    sealing: Hash
+    status: Literal["active", "suspended", "ended"]
+
+
+class Governors(Frozen):
+    """Who may sign the next version, and how many of them must."""
+
+    keys: Annotated[list[LogKey], Field(min_length=1, max_length=GOVERNORS_MAX)]
+    threshold: Annotated[int, Field(ge=1, le=GOVERNORS_MAX)]
+
+
+class QuorumRule(Frozen):
+    """How many members may fail or lie in any way; absent, it is one less than a third of them."""
+
+    faults: Annotated[int, Field(ge=0, le=MEMBERS_MAX)]
+
+
+class Access(Frozen):
+    """Who may read the logs: the members only, or anyone (as stock C2SP clients need)."""
+
+    read: Literal["members", "open"]
+
+
+class DocumentBody(Frozen):
+    """The fifth line of the text."""
+
+    governors: Governors
+    members: Annotated[list[MemberEntry], Field(max_length=MEMBERS_MAX)]
+    quorum: QuorumRule | Absent = None
+    rules: Name
+    access: Access
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member with its keys parsed."""
+
+    entry: MemberEntry
+    log_keys: tuple[tuple[int, int | None, VerifierKey], ...]  # (from, until, key) in order of from
+    cosigner: VerifierKey
+    transport: VerifierKey
+
+    @property
+    def origin(self) -> str:
+        return self.entry.origin
+
+    @property
+    def url(self) -> str:
+        return self.entry.url
+
+    @property
+    def active(self) -> bool:
+        return self.entry.status == "active"
+
+    def log_key_at(self, index: int) -> VerifierKey:
+        """Return the key that signs the entry at ``index``; validity is by log size, not by clock (protocol section 8).
+
+        Raises:
+            UnsignedError: no key of the member is valid there.
+        """
+        for start, until, key in reversed(self.log_keys):
+            if start <= index and (until is None or index < until):
+                return key
+        raise UnsignedError(f"no key of {self.origin} is valid at index {index}", field="log_keys")
+
+    def checkpoint_key(self, size: int) -> VerifierKey:
+        """Return the key that signs a checkpoint of ``size`` entries: that of its last entry.
+
+        Raises:
+            UnsignedError: no key of the member is valid there.
+        """
+        return self.log_key_at(max(size - 1, 0))
+
+
+@dataclass(frozen=True)
+class Network:
+    """One version of the network document, its signatures not judged yet by itself: see :func:`verify_chain`."""
+
+    name: str
+    version: int
+    previous: bytes  # SHA-256 of the previous version's text
+    body: DocumentBody
+    note: Note
+
+    @property
+    def text(self) -> str:
+        """What is signed and hashed."""
+        return self.note.text
+
+    @cached_property
+    def text_hash(self) -> bytes:
+        return hashlib.sha256(self.text.encode()).digest()
+
+    @cached_property
+    def members(self) -> dict[str, Member]:
+        """All members by origin, the suspended and ended ones too: their history stays verifiable."""
+        return {entry.origin: _member(entry) for entry in self.body.members}
+
+    @cached_property
+    def governors(self) -> tuple[VerifierKey, ...]:
+        return tuple(parse_vkey(key) for key in self.body.governors.keys)
+
+    @cached_property
+    def voters(self) -> dict[tuple[str, bytes], Member]:
+        """The members whose cosignatures count, by name and ID of their cosigner keys."""
+        return {(m.cosigner.name, m.cosigner.key_id): m for m in self.members.values() if m.active}
+
+    @property
+    def faults(self) -> int:
+        """f: how many members may fail or lie in any way, by default ⌊(n−1)/3⌋."""
+        if self.body.quorum is not None:
+            return self.body.quorum.faults
+        return max((len(self.voters) - 1) // 3, 0)
+
+    @property
+    def quorum(self) -> int:
+        """k = ⌊(n+f)/2⌋+1: any two sets of that size share an honest member (protocol section 1)."""
+        return (len(self.voters) + self.faults) // 2 + 1
+
+    def member(self, origin: str) -> Member:
+        """Return the member whose log is ``origin``.
+
+        Raises:
+            UnknownLogError: there is none.
+        """
+        member = self.members.get(origin)
+        if member is None:
+            raise UnknownLogError(f"{origin[:80]!r} is no log of network {self.name} version {self.version}", field="log")
+        return member
+
+
+def network_text(name: str, version: int, previous: bytes, body: dict[str, Any]) -> str:
+    """Return the text of a network document, ready to be signed; ``body`` as :class:`DocumentBody` reads it.
+
+    Raises:
+        NetworkError, EventError, LimitError: a part that cannot be.
+    """
+    text = f"{FORMAT}\n{name}\n{version}\n{encode_base64(previous)}\n{canonical_json(body)}\n"
+    _parse_text(text)
+    return text
+
+
+def parse_network(data: bytes) -> Network:
+    """Return one network document; its signatures are judged by :func:`verify_chain`.
+
+    Raises:
+        NetworkError, NoteError, EventError, LimitError, MalformedError: what is wrong, and where.
+    """
+    if len(data) > DOCUMENT_BYTES_MAX:
+        raise TooLongError(f"a network document of {len(data)} bytes", field="network", limit=DOCUMENT_BYTES_MAX)
+    note = parse_note(data, size_max=DOCUMENT_BYTES_MAX)
+    name, version, previous, body = _parse_text(note.text)
+    return Network(name, version, previous, body, note)
+
+
+def split_versions(data: bytes) -> list[bytes]:
+    """Return the documents of a file that holds several versions, oldest first.
+
+    Raises:
+        NetworkError: no document at all, too many, or something else around them.
+    """
+    try:
+        parts = _START.split(data.decode())
+    except UnicodeDecodeError:
+        raise NetworkError("the file is not UTF-8", field="network") from None
+    if len(parts) < 2 or parts[0]:  # noqa: PLR2004 - what stands before the first document, and the first document
+        raise NetworkError(f"the file does not begin with {FORMAT}", field="line 1")
+    if len(parts) - 1 > VERSIONS_MAX:
+        raise NetworkError(f"{len(parts) - 1} versions in one file", field="network", limit=VERSIONS_MAX)
+    documents = parts[1:]
+    for number, document in enumerate(documents[:-1], 1):
+        if not document.endswith("\n\n"):
+            raise NetworkError("a blank line must stand between two versions", field=f"version {number}")
+        documents[number - 1] = document[:-1]
+    return [document.encode() for document in documents]
+
+
+def verify_chain(data: bytes, fingerprint: str) -> Network:
+    """Return the newest version of a file that begins with the pinned version 1, every step of it verified.
+
+    Raises:
+        FingerprintError: version 1 is not the one that was pinned.
+        QuorumError, InvalidSignatureError, UnsignedError: too few governors, or a false signature.
+        NetworkError and its relatives: bytes that are no network document.
+    """
+    first, *later = (parse_network(document) for document in split_versions(data))
+    pinned = parse_fingerprint(fingerprint)
+    if first.text_hash.hex() != pinned:
+        raise FingerprintError(
+            f"the document's fingerprint is {first.text_hash.hex()}, pinned is {pinned}", field="fingerprint"
+        )
+    if first.version != 1:
+        raise NetworkError("the first document is not version 1", field="line 3")
+    _check_governors(first, first)
+    _refuse_strangers(first, first)
+    newest = first
+    for following in later:
+        verify_next(newest, following)
+        newest = following
+    return newest
+
+
+def verify_next(current: Network, following: Network) -> None:
+    """Check that ``following`` is the version after ``current``, signed by the thresholds of both.
+
+    Raises:
+        NetworkError: another network, another version, or another predecessor.
+        QuorumError, InvalidSignatureError, UnsignedError: too few governors, or a false signature.
+    """
+    if following.name != current.name:
+        raise NetworkError(f"network {following.name} does not follow network {current.name}", field="line 2")
+    if following.version != current.version + 1:
+        raise NetworkError(f"version {following.version} does not follow version {current.version}", field="line 3")
+    if following.previous != current.text_hash:
+        raise NetworkError("the hash of the previous version is another", field="line 4")
+    _check_governors(following, current)
+    _check_governors(following, following)
+    _refuse_strangers(following, current)
+
+
+def fingerprint_of(first: Network) -> str:
+    """Return the network's fingerprint: the SHA-256 of version 1's text, 64 lowercase hexadecimal digits."""
+    return first.text_hash.hex()
+
+
+def parse_fingerprint(text: str) -> str:
+    """Return a fingerprint as people write it (upper case, spaces, colons) in its one form.
+
+    Raises:
+        FingerprintError: not 64 hexadecimal digits.
+    """
+    digits = re.sub(r"[\s:]", "", text).lower()
+    if re.fullmatch(r"[0-9a-f]{64}", digits) is None:
+        raise FingerprintError("a fingerprint has 64 hexadecimal digits", field="fingerprint")
+    return digits
+
+
+def _check_governors(document: Network, judge: Network) -> None:
+    try:
+        signatures = open_note(document.note, judge.governors)
+    except InvalidSignatureError as error:
+        error.field = error.field or "signatures"
+        raise
+    signed = {verified.key.vkey for verified in signatures}
+    threshold = judge.body.governors.threshold
+    if len(signed) < threshold:
+        raise QuorumError(
+            f"version {document.version} is signed by {len(signed)} governors of version {judge.version}, {threshold} are needed",
+            field="signatures",
+            limit=threshold,
+        )
+
+
+def _refuse_strangers(document: Network, before: Network) -> None:
+    """Refuse a signature line by nobody who governs: it may be a damaged line of somebody who does."""
+    known = {(key.name, key.key_id) for key in (*document.governors, *before.governors)}
+    for number, signature in enumerate(document.note.signatures, 1):
+        if (signature.name, signature.key_id) not in known:
+            raise UnsignedError(f"signature line {number} is by nobody who governs this network", field="signatures")
+
+
+def _parse_text(text: str) -> tuple[str, int, bytes, DocumentBody]:
+    lines = text.split("\n")
+    if len(lines) != _TEXT_LINES or lines[0] != FORMAT or lines[5]:
+        raise NetworkError(f"a network document has five lines, the first of them {FORMAT}", field="line 1")
+    if _NAME.fullmatch(lines[1]) is None:
+        raise NetworkError("a name has 1 to 64 of a-z, 0-9, dot and hyphen", field="line 2")
+    version = parse_decimal(lines[2], field="line 3")
+    previous = parse_hash(lines[3], field="line 4")
+    if version == 0 or (version == 1) != (previous == hashlib.sha256(b"").digest()):
+        raise NetworkError("version 1, and only it, names the hash of nothing as its previous version", field="line 4")
+    body = parse_model(DocumentBody, parse_canonical_json(lines[4], field="line 5"))
+    _check_body(body)
+    return lines[1], version, previous, body
+
+
+def _check_body(body: DocumentBody) -> None:
+    """Refuse what the models cannot see: two members that share what must be their own, thresholds out of reach."""
+    _check_unique([entry.origin for entry in body.members], "origin")
+    _check_unique([hashlib.sha256(entry.origin.encode()).hexdigest()[:16] for entry in body.members], "origin hash")
+    keys = [key for entry in body.members for key in (*(span.key for span in entry.log_keys), entry.cosigner, entry.transport)]
+    public = [parse_vkey(key).public_key.hex() for key in (*keys, *body.governors.keys)]
+    _check_unique(public, "key")
+    if body.governors.threshold > len(body.governors.keys):
+        raise NetworkError("more governors must sign than there are", field="governors.threshold", limit=len(body.governors.keys))
+    for number, entry in enumerate(body.members):
+        _check_spans(entry, f"members[{number}].log_keys")
+    voters = sum(entry.status == "active" for entry in body.members)
+    if body.quorum is not None and voters and (voters + body.quorum.faults) // 2 + 1 > voters:
+        raise NetworkError("more members must cosign than there are", field="quorum.faults", limit=max(voters - 2, 0))
+
+
+def _check_spans(entry: MemberEntry, field: str) -> None:
+    names = {parse_vkey(span.key).name for span in entry.log_keys}
+    if names != {entry.origin}:
+        raise KeyFormatError("a log key's name must be the log's origin", field=field)
+    starts = [span.start for span in entry.log_keys]
+    if starts[0] != 0 or any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
+        raise NetworkError("the first log key begins at 0, every further one later than the one before", field=field)
+
+
+def _check_unique(values: Sequence[str], what: str) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise NetworkError(f"the {what} {value} is there twice", field="members")
+        seen.add(value)
+
+
+def _member(entry: MemberEntry) -> Member:
+    spans = tuple((span.start, span.until, parse_vkey(span.key)) for span in entry.log_keys)
+    return Member(entry, spans, parse_vkey(entry.cosigner), parse_vkey(entry.transport))

@@ -1,0 +1,80 @@
+"""Quorums: is a checkpoint confirmed? (protocol sections 1 and 5)
+
+A checkpoint that carries the cosignatures of k = ⌊(n+f)/2⌋+1 members, the owner's own among them, is confirmed: no conflicting
+one can ever be, and its entries lie on at least k−f honest machines. Whoever asks counts for himself, from the network
+document alone.
+"""
+
+from dataclasses import dataclass
+
+from ledger.checkpoint import Checkpoint, parse_checkpoint_text
+from ledger.errors import QuorumError, UnsignedError
+from ledger.network import Member, Network
+from ledger.note import Note, VerifierKey, open_note, parse_note
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A checkpoint whose signatures have been verified: the log's own, and who has cosigned it."""
+
+    checkpoint: Checkpoint
+    note: Note
+    owner: Member
+    cosigners: tuple[tuple[str, int], ...]  # (origin of the member, POSIX seconds), by origin
+    needed: int  # how many cosignatures make a quorum
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the quorum is reached."""
+        return len(self.cosigners) >= self.needed
+
+
+def judge_checkpoint(data: bytes | Note, network: Network) -> Judged:
+    """Return the checkpoint in ``data`` with its verified signatures; a missing quorum is no error here.
+
+    Raises:
+        UnknownLogError: its origin is no member's log.
+        UnsignedError: the log has not signed it.
+        InvalidSignatureError: a signature in the name of a known key is false; nothing of such a note counts.
+        CheckpointError, NoteError, MalformedError: bytes that are no checkpoint.
+    """
+    note = data if isinstance(data, Note) else parse_note(data)
+    checkpoint = parse_checkpoint_text(note.text)
+    owner = network.member(checkpoint.origin)
+    log_key = owner.checkpoint_key(checkpoint.size)
+    cosigners = _cosigner_keys(note, network)
+    seen = open_note(note, (log_key, *cosigners))
+    if all(verified.key.key_id != log_key.key_id for verified in seen):
+        raise UnsignedError(f"{checkpoint.origin} has not signed this checkpoint", field="checkpoint")
+    times: dict[str, int] = {}
+    for verified in seen:
+        member = cosigners.get(verified.key)
+        if member is not None and verified.time is not None:
+            times[member.origin] = max(verified.time, times.get(member.origin, 0))
+    return Judged(checkpoint, note, owner, tuple(sorted(times.items())), network.quorum)
+
+
+def require_quorum(judged: Judged) -> Judged:
+    """Return ``judged`` when its quorum is reached.
+
+    Raises:
+        QuorumError: too few members have cosigned.
+    """
+    if not judged.confirmed:
+        raise QuorumError(
+            f"{len(judged.cosigners)} members have cosigned, {judged.needed} are needed",
+            field="checkpoint",
+            limit=judged.needed,
+        )
+    return judged
+
+
+def _cosigner_keys(note: Note, network: Network) -> dict[VerifierKey, Member]:
+    """Return the voters' keys that the note names: only those need be looked at."""
+    named = ((signature.name, signature.key_id) for signature in note.signatures)
+    members = (network.voters.get(name) for name in named)
+    return {member.cosigner: member for member in members if member is not None}

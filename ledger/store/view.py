@@ -1,0 +1,181 @@
+"""Views: snapshots and scans, on top of whatever an engine has for holding on to one moment.
+
+An engine contributes a ``Moment``; this module adds what must be the same for all of them: the passing of
+the gate, the taking of turns, the ending.
+
+A scan reads a page of pairs inside the gate and hands them out outside of it: the caller may take its time between two
+pairs, or never come back, and meanwhile the store can be closed. Pages begin small, since most scans want a few pairs,
+and grow.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from itertools import islice
+from threading import RLock
+from types import TracebackType
+from typing import Protocol, Self
+
+from ledger.errors import StoreClosedError
+from ledger.store.gate import Gate, State
+from ledger.store.protocol import KEY_END, Pair, Progress, Scan
+
+PAGE_PAIRS_FIRST = 8  # what a page of history needs, without reading much that nobody wants
+PAGE_PAIRS_MAX = 256  # beyond this the gate costs nothing any more, while the page costs memory
+PAGE_BYTES_MAX = 1 << 20  # a page ends early when its values are large
+PROGRESS_PAIRS = 10_000  # how often check() reports: some ten times a second
+
+_STARTED: Pair = (b"", b"")
+
+
+class Moment(Protocol):
+    """What an engine holds on to, to read as if nothing were written any more; one call at a time."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or ``None``."""
+        ...
+
+    def pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
+        """Yield the pairs of ``[start, end)``; stepped and closed inside of the gate only."""
+        ...
+
+    def close(self) -> None:
+        """Let go; called once, after all of ``pairs`` were closed."""
+        ...
+
+
+class View:
+    """A snapshot: see ``ledger.store.protocol.Snapshot``."""
+
+    def __init__(self, gate: Gate, moment: Moment) -> None:
+        self._gate = gate
+        self._moment: Moment | None = moment
+        self._cursors: set[Scan] = set()
+        self._turn = RLock()  # nobody ends the moment under a read of another thread
+        gate.admit(self)
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or ``None``."""
+        with self._gate, self._turn:
+            return self._live().get(key)
+
+    def get_many(self, keys: Iterable[bytes]) -> list[bytes | None]:
+        """Return the values of ``keys`` in their order, ``None`` for each that is absent."""
+        keys = tuple(keys)  # before the gate: a generator may take its time
+        with self._gate, self._turn:
+            get = self._live().get
+            return [get(key) for key in keys]
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Scan:
+        """Yield the pairs of ``[start, end)``; the scan ends with the snapshot at the latest."""
+        return self._scan(start, end, reverse=reverse, limit=limit, last=False)
+
+    def scan_and_close(self, start: bytes, end: bytes, *, reverse: bool, limit: int | None) -> Scan:
+        """Yield the pairs of ``[start, end)``, and end the view with the scan."""
+        return self._scan(start, end, reverse=reverse, limit=limit, last=True)
+
+    def close(self) -> None:
+        """Let go of the moment."""
+        with self._turn:
+            moment, self._moment = self._moment, None
+            while self._cursors:
+                self._cursors.pop().close()
+        if moment is not None:
+            self._gate.dismiss(self)
+            moment.close()  # without our turn: it may wait for the gate's lock, whose holder may wait for our turn
+
+    def __enter__(self) -> Self:
+        """Return the snapshot itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _live(self) -> Moment:
+        if self._moment is None:
+            raise StoreClosedError("the snapshot or scan has ended, or its store was closed or reopened")
+        return self._moment
+
+    def _scan(self, start: bytes, end: bytes, *, reverse: bool, limit: int | None, last: bool) -> Scan:
+        assert limit is None or limit >= 0
+        with self._gate, self._turn:
+            cursor = self._live().pairs(start, end, reverse=reverse)
+            self._cursors.add(cursor)
+        pairs = self._pages(cursor, limit, last=last)
+        next(pairs)  # a generator that never started would not close its cursor either
+        return pairs
+
+    def _pages(self, cursor: Scan, limit: int | None, *, last: bool) -> Scan:
+        try:
+            yield _STARTED
+            wanted = PAGE_PAIRS_FIRST
+            while limit is None or limit > 0:
+                with self._gate, self._turn:
+                    self._live()
+                    page = _page(cursor, wanted if limit is None else min(wanted, limit))
+                if not page:
+                    return
+                yield from page
+                limit = None if limit is None else limit - len(page)
+                wanted = min(2 * wanted, PAGE_PAIRS_MAX)
+        finally:
+            if last:
+                self.close()
+            else:
+                self._drop(cursor)
+
+    def _drop(self, cursor: Scan) -> None:
+        with self._turn:
+            self._cursors.discard(cursor)
+            cursor.close()
+
+
+def _page(cursor: Scan, pairs: int) -> list[Pair]:
+    page: list[Pair] = []
+    size = 0
+    for pair in islice(cursor, pairs):
+        page.append(pair)
+        size += len(pair[1])
+        if size >= PAGE_BYTES_MAX:
+            break
+    return page
+
+
+class ViewedStore(ABC):
+    """The part of a store that follows from its moments."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    @abstractmethod
+    def _moment(self) -> Moment:
+        """Hold on to this moment; called inside the gate."""
+
+    def get_many(self, keys: Iterable[bytes]) -> list[bytes | None]:
+        """Return the values of ``keys`` in their order, ``None`` for each that is absent, all of one moment."""
+        with self.snapshot() as view:
+            return view.get_many(keys)
+
+    def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Scan:
+        """Yield the pairs of ``[start, end)``, of the moment of the call."""
+        return self.snapshot().scan_and_close(start, end, reverse=reverse, limit=limit)
+
+    def snapshot(self) -> View:
+        """Return a view of this moment."""
+        with self._gate:
+            return View(self._gate, self._moment())
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._gate.state is State.CLOSED
+
+    def _read_all(self, progress: Progress | None) -> None:
+        pairs = 0
+        for pairs, _ in enumerate(self.scan(b"", KEY_END), 1):
+            if progress and pairs % PROGRESS_PAIRS == 0:
+                progress(pairs)
+        if progress:
+            progress(pairs)

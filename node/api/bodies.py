@@ -1,0 +1,96 @@
+"""Request bodies and query parameters: bounded while they arrive, strict when they are read."""
+
+from starlette.requests import Request
+
+from ledger.encoding import DECIMAL_MAX, JsonValue, parse_decimal, parse_json
+from ledger.errors import BadValueError, LimitError, MissingMemberError, OutOfRangeError, UnknownMemberError
+from node.errors import NodeError
+
+EVENT_BODY_BYTES_MAX = 256 * 1024  # the largest entry in the most generous spelling of its JSON
+BATCH_BODY_BYTES_MAX = 16 * 1024 * 1024  # 1,000 events of 16 KB
+
+
+class BodyTooLargeError(LimitError):
+    """The body is larger than this request may have."""
+
+    code = "body_too_large"
+    hint = "send less at once: large transfers name a manifest, many events go in several batches"
+
+
+class WrongMediaTypeError(NodeError):
+    """The body is of another kind than this request takes."""
+
+    code = "wrong_media_type"
+    hint = "send JSON with Content-Type: application/json"
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """Return the whole body, reading no more than ``bytes_max`` bytes of it.
+
+    Raises:
+        BodyTooLargeError: there is more.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:19]) > bytes_max:
+        raise BodyTooLargeError(f"a body of {announced[:19]} bytes", field="body", limit=bytes_max)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > bytes_max:
+            raise BodyTooLargeError(f"a body of more than {bytes_max} bytes", field="body", limit=bytes_max)
+    return bytes(body)
+
+
+async def read_json(request: Request, bytes_max: int) -> JsonValue:
+    """Return the body as JSON of the restricted kind of protocol section 2.
+
+    Raises:
+        BodyTooLargeError, WrongMediaTypeError: before anything is parsed.
+        JsonError, LimitError: see :func:`ledger.encoding.parse_json`.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise WrongMediaTypeError(f"{kind[:80]} where application/json is expected", field="content-type")
+    return parse_json(await read_body(request, bytes_max))
+
+
+def check_parameters(request: Request, *known: str) -> None:
+    """Refuse a query parameter that this request does not have, or that is there twice.
+
+    Raises:
+        UnknownMemberError, BadValueError: which one.
+    """
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownMemberError(f"there is no parameter {name[:40]!r} here", field="query", hint="see /docs")
+        if len(request.query_params.getlist(name)) > 1:
+            raise BadValueError("the parameter is there twice", field=name)
+
+
+def text_parameter(request: Request, name: str) -> str:
+    """Return a query parameter that must be there.
+
+    Raises:
+        MissingMemberError: it is not.
+    """
+    value = request.query_params.get(name)
+    if value is None:
+        raise MissingMemberError("this parameter is required", field=name)
+    return value
+
+
+def number_parameter(request: Request, name: str, default: int | None = None, *, maximum: int = DECIMAL_MAX) -> int:
+    """Return a whole number from the query.
+
+    Raises:
+        MissingMemberError, DecimalError, OutOfRangeError: it is not there, is no number, or too large.
+    """
+    value = request.query_params.get(name)
+    if value is None:
+        if default is None:
+            raise MissingMemberError("this parameter is required", field=name)
+        return default
+    number = parse_decimal(value, field=name)
+    if number > maximum:
+        raise OutOfRangeError(f"at most {maximum}", field=name, limit=maximum)
+    return number

@@ -1,0 +1,146 @@
+"""Recording events and asking for them."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, TypeAdapter
+from starlette.responses import JSONResponse, Response
+
+from ledger.encoding import JsonObject
+from ledger.errors import (
+    BadValueError,
+    LedgerError,
+    MissingMemberError,
+    TooManyError,
+    UnknownMemberError,
+    WrongTypeError,
+)
+from ledger.event import Receipt, Share
+from ledger.event.base import EntryRef
+from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
+from node.api.auth import client, node_of, reader
+from node.api.bodies import BATCH_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, check_parameters, read_body, read_json
+from node.history import entry_json
+from node.sequencer import EVENTS_MAX, Prepared, prepare
+from node.service import Node
+
+router = APIRouter(tags=["events"])
+
+EVENT_ID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+REFERENCES = "#/components/schemas/{model}"
+
+
+class Answer(BaseModel):
+    """Where an event stands."""
+
+    event_id: str
+    entry: EntryRef
+    time: str
+    state: Literal["recorded", "confirmed"]
+
+
+class BatchAnswer(BaseModel):
+    """Where the events of a batch stand, in their order."""
+
+    events: list[Answer]
+
+
+class ManifestAnswer(BaseModel):
+    """What a share that has the manifest carries."""
+
+    root: str
+    count: int
+
+
+def event_schemas() -> dict[str, Any]:
+    """Return the schemas of the events that may be submitted, for the OpenAPI document."""
+    schema = TypeAdapter(Share | Receipt).json_schema(ref_template=REFERENCES)
+    definitions: dict[str, Any] = schema["$defs"]
+    return definitions
+
+
+_EVENT = {"oneOf": [{"$ref": REFERENCES.format(model=model.__name__)} for model in (Share, Receipt)]}
+_BATCH = {
+    "type": "object",
+    "required": ["events"],
+    "additionalProperties": False,
+    "properties": {"events": {"type": "array", "minItems": 1, "maxItems": EVENTS_MAX, "items": _EVENT}},
+}
+Wait = Annotated[Literal["recorded", "confirmed"], Query(description="answer when recorded, or only when confirmed by the quorum")]
+
+
+def _takes(schema: JsonObject) -> JsonObject:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.post("/v1/events", status_code=201, response_model=Answer, openapi_extra=_takes(_EVENT), summary="Record one event")
+async def post_event(request: Request, wait: Wait = "recorded") -> Response:
+    """Record one event; the same id with the same content answers again, with other content it is a conflict."""
+    node, confirmed = _admit(request, wait)
+    value = await read_json(request, EVENT_BODY_BYTES_MAX)
+    [(recorded, state)] = await node.submit((prepare(value, origin=node.origin),), wait_confirmed=confirmed)
+    return JSONResponse(recorded.to_json(state), 201)
+
+
+@router.post(
+    "/v1/events/batch", status_code=201, response_model=BatchAnswer, openapi_extra=_takes(_BATCH), summary="Record several events"
+)
+async def post_events(request: Request, wait: Wait = "recorded") -> Response:
+    """Record up to 1,000 events, all or none of them."""
+    node, confirmed = _admit(request, wait)
+    events = _prepare_batch(await read_json(request, BATCH_BODY_BYTES_MAX), node.origin)
+    answers = await node.submit(events, wait_confirmed=confirmed)
+    return JSONResponse({"events": [recorded.to_json(state) for recorded, state in answers]}, 201)
+
+
+@router.get("/v1/events/{event_id}", summary="Where an event stands")
+def get_event(request: Request, event_id: Annotated[str, Path(pattern=EVENT_ID)]) -> Response:
+    """Return the entry of an event: what was signed, and how far it is confirmed and verified."""
+    reader(request)
+    check_parameters(request)
+    node = node_of(request)
+    entry, statement = node.history().find_event(event_id, node.origin)
+    return JSONResponse({"event_id": event_id, **entry_json(entry, statement)})
+
+
+@router.post(
+    "/v1/manifests", status_code=201, response_model=ManifestAnswer, summary="Keep a manifest",
+    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
+async def post_manifest(request: Request) -> Response:
+    """Keep the record references of a share that has more than 1,000 of them; both parties keep the same manifest."""
+    client(request, "submit")
+    check_parameters(request)
+    manifest = parse_manifest(await read_body(request, MANIFEST_BYTES_MAX))
+    await node_of(request).keep_manifest(manifest)
+    return JSONResponse(manifest.ref.model_dump(), 201)
+
+
+def _admit(request: Request, wait: str) -> tuple[Node, bool]:
+    client(request, "submit")
+    check_parameters(request, "wait")
+    return node_of(request), wait == "confirmed"
+
+
+def _prepare_batch(value: object, origin: str) -> tuple[Prepared, ...]:
+    if not isinstance(value, dict):
+        raise WrongTypeError('a batch is an object {"events": […]}', field="body")
+    if unknown := sorted(value.keys() - {"events"}):
+        raise UnknownMemberError("there is no member of this name", field=unknown[0])
+    if "events" not in value:
+        raise MissingMemberError("this member is required", field="events")
+    events = value["events"]
+    if not isinstance(events, list):
+        raise WrongTypeError("expected a list", field="events")
+    if not events:
+        raise BadValueError("a batch has at least one event", field="events")
+    if len(events) > EVENTS_MAX:
+        raise TooManyError(f"at most {EVENTS_MAX} events, {len(events)} given", field="events", limit=EVENTS_MAX)
+    return tuple(_prepare(event, f"events[{number}]", origin) for number, event in enumerate(events))
+
+
+def _prepare(value: object, place: str, origin: str) -> Prepared:
+    try:
+        return prepare(value, origin=origin)
+    except LedgerError as error:
+        raise error.at(place) from None

@@ -1,0 +1,127 @@
+"""The logs: their own resources as C2SP clients read them, ranges of entries, and the list of what is held here."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from ledger.encoding import encode_base64, format_time
+from ledger.errors import TileError
+from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
+from node import logs
+from node.api.auth import log_reader, node_of, peer, reader
+from node.api.bodies import check_parameters, number_parameter, read_body
+from node.errors import NotFoundError
+from node.history import entry_json, read_entries
+from node.layout import origin_hash
+from node.logs import LogState
+from node.peers import CHECKPOINT_BYTES_MAX, ENTRIES_MAX
+from node.service import Node
+
+router = APIRouter(tags=["logs"])
+
+ANSWER_BYTES_MAX = 4 * 1024 * 1024  # of entries in one answer; a reader asks for the rest
+ENTRIES_DEFAULT = 100
+BINARY = "application/octet-stream"
+LogHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="hex SHA-256 of the log's origin")]
+FOREVER = "public, max-age=31536000, immutable"  # a tile never changes (c2sp.org/tlog-tiles)
+
+
+@router.get("/v1/logs", summary="The logs that are held here")
+def get_logs(request: Request) -> Response:
+    """Return every log of the network with its size, and how far it is confirmed, as this node has it."""
+    reader(request)
+    check_parameters(request)
+    node = node_of(request)
+    return JSONResponse({"schema": "suyuan.logs/1", "logs": [_summary(node, state) for state in node.states.values()]})
+
+
+@router.get("/v1/logs/{log_hash}/entries", summary="Entries of a log")
+def get_entries(
+    request: Request,
+    log_hash: LogHash,
+    start: Annotated[int, Query(ge=0, description="first index")] = 0,
+    limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX, description="how many")] = ENTRIES_DEFAULT,
+) -> Response:
+    """Return entries from ``start`` on; as an entry bundle with their number in Entry-Count for Accept: application/octet-stream."""
+    del start, limit
+    log_reader(request)
+    check_parameters(request, "start", "limit")
+    first = number_parameter(request, "start", 0)
+    count = max(number_parameter(request, "limit", ENTRIES_DEFAULT, maximum=ENTRIES_MAX), 1)
+    node, state = _find(request, log_hash)
+    if first > state.size:
+        raise NotFoundError(f"{state.origin} has {state.size} entries here", field="start", limit=state.size)
+    raws = read_entries(node.store, state, first, count, ANSWER_BYTES_MAX)
+    if BINARY in request.headers.get("accept", ""):
+        return Response(encode_bundle(raws), headers={"Entry-Count": str(len(raws))}, media_type=BINARY)
+    history = node.history()
+    entries = [entry_json(*history.entry(state.origin, first + offset)) for offset in range(len(raws))]
+    return JSONResponse({"schema": "suyuan.entries/1", "log": state.origin, "size": state.size, "entries": entries})
+
+
+@router.get("/logs/{log_hash}/checkpoint", summary="Checkpoint of a log")
+def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
+    """Return the newest confirmed checkpoint with its cosignatures, or the newest signed one where none is confirmed yet."""
+    log_reader(request)
+    _, state = _find(request, log_hash)
+    judged = state.confirmed or state.checkpoint
+    if judged is None:
+        raise NotFoundError(f"{state.origin} has no checkpoint here yet", field="log")
+    return Response(judged.note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
+
+
+@router.post("/logs/{log_hash}/checkpoint", status_code=204, summary="Give a confirmed checkpoint", tags=["peers"])
+async def post_checkpoint(request: Request, log_hash: LogHash) -> Response:
+    """Take a checkpoint that a quorum has cosigned, from the peer that has gathered the cosignatures."""
+    body = await read_body(request, CHECKPOINT_BYTES_MAX)
+    sender = peer(request, body)
+    node, state = _find(request, log_hash)
+    await node.mirror.take_confirmed(body, origin=state.origin, hint=sender.name)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get("/logs/{log_hash}/tile/{path:path}", summary="Tile of a log")
+def get_tile(request: Request, log_hash: LogHash, path: str) -> Response:
+    """Return a hash tile or an entry bundle (c2sp.org/tlog-tiles)."""
+    log_reader(request)
+    node, state = _find(request, log_hash)
+    try:
+        tile = parse_tile_path(f"tile/{path}")
+    except TileError as error:
+        raise NotFoundError(f"no such tile: {error.message}", field="path") from None
+    if tile.size_min > state.size:
+        raise NotFoundError(f"{state.origin} has {state.size} entries here", field="path", limit=state.size)
+    data = _tile_bytes(node, state, tile)
+    return Response(data, headers={"Cache-Control": FOREVER}, media_type=BINARY)
+
+
+def _tile_bytes(node: Node, state: LogState, tile: Tile | BundlePath) -> bytes:
+    if isinstance(tile, Tile):
+        return logs.read_tile(node.store, state.log, tile)
+    return encode_bundle(read_entries(node.store, state, tile.start, tile.width, tile.width * 65_536))
+
+
+def _find(request: Request, log_hash: str) -> tuple[Node, LogState]:
+    node = node_of(request)
+    origin = node.by_hash.get(log_hash)
+    if origin is None:
+        raise NotFoundError("no log of the network has this hash", field="log_hash", hint="GET /v1/logs lists them")
+    return node, node.states[origin]
+
+
+def _summary(node: Node, state: LogState) -> dict[str, object]:
+    confirmed = state.confirmed
+    return {
+        "log": state.origin,
+        "hash": origin_hash(state.origin),
+        "own": state.origin == node.origin,
+        "size": state.size,
+        "root": encode_base64(state.edge.root()),
+        "time": format_time(state.chain.time) if state.size else None,
+        "confirmed_size": state.confirmed_size,
+        "cosigned_by": [origin for origin, _ in confirmed.cosigners] if confirmed else [],
+        "needed": node.network.quorum,
+        "alarm": node.alarms.get(state.origin),
+    }

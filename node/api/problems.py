@@ -1,0 +1,106 @@
+"""Errors as RFC 9457 problem documents: one shape everywhere, one table from errors to statuses.
+
+    {"type":"urn:suyuan:problem:unknown_member","title":"unknown member","status":422,"detail":"colour: there is no member …",
+     "code":"unknown_member","field":"colour","limit":null,"hint":"remove the member or correct its name; …"}
+"""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ledger import errors as ledger_errors
+from node import errors, tokens
+from node.api.bodies import BodyTooLargeError, WrongMediaTypeError
+from node.errors import NodeError
+from node.metrics import Metrics
+from node.transport import PeerAuthError
+from node.witness import RejectedError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 1
+
+# The first class that fits decides.
+STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
+    (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (WrongMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (tokens.ForbiddenError, HTTPStatus.FORBIDDEN),
+    (tokens.TokenFileError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (tokens.TokenError, HTTPStatus.UNAUTHORIZED),
+    (PeerAuthError, HTTPStatus.UNAUTHORIZED),
+    (RejectedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.NotFoundError, HTTPStatus.NOT_FOUND),
+    (errors.RefusedError, HTTPStatus.CONFLICT),
+    (errors.NotConfirmedError, HTTPStatus.CONFLICT),
+    (errors.BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.ReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.IntegrityAlarm, HTTPStatus.CONFLICT),
+    (ledger_errors.JsonError, HTTPStatus.BAD_REQUEST),
+    (ledger_errors.MalformedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger_errors.LimitError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger_errors.EventError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger_errors.VerificationError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ledger_errors.StoreFailedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ledger_errors.StoreError, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (NodeError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+_RETRY = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+def status_of(error: ledger_errors.LedgerError) -> HTTPStatus:
+    """Return the status that answers an error."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def problem(error: ledger_errors.LedgerError) -> Response:
+    """Return the answer that tells of an error."""
+    return _document(status_of(error), error.code, str(error), field=error.field, limit=error.limit, hint=error.hint)
+
+
+def http_problem(error: HTTPException) -> Response:
+    """Return the answer to what the router refuses: no such path, no such method."""
+    status = HTTPStatus(error.status_code)
+    hints = {
+        HTTPStatus.NOT_FOUND: "/docs lists all paths",
+        HTTPStatus.METHOD_NOT_ALLOWED: "/docs lists the methods of every path",
+    }
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    answer = _document(status, code, str(error.detail), field=None, limit=None, hint=hints.get(status, ""))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+def bug() -> Response:
+    """Return the answer to an error that nobody has thought of; the log has the rest."""
+    return _document(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "an unexpected error in the node", field=None, limit=None,
+        hint="this is a fault of the software: please report it with the node's log",
+    )  # fmt: skip
+
+
+def count_problem(request: Request, response: Response, code: str) -> Response:
+    """Count a refused request, and return its answer."""
+    metrics: Metrics = request.app.state.node.metrics
+    metrics.refused.labels(code).inc()
+    return response
+
+
+def _document(
+    status: HTTPStatus, code: str, detail: str, *, field: str | None, limit: int | None, hint: str
+) -> Response:
+    body = {
+        "type": f"urn:suyuan:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        "field": field,
+        "limit": limit,
+        "hint": hint,
+    }
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status in _RETRY else {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, int(status), headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,171 @@
+"""Configuration: one TOML file beside a node's keys and data; every value can be overridden by an environment variable.
+
+    home/
+      suyuan.toml      this file
+      network.note     the network document        keys/      one file per key
+      tokens.json      who may use the API         data/      the store
+      head             the newest checkpoint that was signed
+
+``SUYUAN_PORT=8310 suyuan run --config home/suyuan.toml`` wins over the file's ``port``.
+"""
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
+from node.errors import ConfigError
+
+CONFIG_NAME = "suyuan.toml"
+CONFIG_BYTES_MAX = 64 * 1024
+
+
+class Settings(BaseSettings):
+    """A node's settings; paths are relative to the file's folder."""
+
+    model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid", frozen=True)
+
+    origin: Annotated[str, Field(pattern=ORIGIN_PATTERN, max_length=ORIGIN_CHARACTERS_MAX, description="the department's log")]
+    host: Annotated[str, Field(description="address to listen on; loopback unless TLS is configured")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="port to listen on")] = 8300
+    tls_certificate: Annotated[Path | None, Field(description="certificate chain (PEM)")] = None
+    tls_key: Annotated[Path | None, Field(description="private key of the certificate (PEM)")] = None
+    peer_ca: Annotated[Path | None, Field(description="authority that signed the peers' certificates (PEM)")] = None
+    network: Annotated[Path, Field(description="the network document")] = Path("network.note")
+    fingerprint: Annotated[str | None, Field(description="the network's fingerprint, given out of band")] = None
+    checkpoint_interval_ms: Annotated[
+        int, Field(ge=10, le=60_000, description="least time between two checkpoints while there is news")
+    ] = 200
+    confirm_timeout_ms: Annotated[
+        int, Field(ge=100, le=600_000, description="after that a checkpoint without quorum is superseded")
+    ] = 5_000
+    pull_interval_ms: Annotated[
+        int, Field(ge=50, le=3_600_000, description="time between two rounds of comparing heads with peers")
+    ] = 2_000
+    peer_timeout_ms: Annotated[int, Field(ge=100, le=600_000, description="longest wait for a peer's answer")] = 10_000
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")] = "info"
+    log_format: Annotated[Literal["console", "json"], Field(description="for a person or for a collector")] = "console"
+
+    @field_validator("host")
+    @classmethod
+    def _an_address(cls, host: str) -> str:
+        if host != "localhost":
+            ipaddress.ip_address(host)
+        return host
+
+    @model_validator(mode="after")
+    def _loopback_unless_tls(self) -> "Settings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
+        if not self.is_loopback and self.tls_certificate is None:
+            raise ValueError("without TLS a node listens on loopback only: set tls_certificate and tls_key, or host to 127.0.0.1")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the node."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; the file's values are given as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+class Home:
+    """A node's folder: its settings, and where everything lies."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    @property
+    def config(self) -> Path:
+        return self.folder / CONFIG_NAME
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def head(self) -> Path:
+        return self.folder / "head"
+
+    @property
+    def tokens(self) -> Path:
+        return self.folder / "tokens.json"
+
+    @property
+    def network(self) -> Path:
+        return self.folder / self.settings.network
+
+    def path(self, relative: Path) -> Path:
+        """Return a path of the settings, which is relative to this folder."""
+        return self.folder / relative
+
+
+def load_home(config: Path) -> Home:
+    """Return the home whose settings file is ``config`` (or which is the folder ``config``).
+
+    Raises:
+        ConfigError: the file is missing, no TOML, or has a value that cannot be used; the message names it.
+    """
+    path = config / CONFIG_NAME if config.is_dir() else config
+    try:
+        if path.stat().st_size > CONFIG_BYTES_MAX:
+            raise ConfigError("this is no configuration", field=str(path), limit=CONFIG_BYTES_MAX)
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", field=str(path), hint="suyuan init makes a node's folder; give it with --config"
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"not TOML: {error}", field=str(path)) from None
+    return Home(path.parent.resolve(), make_settings(values, str(path)))
+
+
+def make_settings(values: dict[str, Any], source: str) -> Settings:
+    """Return the settings that ``values`` and the environment give.
+
+    Raises:
+        ConfigError: the first value that cannot be used.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise ConfigError(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=source) from None
+
+
+def settings_toml(settings: Settings) -> str:
+    """Return a settings file that says what every value means; what is not set stands as a comment."""
+    lines = ["# A node of Suyuan. Paths are relative to this folder; SUYUAN_<NAME> in the environment wins.", ""]
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        lines.append(f"# {field.description}")
+        lines.append(f"# {name} =" if value is None else f"{name} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

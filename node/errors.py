@@ -1,0 +1,131 @@
+"""What can go wrong in a node, beside what goes wrong below it (see ledger/errors.py).
+
+    LedgerError
+    └── NodeError
+        ├── ConfigError            bad_config: the configuration or a key file
+        ├── RefusedError           well formed, but the rules say no
+        │   ├── ConflictError      event_id_conflict: the same id with other content
+        │   ├── UnknownConsumerError  unknown_consumer
+        │   ├── UnknownShareError  unknown_share
+        │   ├── NotYoursError      not_yours: a receipt for somebody else's share
+        │   ├── AlreadyAnsweredError  already_answered
+        │   ├── DigestMismatchError   digest_mismatch
+        │   ├── UnknownParentError    unknown_parent
+        │   └── UnknownManifestError  unknown_manifest
+        ├── NotFoundError          not_found
+        ├── BusyError              busy: a queue is full; try again
+        ├── NotConfirmedError      not_confirmed: recorded, but the quorum did not answer in time
+        ├── ReadOnlyError          read_only: this node does not write now
+        └── IntegrityAlarm         integrity_alarm: the store is not what this node has signed
+"""
+
+from ledger.errors import LedgerError
+
+
+class NodeError(LedgerError):
+    """Base of the node's own errors."""
+
+    code = "node_error"
+
+
+class ConfigError(NodeError):
+    """The configuration, or a file that it names, cannot be used."""
+
+    code = "bad_config"
+    hint = "suyuan config show prints what was read and from where"
+
+
+class RefusedError(NodeError):
+    """The request is well formed, and the rules do not allow it; nothing was written."""
+
+    code = "refused"
+
+
+class ConflictError(RefusedError):
+    """An event with this id is recorded already, with other content."""
+
+    code = "event_id_conflict"
+    hint = "use a new id for a new event; the same id answers again only for the same content"
+
+
+class UnknownConsumerError(RefusedError):
+    """A share for somebody who is not an active member of the network."""
+
+    code = "unknown_consumer"
+    hint = "suyuan network show lists the members"
+
+
+class UnknownShareError(RefusedError):
+    """A receipt for a share that this node does not have, or not in that form."""
+
+    code = "unknown_share"
+    hint = "wait until this node has mirrored the provider's log, or correct the reference"
+
+
+class NotYoursError(RefusedError):
+    """A receipt for a share that went to somebody else."""
+
+    code = "not_yours"
+    hint = "only the consumer that the share names can answer it"
+
+
+class AlreadyAnsweredError(RefusedError):
+    """A second receipt for the same share."""
+
+    code = "already_answered"
+    hint = "a share is answered once; see suyuan show for the receipt"
+
+
+class DigestMismatchError(RefusedError):
+    """A receipt that accepts other data than the share states."""
+
+    code = "digest_mismatch"
+    hint = "reject the share, with the reason, if other data has arrived"
+
+
+class UnknownParentError(RefusedError):
+    """A share that names a source which this node has not received."""
+
+    code = "unknown_parent"
+    hint = "name the share by which this department received the data"
+
+
+class UnknownManifestError(RefusedError):
+    """A share or receipt with a manifest that this node does not keep."""
+
+    code = "unknown_manifest"
+    hint = "post the manifest first: suyuan share does so by itself"
+
+
+class NotFoundError(NodeError):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class BusyError(NodeError):
+    """More is waiting than this node keeps in memory."""
+
+    code = "busy"
+    hint = "try again after the time that Retry-After gives"
+
+
+class NotConfirmedError(NodeError):
+    """Recorded and durable here, but the quorum did not answer while the caller waited."""
+
+    code = "not_confirmed"
+    hint = "the event is recorded; ask for its state again later"
+
+
+class ReadOnlyError(NodeError):
+    """This node answers questions, but does not write."""
+
+    code = "read_only"
+    hint = "suyuan doctor says why"
+
+
+class IntegrityAlarm(NodeError):  # noqa: N818 - an alarm is what the operator must see
+    """What the store holds is not what this node has signed, or a peer shows another history."""
+
+    code = "integrity_alarm"
+    hint = "stop the node, keep its folder as it is, and run suyuan doctor"

@@ -1,0 +1,74 @@
+"""Comparing heads: what push has missed, pull repairs (protocol section 7).
+
+At an interval, each peer is asked which logs it holds and how far they are confirmed; where it knows more than this node, the confirmed
+checkpoint is fetched and, through the mirror, the entries below it, from whoever has them. So a node that was down catches up,
+and an owner that is down for good does not stop its log from spreading.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ledger.errors import LedgerError
+from node.logs import LogState
+from node.mirror import Mirror
+from node.peers import Peer, PeerError
+
+log = structlog.get_logger(__name__)
+
+FAILED_PEER_ROUNDS_MAX = 15  # a peer that keeps failing is asked that much more rarely at most
+
+
+class Gossip:
+    """Asks every peer for its heads, again and again."""
+
+    def __init__(
+        self,
+        *,
+        mirror: Mirror,
+        peers: Mapping[str, Peer],
+        states: Callable[[], Mapping[str, LogState]],
+        interval_ms: int,
+    ) -> None:
+        self._mirror = mirror
+        self._peers = peers
+        self._states = states
+        self._interval = interval_ms / 1000
+
+    async def run(self) -> None:
+        """Compare heads until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number, peer in enumerate(self._peers.values()):
+                offset = self._interval * number / max(len(self._peers), 1)
+                group.create_task(self._follow(peer, offset), name=f"gossip with {peer.origin}")
+
+    async def _follow(self, peer: Peer, offset: float) -> None:
+        await asyncio.sleep(offset / 10)  # soon after the start, but not all at once
+        while True:
+            try:
+                await self.compare(peer)
+            except PeerError as error:
+                log.debug("comparing heads failed", peer=peer.origin, error=str(error))
+            except LedgerError as error:
+                log.warning("comparing heads failed", peer=peer.origin, error=str(error), code=error.code)
+            rounds = min(1 + peer.status.failures, FAILED_PEER_ROUNDS_MAX)
+            await asyncio.sleep(self._interval * rounds)
+
+    async def compare(self, peer: Peer) -> None:
+        """Ask one peer for its heads, and fetch what it knows better.
+
+        Raises:
+            PeerError: it did not answer.
+            LedgerError: what it gave does not verify.
+        """
+        heads = await peer.logs()
+        states = self._states()
+        for origin, (size, confirmed) in heads.items():
+            if origin not in states:
+                continue
+            peer.status.sizes[origin] = size
+            peer.status.confirmed[origin] = confirmed
+            if confirmed > states[origin].confirmed_size:
+                data = await peer.checkpoint(origin)
+                await self._mirror.take_confirmed(data, origin=origin, hint=peer.origin)

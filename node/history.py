@@ -1,0 +1,285 @@
+"""History: a record's trace, proofs and evidence, read from this node's store and verified again as they are read.
+
+Indexes only say where to look. What is found there is parsed, its signature checked, and its inclusion in the confirmed checkpoint
+proven from the stored tiles; an entry that fails is shown as damaged, never as verified.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ledger.encoding import encode_base64, parse_hash
+from ledger.entry import Entry, verify_signature
+from ledger.errors import LedgerError, StoreCorruptError
+from ledger.event import EntryRef, Receipt, Share, Violation, read_event
+from ledger.evidence import checkpoint_summaries, encode_evidence, verified_words
+from ledger.lineage import Lineage, collect
+from ledger.manifest import parse_manifest
+from ledger.merkle import LeafIndex, TreeSize, prove_inclusion, verify_inclusion
+from ledger.network import Network
+from ledger.proof import Proof
+from ledger.provenance import Gap, Statement, Trace, fold
+from ledger.quorum import Judged
+from ledger.store import Store
+from ledger.store.protocol import prefix_end
+from node import layout, logs
+from node.errors import NotConfirmedError, NotFoundError
+from node.logs import LogState
+from node.sequencer import read_entry
+
+NAMED_MAX = 2000  # shares of one record that are read; the trace says when there are more
+
+
+class History:
+    """Answers questions from one consistent view of the logs."""
+
+    def __init__(self, store: Store, states: Mapping[str, LogState], network: Network) -> None:
+        self._store = store
+        self._states = states
+        self._by_log = {state.log: state for state in states.values()}
+        self._network = network
+        self._known: dict[layout.Place, Statement] = {}
+        self._damaged: list[Gap] = []
+
+    def trace(self, record: str) -> Trace:
+        """Return a record's history.
+
+        Raises:
+            NotFoundError: no share that is known here names the record.
+        """
+        lineage = self._collect(record)
+        return fold(
+            record,
+            lineage.statements.values(),
+            named_by=frozenset(lineage.named_by),
+            known=frozenset(lineage.context),
+            gaps=(*lineage.gaps, *self._damaged),
+            checkpoints=checkpoint_summaries(self._checkpoints(lineage)),
+            truncated=lineage.truncated,
+        )
+
+    def evidence(self, record: str, network_document: bytes) -> bytes:
+        """Return the evidence file of a record's history.
+
+        Raises:
+            NotFoundError: no share names the record.
+            NotConfirmedError: a part of the history is not confirmed yet.
+        """
+        lineage = self._collect(record)
+        wanted = {**lineage.statements, **lineage.context}
+        order = sorted(wanted.values(), key=lambda statement: statement.place)
+        proofs = [self.proof(statement.ref.log, statement.ref.index).encode() for statement in order]
+        return encode_evidence(record, proofs, self._memberships(record, lineage), network_document)
+
+    def proof(self, origin: str, index: int) -> Proof:
+        """Return the proof of one confirmed entry, the entry itself in its extra line.
+
+        Raises:
+            NotFoundError: there is no such entry here.
+            NotConfirmedError: it is not confirmed yet.
+        """
+        state = self._state(origin)
+        if not 0 <= index < state.size:
+            raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
+        if state.confirmed is None or index >= state.confirmed.size:
+            raise NotConfirmedError(f"{origin}#{index} is not confirmed yet", field="index")
+        raw = self._store.get(layout.entry_key(state.log, index))
+        if raw is None:
+            raise StoreCorruptError(f"entry {index} of {origin} is missing", field=f"{origin}#{index}")
+        return Proof(LeafIndex(index), tuple(self._inclusion(state, index, state.confirmed)), state.confirmed.note, raw)
+
+    def entry(self, origin: str, index: int) -> tuple[Entry, Statement]:
+        """Return an entry and what was verified of it.
+
+        Raises:
+            NotFoundError: there is no such entry here.
+            StoreCorruptError: it is damaged.
+        """
+        state = self._state(origin)
+        if not 0 <= index < state.size:
+            raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
+        return read_entry(self._store, state.log, index), self._statement(layout.Place(state.log, index))
+
+    def find_event(self, event_id: str, own: str) -> tuple[Entry, Statement]:
+        """Return the entry of an event; this node's own log comes first.
+
+        Raises:
+            NotFoundError: no log that is known here has it.
+        """
+        prefix = layout.event_prefix(event_id)
+        places = []
+        for key, value in self._store.scan(prefix, prefix_end(prefix)):
+            state = self._by_log.get(key[len(prefix) :])
+            if state is not None:
+                places.append((state.origin != own, state.origin, int.from_bytes(value[: layout.INDEX_BYTES], "big")))
+        if not places:
+            raise NotFoundError(f"no event {event_id} is known here", field="event_id")
+        _, origin, index = min(places)
+        return self.entry(origin, index)
+
+    # The protocol of ledger.lineage.History.
+
+    def naming(self, record: str) -> list[Statement]:
+        """Return the shares that name a record, by themselves or through a manifest that is kept here."""
+        places = list(self._places(layout.record_prefix(record)))
+        prefix = layout.membership_prefix(record)
+        for key, _ in self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX):
+            places += self._places(layout.manifest_share_prefix(key[len(prefix) :]))
+        found = [self._statement(place) for place in dict.fromkeys(places)]
+        return [statement for statement in found if self._names(statement, record)]
+
+    def at(self, ref: EntryRef) -> Statement | None:
+        """Return the entry at a reference, if it is here and has that hash."""
+        state = self._states.get(ref.log)
+        if state is None or ref.index >= state.size:
+            return None
+        statement = self._statement(layout.Place(state.log, ref.index))
+        return statement if statement.ref.hash == ref.hash else None
+
+    def children(self, ref: EntryRef) -> list[Statement]:
+        """Return the shares that name a share as their parent."""
+        found = [self._statement(place) for place in self._places(layout.child_prefix(parse_hash(ref.hash)))]
+        return [one for one in found if isinstance(one.event, Share) and ref in (one.event.parents or ())]
+
+    def receipts(self, ref: EntryRef) -> list[Statement]:
+        """Return the receipts that answer a share."""
+        found = [self._statement(place) for place in self._places(layout.answer_prefix(parse_hash(ref.hash)))]
+        return [one for one in found if isinstance(one.event, Receipt) and one.event.share == ref]
+
+    def _collect(self, record: str) -> Lineage:
+        self._damaged.clear()
+        lineage = collect(record, self)
+        if not lineage.named_by and not self._damaged:
+            raise NotFoundError("no share that is known here names this record", field="record")
+        return lineage
+
+    def _names(self, statement: Statement, record: str) -> bool:
+        """Compare in full what a shortened index key has found; a damaged entry is reported, not passed over."""
+        event = statement.event
+        if isinstance(event, Violation):
+            self._damaged.append(Gap("damaged", f"{statement.ref}: {statement.words}", statement.ref))
+            return False
+        return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
+
+    def _places(self, prefix: bytes) -> Iterator[layout.Place]:
+        for key, _ in self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX):
+            place = layout.place_of(key)
+            state = self._by_log.get(place.log)
+            if state is not None and place.number < state.size:
+                yield place
+
+    def _statement(self, place: layout.Place) -> Statement:
+        if place not in self._known:
+            self._known[place] = self._read(self._by_log[place.log], place.number)
+        return self._known[place]
+
+    def _read(self, state: LogState, index: int) -> Statement:
+        """Read one entry and verify it: signature, and inclusion under the confirmed checkpoint."""
+        confirmed = state.confirmed if state.confirmed is not None and index < state.confirmed.size else None
+        try:
+            entry = read_entry(self._store, state.log, index)
+            if (entry.origin, entry.index) != (state.origin, index):
+                raise StoreCorruptError("another entry stands in its place", field=f"index {index}")
+            verify_signature(entry, self._network.member(state.origin).log_key_at(index))
+            if confirmed is not None:
+                self._check_included(state, entry, confirmed)
+        except LedgerError as error:
+            lost = EntryRef(hash=encode_base64(bytes(32)), index=index, log=state.origin)
+            problem = Violation(error.code, str(error))
+            return Statement(ref=lost, time=0, event=problem, confirmed=False, verified=False, words=f"damaged: {error}")
+        words = (
+            verified_words(entry.ref, confirmed)
+            if confirmed is not None
+            else f"signed by {state.origin}; not confirmed yet by a quorum of the members"
+        )
+        return Statement(
+            ref=entry.ref,
+            time=entry.time,
+            event=read_event(entry.event),
+            confirmed=confirmed is not None,
+            verified=True,
+            words=words,
+        )
+
+    def _check_included(self, state: LogState, entry: Entry, confirmed: Judged) -> None:
+        verify_inclusion(
+            leaf=entry.leaf,
+            index=LeafIndex(entry.index),
+            size=TreeSize(confirmed.size),
+            root=confirmed.checkpoint.root,
+            proof=self._inclusion(state, entry.index, confirmed),
+        )
+
+    def _inclusion(self, state: LogState, index: int, confirmed: Judged) -> list[bytes]:
+        reader = logs.hash_reader(self._store, state, confirmed.size)
+        return prove_inclusion(reader, index=LeafIndex(index), size=TreeSize(confirmed.size))
+
+    def _checkpoints(self, lineage: Lineage) -> list[Judged]:
+        origins = {statement.ref.log for statement in lineage.statements.values() if statement.confirmed}
+        return [state.confirmed for origin in sorted(origins) if (state := self._states[origin]).confirmed is not None]
+
+    def _memberships(self, record: str, lineage: Lineage) -> list[dict[str, Any]]:
+        roots = {
+            statement.event.manifest.root_bytes
+            for statement in lineage.statements.values()
+            if isinstance(statement.event, Share) and statement.event.manifest is not None and statement.ref.hash in lineage.named_by
+        }
+        return [membership(self._store, record, root) for root in sorted(roots)]
+
+    def _state(self, origin: str) -> LogState:
+        state = self._states.get(origin)
+        if state is None:
+            raise NotFoundError(f"no log {origin[:80]!r} is known here", field="log")
+        return state
+
+
+def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:
+    """Return the proof that a record is in a manifest that is kept here.
+
+    Raises:
+        NotFoundError: the manifest is not kept here.
+        InclusionError: it does not have the record.
+    """
+    data = store.get(layout.manifest_key(root))
+    if data is None:
+        raise NotFoundError("this manifest is not kept here", field="root")
+    manifest = parse_manifest(data)
+    index, proof = manifest.prove(record)
+    return {
+        "root": encode_base64(root),
+        "count": len(manifest.records),
+        "index": index,
+        "proof": [encode_base64(one) for one in proof],
+    }
+
+
+def read_entries(store: Store, state: LogState, start: int, limit: int, bytes_max: int) -> list[bytes]:
+    """Return up to ``limit`` stored entries of a log from ``start`` on, at most ``bytes_max`` bytes, but at least one.
+
+    Raises:
+        StoreCorruptError: one is missing.
+    """
+    end = min(start + limit, state.size)
+    found: list[bytes] = []
+    size = 0
+    for key, raw in store.scan(layout.entry_key(state.log, start), layout.entry_key(state.log, end)):
+        if int.from_bytes(key[-layout.INDEX_BYTES :], "big") != start + len(found):
+            break
+        size += len(raw)
+        if found and size > bytes_max:
+            return found
+        found.append(raw)
+    if len(found) < end - start:
+        raise StoreCorruptError(f"entry {start + len(found)} of {state.origin} is missing", field=state.origin)
+    return found
+
+
+def entry_json(entry: Entry, statement: Statement) -> dict[str, Any]:
+    """Return an entry as the API answers it."""
+    return {
+        "entry": entry.ref.model_dump(),
+        "event": entry.event,
+        "note": entry.raw.decode(),
+        "state": "confirmed" if statement.confirmed else "recorded",
+        "verified": statement.verified,
+        "verification": statement.words,
+    }

@@ -1,0 +1,139 @@
+"""The keys of the store: what lies where. Every key begins with a letter for its kind and keeps its parts in order.
+
+    letter  key                                     value
+    E       log, index                              entry, as signed
+    T       log, tile level, tile index             hash tile, the partial one at the right edge growing
+    S       log                                     chain head: size, hash of the last text, its time
+    C       log                                     newest checkpoint that the log has signed, and this node has verified
+    Q       log                                     newest confirmed checkpoint, with its quorum of cosignatures
+    W       log                                     the signed checkpoint that this node has cosigned last
+    I       event id, log                           index, digest of the event
+    R       record, log, index                      – the share names the record
+    P       parent's leaf hash, log, index          – the share names the parent
+    A       share's leaf hash, log, index           – the receipt answers the share
+    M       manifest root                           manifest
+    K       record, manifest root                   – the record is in the manifest
+    V       manifest root, log, index               – the share has the manifest
+    F       log, index                              code of what is wrong with an event that is history all the same
+
+A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document); hashes in index keys are cut to 16 bytes,
+and whatever is found by them is compared in full.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+LOG_BYTES = 8
+INDEX_BYTES = 8
+CUT_BYTES = 16
+
+
+def log_id(origin: str) -> bytes:
+    """Return the 8 bytes that stand for a log in keys."""
+    return hashlib.sha256(origin.encode()).digest()[:LOG_BYTES]
+
+
+def origin_hash(origin: str) -> str:
+    """Return the name of a log in URLs: lowercase hex SHA-256 of its origin (protocol section 6)."""
+    return hashlib.sha256(origin.encode()).hexdigest()
+
+
+def entry_key(log: bytes, index: int) -> bytes:
+    """Key of an entry."""
+    return b"E" + log + index.to_bytes(INDEX_BYTES, "big")
+
+
+def tile_key(log: bytes, level: int, index: int) -> bytes:
+    """Key of a hash tile, full or partial."""
+    return b"T" + log + bytes((level,)) + index.to_bytes(INDEX_BYTES, "big")
+
+
+def chain_key(log: bytes) -> bytes:
+    """Key of a log's chain head."""
+    return b"S" + log
+
+
+def checkpoint_key(log: bytes) -> bytes:
+    """Key of the newest checkpoint that the log has signed."""
+    return b"C" + log
+
+
+def confirmed_key(log: bytes) -> bytes:
+    """Key of the newest confirmed checkpoint."""
+    return b"Q" + log
+
+
+def cosigned_key(log: bytes) -> bytes:
+    """Key of the checkpoint that this node has cosigned last."""
+    return b"W" + log
+
+
+def event_prefix(event_id: str) -> bytes:
+    """Prefix of the keys of an event id, whichever logs use it."""
+    return b"I" + bytes.fromhex(event_id.replace("-", ""))
+
+
+def event_key(event_id: str, log: bytes) -> bytes:
+    """Key of an event id in one log."""
+    return event_prefix(event_id) + log
+
+
+def record_prefix(record: str) -> bytes:
+    """Prefix of the shares that name a record."""
+    return b"R" + bytes.fromhex(record)[:CUT_BYTES]
+
+
+def child_prefix(parent_leaf: bytes) -> bytes:
+    """Prefix of the shares that name a parent."""
+    return b"P" + parent_leaf[:CUT_BYTES]
+
+
+def answer_prefix(share_leaf: bytes) -> bytes:
+    """Prefix of the receipts that answer a share."""
+    return b"A" + share_leaf[:CUT_BYTES]
+
+
+def manifest_key(root: bytes) -> bytes:
+    """Key of a manifest."""
+    return b"M" + root
+
+
+def membership_prefix(record: str) -> bytes:
+    """Prefix of the manifests that have a record."""
+    return b"K" + bytes.fromhex(record)[:CUT_BYTES]
+
+
+def membership_key(record: str, root: bytes) -> bytes:
+    """Key that says that a manifest has a record."""
+    return membership_prefix(record) + root
+
+
+def manifest_share_prefix(root: bytes) -> bytes:
+    """Prefix of the shares that have a manifest."""
+    return b"V" + root
+
+
+def finding_key(log: bytes, index: int) -> bytes:
+    """Key of what is wrong with an event."""
+    return b"F" + log + index.to_bytes(INDEX_BYTES, "big")
+
+
+def finding_prefix(log: bytes) -> bytes:
+    """Prefix of the events of a log with which something is wrong."""
+    return b"F" + log
+
+
+class Place(NamedTuple):
+    """Where an entry stands, as index keys end."""
+
+    log: bytes
+    number: int  # leaf index
+
+    def encode(self) -> bytes:
+        """Return the end of an index key."""
+        return self.log + self.number.to_bytes(INDEX_BYTES, "big")
+
+
+def place_of(key: bytes) -> Place:
+    """Return the place at the end of an index key."""
+    return Place(key[-LOG_BYTES - INDEX_BYTES : -INDEX_BYTES], int.from_bytes(key[-INDEX_BYTES:], "big"))

@@ -1,0 +1,187 @@
+"""Logs: what this node knows of each log, its own and its peers', and the writes by which that grows.
+
+A :class:`LogState` is a value: whoever holds one sees a consistent log, whatever is written meanwhile. Everything that a batch of
+entries changes (entries, tiles, chain head, indexes) goes into one :class:`Batch`, so that a crash leaves all of it or nothing.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ledger.encoding import canonical_json, parse_hash
+from ledger.entry import ChainHead, Entry, open_chain
+from ledger.errors import LedgerError, StoreCorruptError
+from ledger.event import Event, Receipt, Share, Violation, read_event
+from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize
+from ledger.network import Network
+from ledger.quorum import Judged, judge_checkpoint
+from ledger.store import Batch, Store
+from ledger.tile import Edge, Tile, TileReader
+from node import layout
+
+DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
+
+_CHAIN_BYTES = 8 + 32 + 8
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """One log as this node has it."""
+
+    origin: str
+    log: bytes  # 8 bytes, see layout.log_id
+    chain: ChainHead
+    edge: Edge
+    checkpoint: Judged | None = None  # newest signed and verified, at most as large as the log is here
+    confirmed: Judged | None = None  # newest with a quorum
+    cosigned: Judged | None = None  # newest that this node has cosigned
+
+    @property
+    def size(self) -> int:
+        """How many entries are stored here."""
+        return self.chain.size
+
+    @property
+    def confirmed_size(self) -> int:
+        """How many entries are confirmed, as far as this node knows."""
+        return self.confirmed.size if self.confirmed is not None else 0
+
+    @property
+    def cosigned_head(self) -> TreeHead:
+        """Size and root that this node has cosigned last; the empty tree before the first time."""
+        return self.cosigned.checkpoint.head if self.cosigned is not None else TreeHead(TreeSize(0), EMPTY_ROOT)
+
+
+def load_log(store: Store, origin: str, network: Network) -> LogState:
+    """Return a log as the store has it; an empty one where it has nothing of it.
+
+    Raises:
+        StoreCorruptError: the parts do not fit together.
+    """
+    log = layout.log_id(origin)
+    data = store.get(layout.chain_key(log))
+    if data is None:
+        return LogState(origin, log, open_chain(origin, network.text.encode()), Edge.empty())
+    try:
+        chain = _decode_chain(origin, data)
+        return LogState(
+            origin,
+            log,
+            chain,
+            Edge.load(TreeSize(chain.size), lambda tile: read_tile(store, log, tile)),
+            checkpoint=_load_checkpoint(store, layout.checkpoint_key(log), network),
+            confirmed=_load_checkpoint(store, layout.confirmed_key(log), network),
+            cosigned=_load_checkpoint(store, layout.cosigned_key(log), network),
+        )
+    except StoreCorruptError:
+        raise
+    except LedgerError as error:
+        raise StoreCorruptError(f"the state of {origin} does not fit together: {error}", field=origin) from None
+
+
+def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: Batch) -> LogState:
+    """Put verified entries behind a log into ``batch``, with their tiles and indexes, and return the log with them.
+
+    ``chain`` is the chain's head behind the last of them, as :func:`ledger.entry.verify_entries` returned it.
+    """
+    assert not entries or entries[0].index == state.size
+    assert chain.size == state.size + len(entries)
+    for entry in entries:
+        batch.put(layout.entry_key(state.log, entry.index), entry.raw)
+        _index(state.log, entry, batch)
+    edge, tiles = state.edge.extended([entry.leaf for entry in entries])
+    for tile, data in tiles:
+        batch.put(layout.tile_key(state.log, tile.level, tile.index), data)
+    batch.put(layout.chain_key(state.log), _encode_chain(chain))
+    return replace(state, chain=chain, edge=edge)
+
+
+def with_checkpoint(state: LogState, judged: Judged, batch: Batch) -> LogState:
+    """Put a newly signed checkpoint into ``batch``."""
+    batch.put(layout.checkpoint_key(state.log), judged.note.encode())
+    return replace(state, checkpoint=judged)
+
+
+def with_confirmed(state: LogState, judged: Judged, batch: Batch) -> LogState:
+    """Put a confirmed checkpoint into ``batch``."""
+    batch.put(layout.confirmed_key(state.log), judged.note.encode())
+    return replace(state, confirmed=judged)
+
+
+def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:
+    """Put the checkpoint that this node is about to cosign into ``batch``: it must be durable before the answer."""
+    batch.put(layout.cosigned_key(state.log), judged.note.encode())
+    return replace(state, cosigned=judged)
+
+
+def read_tile(store: Store, log: bytes, tile: Tile) -> bytes:
+    """Return the bytes of a hash tile; a narrower one than is stored is its beginning.
+
+    Raises:
+        StoreCorruptError: the store has no such tile.
+    """
+    data = store.get(layout.tile_key(log, tile.level, tile.index))
+    if data is None or len(data) < tile.width * 32:
+        raise StoreCorruptError(f"the hash tile {tile.path} is missing or short", field=tile.path)
+    return data[: tile.width * 32]
+
+
+def read_edge(store: Store, state: LogState, size: int) -> Edge:
+    """Return the right edge that a log's tree had at an earlier size, from the stored tiles.
+
+    Raises:
+        StoreCorruptError: a tile is missing.
+    """
+    return Edge.load(TreeSize(size), lambda tile: read_tile(store, state.log, tile))
+
+
+def hash_reader(store: Store, state: LogState, size: int | None = None) -> TileReader:
+    """Return a reader of the log's tree hashes, at its present size or an earlier one."""
+    return TileReader(
+        lambda tiles: [read_tile(store, state.log, tile) for tile in tiles],
+        TreeSize(state.size if size is None else size),
+    )
+
+
+def event_digest(event_json: str) -> bytes:
+    """Return what tells a repeated submission from another event under the same id."""
+    return hashlib.sha256(event_json.encode()).digest()[:DIGEST_BYTES]
+
+
+def _index(log: bytes, entry: Entry, batch: Batch) -> None:
+    place = layout.Place(log, entry.index).encode()
+    event = read_event(entry.event)
+    if isinstance(event, Violation):
+        batch.put(layout.finding_key(log, entry.index), event.code.encode())
+        return
+    digest = event_digest(canonical_json(entry.event))
+    batch.put(layout.event_key(event.id, log), place[layout.LOG_BYTES :] + digest)
+    for prefix in _index_prefixes(event):
+        batch.put(prefix + place, b"")
+
+
+def _index_prefixes(event: Event) -> list[bytes]:
+    if isinstance(event, Share):
+        prefixes = [layout.record_prefix(record) for record in event.records or ()]
+        prefixes += [layout.child_prefix(parse_hash(parent.hash)) for parent in event.parents or ()]
+        if event.manifest is not None:
+            prefixes.append(layout.manifest_share_prefix(event.manifest.root_bytes))
+        return prefixes
+    if isinstance(event, Receipt):
+        return [layout.answer_prefix(parse_hash(event.share.hash))]
+    return []
+
+
+def _encode_chain(chain: ChainHead) -> bytes:
+    return chain.size.to_bytes(8, "big") + chain.previous + chain.time.to_bytes(8, "big")
+
+
+def _decode_chain(origin: str, data: bytes) -> ChainHead:
+    if len(data) != _CHAIN_BYTES:
+        raise StoreCorruptError(f"the chain head of {origin} has {len(data)} bytes", field=origin)
+    return ChainHead(origin, int.from_bytes(data[:8], "big"), data[8:40], int.from_bytes(data[40:], "big"))
+
+
+def _load_checkpoint(store: Store, key: bytes, network: Network) -> Judged | None:
+    data = store.get(key)
+    return judge_checkpoint(data, network) if data is not None else None

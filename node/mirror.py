@@ -1,0 +1,170 @@
+"""The mirror: this node's copies of its peers' logs.
+
+Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that it wants;
+one task per log then fetches what is missing, from the owner or from any other member that has it, verifies every entry, and
+stores piece by piece in bounded memory. What was stored before a break is not fetched again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+import structlog
+
+from ledger.entry import verify_entries
+from ledger.errors import LedgerError, VerificationError
+from ledger.merkle import TreeSize, root_hash
+from ledger.network import Network
+from ledger.quorum import Judged, judge_checkpoint, require_quorum
+from ledger.store import Store
+from node import logs
+from node.clock import Clock
+from node.errors import IntegrityAlarm
+from node.logs import LogState
+from node.metrics import Metrics
+from node.peers import ENTRIES_MAX, Peer, PeerError
+from node.writer import Transaction, Writer
+
+log = structlog.get_logger(__name__)
+
+
+class Mirror:
+    """Fetches, verifies and stores the entries of other logs."""
+
+    def __init__(
+        self,
+        *,
+        own: str,
+        store: Store,
+        writer: Writer,
+        network: Callable[[], Network],
+        peers: Mapping[str, Peer],
+        pool: Executor | None,
+        clock: Clock,
+        metrics: Metrics,
+        alarm: Callable[[IntegrityAlarm], None],
+    ) -> None:
+        self._own = own
+        self._store = store
+        self._writer = writer
+        self._network = network
+        self._peers = peers
+        self._pool = pool
+        self._clock = clock
+        self._metrics = metrics
+        self._alarm = alarm
+        self._wanted: dict[str, int] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def state(self, origin: str) -> LogState:
+        """Return a log as of the last commit."""
+        return self._writer.states[origin]
+
+    async def catch_up(self, origin: str, size: int, *, hint: str | None = None) -> None:
+        """Return when this node has ``size`` entries of a log; ``hint`` names a peer that has them.
+
+        Raises:
+            PeerError: nobody has answered with the entries.
+            LedgerError: what came is not the log's continuation.
+        """
+        self._wanted[origin] = max(size, self._wanted.get(origin, 0))
+        while self.state(origin).size < size:
+            task = self._tasks.get(origin)
+            if task is None or task.done():
+                task = asyncio.create_task(self._fetch(origin, hint), name=f"fetch {origin}")
+                self._tasks[origin] = task
+            await asyncio.shield(task)
+
+    async def take_confirmed(self, data: bytes, *, origin: str, hint: str | None = None) -> bool:
+        """Take a checkpoint with a quorum, and the entries below it; tell whether it was news.
+
+        Raises:
+            VerificationError: it has no quorum, or is signed wrongly.
+            IntegrityAlarm: it is another history than the one that is stored here.
+            PeerError: the entries below it could not be had.
+        """
+        judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network()))
+        if judged.checkpoint.origin != origin:
+            raise VerificationError(f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint")
+        known = self.state(origin).confirmed
+        if known is not None and (judged.size, len(judged.cosigners)) <= (known.size, len(known.cosigners)):
+            return False
+        if origin == self._own and judged.size > self.state(origin).size:
+            self.raise_alarm(f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin)
+        await self.catch_up(origin, judged.size, hint=hint)
+        await asyncio.to_thread(self.check_root, judged)
+        await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
+        return True
+
+    def check_root(self, judged: Judged) -> None:
+        """Check that the entries stored here hash to a checkpoint's root.
+
+        Raises:
+            IntegrityAlarm: they do not: the log has shown two histories, or this store is damaged.
+        """
+        state = self.state(judged.checkpoint.origin)
+        if judged.size == state.size:
+            root = state.edge.root()
+        else:
+            root = root_hash(logs.hash_reader(self._store, state, judged.size), TreeSize(judged.size))
+        if root != judged.checkpoint.root:
+            self.raise_alarm(f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash", state.origin)
+
+    def raise_alarm(self, message: str, origin: str) -> None:
+        """Tell the operator that two histories do not fit.
+
+        Raises:
+            IntegrityAlarm: always.
+        """
+        alarm = IntegrityAlarm(message, field=origin)
+        self._alarm(alarm)
+        raise alarm
+
+    async def close(self) -> None:
+        """Stop fetching."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    @staticmethod
+    def _store_confirmed(transaction: Transaction, judged: Judged) -> None:
+        state = transaction.state(judged.checkpoint.origin)
+        known = state.confirmed
+        if known is None or (judged.size, len(judged.cosigners)) > (known.size, len(known.cosigners)):
+            transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
+
+    async def _fetch(self, origin: str, hint: str | None) -> None:
+        """Fetch until as much is there as is wanted, asking one source after the other."""
+        problems: list[str] = []
+        for peer in self._sources(origin, hint):
+            try:
+                while (state := self.state(origin)).size < self._wanted[origin]:
+                    await self._fetch_piece(peer, state)
+            except (PeerError, LedgerError) as error:
+                self._metrics.fetch_failures.labels(origin).inc()
+                log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
+                problems.append(f"{peer.origin}: {error}")
+                continue
+            return
+        raise PeerError(f"nobody has the entries of {origin} up to {self._wanted[origin]}: {'; '.join(problems)[:500]}")
+
+    def _sources(self, origin: str, hint: str | None) -> list[Peer]:
+        """The owner first, then who is known to have it, then everybody else."""
+        first = [name for name in (origin, hint) if name is not None and name in self._peers]
+        rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
+        return [self._peers[name] for name in dict.fromkeys((*first, *rest))]
+
+    async def _fetch_piece(self, peer: Peer, state: LogState) -> None:
+        raws = await peer.entries(state.origin, state.size, min(self._wanted[state.origin] - state.size, ENTRIES_MAX))
+        member = self._network().member(state.origin)
+        entries, chain = await asyncio.to_thread(
+            verify_entries, state.chain, raws, key_at=member.log_key_at, pool=self._pool
+        )
+
+        def store(transaction: Transaction) -> None:
+            current = transaction.state(state.origin)
+            if current.size == state.size:  # nobody else has stored them meanwhile
+                transaction.put_state(logs.append(current, entries, chain, transaction.batch))
+
+        await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws))))
+        self._metrics.mirrored.labels(state.origin).inc(len(entries))

@@ -1,0 +1,228 @@
+"""Peers: one HTTP client per member, and what is known of it.
+
+Every answer of a peer is hostile until proven otherwise: its length is bounded while it arrives, it comes uncompressed, and what it
+says is verified by whoever asked.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from ledger.cosignature import parse_cosignatures
+from ledger.encoding import parse_decimal, parse_json
+from ledger.errors import LedgerError
+from ledger.network import Member
+from ledger.note import Signature
+from ledger.tile import parse_bundle
+from node.clock import Clock
+from node.errors import NodeError
+from node.layout import origin_hash
+
+ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at most half of it
+ENTRIES_MAX = 1000
+CHECKPOINT_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
+LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
+CONNECTIONS_MAX = 4  # to one peer
+
+
+T = TypeVar("T")
+
+
+class PeerError(NodeError):
+    """A peer did not answer, or not as it should."""
+
+    code = "peer_failed"
+    hint = "suyuan peers shows which peers answer"
+
+
+class PeerUnreachableError(PeerError):
+    """No answer: refused, timed out, broken off."""
+
+    code = "peer_unreachable"
+
+
+class PeerBusyError(PeerError):
+    """The peer asks to come again later (503)."""
+
+    code = "peer_busy"
+
+
+class PeerRefusedError(PeerError):
+    """The peer answered with an error of its own."""
+
+    code = "peer_refused"
+
+
+class StaleSizeError(PeerError):
+    """The peer has cosigned another size than we thought (409)."""
+
+    code = "peer_has_other_size"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the peer has cosigned size {size}")
+        self.size = size
+
+
+@dataclass(slots=True)
+class PeerStatus:
+    """What this node has seen of a peer."""
+
+    reachable: bool | None = None  # None: not tried yet
+    last_seen_ms: int | None = None
+    last_error: str | None = None
+    failures: int = 0  # in a row
+    sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer tells it
+    confirmed: dict[str, int] = field(default_factory=dict)
+
+
+class Peer:
+    """One member's node, as a client sees it."""
+
+    def __init__(
+        self, member: Member, *, auth: httpx.Auth, clock: Clock, timeout_ms: int, verify: ssl.SSLContext
+    ) -> None:
+        self._clock = clock
+        self._auth = auth
+        self.member = member
+        self.origin = member.origin
+        self.status = PeerStatus()
+        self._client = httpx.AsyncClient(
+            base_url=member.url,
+            timeout=httpx.Timeout(timeout_ms / 1000),
+            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+            headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
+            verify=verify,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def add_checkpoint(self, body: bytes) -> tuple[Signature, ...]:
+        """Submit a checkpoint of ours; return the cosignatures in the answer, not verified yet.
+
+        Raises:
+            StaleSizeError: the old size is not what the peer has cosigned last.
+            PeerError: any other failure.
+        """
+        status, answer, _ = await self._call("POST", "/witness/add-checkpoint", CHECKPOINT_BYTES_MAX, body, signed=False)
+        if status == httpx.codes.CONFLICT:
+            raise StaleSizeError(_size(answer))
+        _expect(status, answer)
+        return _checked(lambda: parse_cosignatures(answer))
+
+    async def send_checkpoint(self, origin: str, note: bytes) -> None:
+        """Give a peer a confirmed checkpoint.
+
+        Raises:
+            PeerError: it did not take it.
+        """
+        status, answer, _ = await self._call("POST", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX, note)
+        _expect(status, answer)
+
+    async def checkpoint(self, origin: str) -> bytes:
+        """Return the newest checkpoint that the peer serves of a log, not verified yet.
+
+        Raises:
+            PeerError: it has none, or did not answer.
+        """
+        status, answer, _ = await self._call("GET", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX)
+        _expect(status, answer)
+        return answer
+
+    async def entries(self, origin: str, start: int, limit: int) -> list[bytes]:
+        """Return up to ``limit`` entries of a log from index ``start`` on, at least one, not verified yet.
+
+        Raises:
+            PeerError: it has none there, or did not answer.
+        """
+        path = f"/v1/logs/{origin_hash(origin)}/entries?start={start}&limit={min(limit, ENTRIES_MAX)}"
+        status, answer, headers = await self._call(
+            "GET", path, ENTRIES_BYTES_MAX, headers={"Accept": "application/octet-stream"}
+        )
+        _expect(status, answer)
+        count = _checked(lambda: parse_decimal(headers.get("entry-count", ""), field="Entry-Count"))
+        if not 0 < count <= limit:
+            raise PeerRefusedError(f"{count} entries where 1 to {limit} were asked for")
+        return _checked(lambda: parse_bundle(answer, count=count))
+
+    async def logs(self) -> dict[str, tuple[int, int]]:
+        """Return size and confirmed size of every log that the peer holds, as it tells them.
+
+        Raises:
+            PeerError: it did not answer, or with something else.
+        """
+        status, answer, _ = await self._call("GET", "/v1/logs", LOGS_BYTES_MAX)
+        _expect(status, answer)
+        body: Any = _checked(lambda: parse_json(answer))
+        try:
+            return {str(one["log"]): (int(one["size"]), int(one["confirmed_size"])) for one in body["logs"]}
+        except (KeyError, TypeError, ValueError):
+            raise PeerRefusedError("the list of logs has another form") from None
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        bytes_max: int,
+        body: bytes | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        signed: bool = True,
+    ) -> tuple[int, bytes, httpx.Headers]:
+        try:
+            auth = self._auth if signed else None  # a checkpoint is authenticated by its own signature
+            async with self._client.stream(method, path, content=body, headers=headers, auth=auth) as response:
+                answer = bytearray()
+                async for part in response.aiter_raw():
+                    answer += part
+                    if len(answer) > bytes_max:
+                        raise PeerRefusedError("the answer is too long", limit=bytes_max)
+        except httpx.HTTPError as error:
+            self._failed(str(error) or type(error).__name__)
+            raise PeerUnreachableError(f"{self.origin} did not answer: {error or type(error).__name__}") from None
+        except PeerRefusedError as error:
+            self._failed(str(error))
+            raise
+        self.status.reachable = True
+        self.status.failures = 0
+        self.status.last_error = None
+        self.status.last_seen_ms = self._clock.now_ms()
+        return response.status_code, bytes(answer), response.headers
+
+    def _failed(self, why: str) -> None:
+        self.status.reachable = False
+        self.status.failures += 1
+        self.status.last_error = why
+
+
+def tls_context(authority: Path | None) -> ssl.SSLContext:
+    """Return how peers' certificates are checked: by the given authority, else by those that the system trusts."""
+    return ssl.create_default_context(cafile=None if authority is None else str(authority))
+
+
+def _expect(status: int, answer: bytes) -> None:
+    if status == httpx.codes.SERVICE_UNAVAILABLE:
+        raise PeerBusyError("the peer asks to come again later")
+    if not httpx.codes.is_success(status):
+        raise PeerRefusedError(f"status {status}: {answer[:200].decode('utf-8', 'replace')}")
+
+
+def _size(answer: bytes) -> int:
+    text = answer.decode("ascii", "replace")
+    if not text.endswith("\n"):
+        raise PeerRefusedError(f"status 409 without a size: {text[:200]}")
+    return _checked(lambda: parse_decimal(text[:-1], field="size"))
+
+
+def _checked(parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except LedgerError as error:
+        raise PeerRefusedError(f"the answer is malformed: {error}") from None

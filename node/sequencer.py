@@ -1,0 +1,282 @@
+"""The sequencer: gives every event of this department its place in the log.
+
+1. Take what waits (see node/writer.py). A crash: nobody was answered.
+2. Check each submission against the ids and shares that are known; refuse it as a whole or take it as a whole.
+3. Chain the new events, sign them on all cores, compute leaf hashes and tiles. A crash: nothing is on the disk.
+4. Write entries, tiles, indexes and the chain's head in one synced batch. A crash before it is as if nothing had come; after it the
+   events are recorded, and their submitters, asking again with the same ids, get the same answer.
+5. Answer. A crash: as after 4.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash
+from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, sign_texts, signature_line_bytes
+from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError
+from ledger.event import SUBMITTED_TYPES, EntryRef, Event, Receipt, Share, parse_event, read_event
+from ledger.merkle import leaf_hash
+from ledger.network import Network
+from ledger.note import Signer
+from ledger.store import Store
+from ledger.store.protocol import prefix_end
+from node import layout, logs
+from node.clock import Clock
+from node.errors import (
+    AlreadyAnsweredError,
+    ConflictError,
+    DigestMismatchError,
+    NotYoursError,
+    UnknownConsumerError,
+    UnknownManifestError,
+    UnknownParentError,
+    UnknownShareError,
+)
+from node.logs import LogState
+from node.writer import Transaction
+
+EVENTS_MAX = 1000  # of one submission: about 60 MB of the largest entries
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Events that are recorded together or not at all."""
+
+    events: tuple["Prepared", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An event that has passed its schema, ready to be chained."""
+
+    event: Event
+    value: JsonObject
+    text: str  # canonical JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where an event stands."""
+
+    event_id: str
+    ref: EntryRef
+    time: int  # milliseconds
+
+    def to_json(self, state: str) -> JsonObject:
+        """Return the answer to a submission."""
+        return {
+            "event_id": self.event_id,
+            "entry": self.ref.model_dump(),
+            "time": format_time(self.time),
+            "state": state,
+        }
+
+
+def prepare(value: object, *, origin: str) -> Prepared:
+    """Return a submitted event ready to be chained.
+
+    Raises:
+        EventError, LimitError, MalformedError: the first thing that breaks its schema.
+        BadValueError: a type that only the node itself writes.
+        TooLongError: the entry would be larger than 65,535 bytes.
+    """
+    event = parse_event(value)
+    assert isinstance(value, dict)
+    if event.type not in SUBMITTED_TYPES:
+        raise BadValueError(f"events of type {event.type} are written by the node itself", field="type")
+    text = canonical_json(value)
+    room = event_bytes_max(origin)
+    if len(text.encode()) > room:
+        raise TooLongError(f"the event has {len(text.encode())} bytes as canonical JSON", field="event", limit=room)
+    return Prepared(event, value, text)
+
+
+def event_bytes_max(origin: str) -> int:
+    """Return how long an event of a log can be, whatever its index: the rest of an entry is fixed in length."""
+    frame = len("suyuan/entry/v1\n\n\n\n\n\n\n") + len(origin) + 19 + 44 + 24
+    return ENTRY_BYTES_MAX - frame - signature_line_bytes(origin)
+
+
+class Sequencer:
+    """Appends this department's events to its log."""
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        signer: Signer,
+        network: Callable[[], Network],
+        clock: Clock,
+        pool: Executor | None,
+    ) -> None:
+        self._origin = origin
+        self._signer = signer
+        self._network = network
+        self._clock = clock
+        self._pool = pool
+
+    def run(self, transaction: Transaction, items: list[Submission]) -> list[list[Recorded] | LedgerError]:
+        """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole."""
+        state = transaction.state(self._origin)
+        round_ = _Round(transaction.store, self._origin, state.log, self._network(), transaction.states)
+        outcomes = [round_.admit(item) for item in items]
+        texts, head = chain(state.chain, [event.text for event in round_.fresh], time=self._clock.now_ms())
+        raws = sign_texts(self._signer, texts, pool=self._pool)
+        entries = [
+            self._entry(state, offset, event, text, raw, head.time)
+            for offset, (event, text, raw) in enumerate(zip(round_.fresh, texts, raws, strict=True))
+        ]
+        if entries:
+            transaction.put_state(logs.append(state, entries, head, transaction.batch))
+        return [
+            outcome if isinstance(outcome, LedgerError) else [self._answer(place, entries) for place in outcome]
+            for outcome in outcomes
+        ]
+
+    def _entry(self, state: LogState, offset: int, event: Prepared, text: bytes, raw: bytes, time: int) -> Entry:
+        return Entry(
+            origin=self._origin,
+            index=state.size + offset,
+            previous=b"",
+            time=time,
+            event=event.value,
+            key_id=self._signer.verifier.key_id,
+            signature=b"",
+            text=text,
+            raw=raw,
+            leaf=leaf_hash(raw),
+        )
+
+    @staticmethod
+    def _answer(place: "Recorded | tuple[str, int]", entries: Sequence[Entry]) -> Recorded:
+        if isinstance(place, Recorded):
+            return place
+        event_id, offset = place
+        return Recorded(event_id, entries[offset].ref, entries[offset].time)
+
+
+_Place = Recorded | tuple[str, int]  # recorded before, or the id and its number in this round
+
+
+@dataclass(slots=True)
+class _Round:
+    """The events that one round takes, and what has been promised within it."""
+
+    store: Store
+    origin: str
+    log: bytes
+    network: Network
+    states: Mapping[str, LogState]
+    fresh: list[Prepared] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    answered: set[bytes] = field(default_factory=set)  # leaf hashes of shares
+
+    def admit(self, item: Submission) -> list[_Place] | LedgerError:
+        """Take a submission's events, or give back all that was taken of it."""
+        mark = len(self.fresh)
+        answered = set(self.answered) if any(isinstance(one.event, Receipt) for one in item.events) else self.answered
+        places: list[_Place] = []
+        for number, prepared in enumerate(item.events):
+            try:
+                places.append(self._admit_one(prepared))
+            except LedgerError as error:
+                for taken in self.fresh[mark:]:
+                    del self.ids[taken.event.id]
+                del self.fresh[mark:]
+                self.answered = answered
+                return error.at(f"events[{number}]") if len(item.events) > 1 else error
+        return places
+
+    def _admit_one(self, prepared: Prepared) -> _Place:
+        known = self._known(prepared)
+        if known is not None:
+            return known
+        self._check(prepared.event)
+        self.ids[prepared.event.id] = len(self.fresh)
+        self.fresh.append(prepared)
+        return prepared.event.id, len(self.fresh) - 1
+
+    def _known(self, prepared: Prepared) -> _Place | None:
+        """Return where the event stands already; the same id with other content is a conflict."""
+        event_id = prepared.event.id
+        number = self.ids.get(event_id)
+        if number is not None:
+            if self.fresh[number].text != prepared.text:
+                raise ConflictError(f"the id {event_id} is used for another event just now", field="id")
+            return event_id, number
+        value = self.store.get(layout.event_key(event_id, self.log))
+        if value is None:
+            return None
+        if value[layout.INDEX_BYTES :] != logs.event_digest(prepared.text):
+            raise ConflictError(f"the id {event_id} is recorded with other content", field="id")
+        entry = read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
+        return Recorded(event_id, entry.ref, entry.time)
+
+    def _check(self, event: Event) -> None:
+        if isinstance(event, Share):
+            self._check_share(event)
+        elif isinstance(event, Receipt):
+            self._check_receipt(event)
+
+    def _check_share(self, share: Share) -> None:
+        member = self.network.members.get(share.consumer)
+        if member is None or not member.active:
+            raise UnknownConsumerError(f"{share.consumer} is no active member of the network", field="consumer")
+        if share.consumer == self.origin:
+            raise UnknownConsumerError("a department does not share with itself", field="consumer")
+        if share.manifest is not None:
+            self._check_manifest(share)
+        for number, parent in enumerate(share.parents or ()):
+            source = self._event_at(parent)
+            if not isinstance(source, Share) or source.consumer != self.origin:
+                raise UnknownParentError(f"{parent} is no share to this department that is known here", field=f"parents[{number}]")
+
+    def _check_manifest(self, share: Share) -> None:
+        assert share.manifest is not None
+        data = self.store.get(layout.manifest_key(share.manifest.root_bytes))
+        if data is None:
+            raise UnknownManifestError("this node does not keep that manifest", field="manifest.root")
+        count = data.split(b"\n", 2)[1]
+        if count != str(share.manifest.count).encode():
+            raise UnknownManifestError(f"the manifest has {count.decode()} records", field="manifest.count")
+
+    def _check_receipt(self, receipt: Receipt) -> None:
+        share = self._event_at(receipt.share)
+        if not isinstance(share, Share):
+            raise UnknownShareError(f"{receipt.share} is no share that is known here", field="share")
+        if share.consumer != self.origin:
+            raise NotYoursError(f"{receipt.share} went to {share.consumer}", field="share")
+        if receipt.outcome == "accepted" and receipt.payload_digest not in (None, share.payload_digest):
+            raise DigestMismatchError("the share states another digest of its payload", field="payload_digest")
+        leaf = parse_hash(receipt.share.hash)
+        if leaf in self.answered or self._answers(leaf):
+            raise AlreadyAnsweredError(f"{receipt.share} is answered already", field="share")
+        self.answered.add(leaf)
+
+    def _answers(self, leaf: bytes) -> bool:
+        prefix = layout.answer_prefix(leaf) + self.log
+        return any(True for _ in self.store.scan(prefix, prefix_end(prefix), limit=1))
+
+    def _event_at(self, ref: EntryRef) -> object:
+        """Return the event at a reference, or None where this node does not have exactly that entry."""
+        state = self.states.get(ref.log)
+        if state is None or ref.index >= state.size:
+            return None
+        entry = read_entry(self.store, state.log, ref.index)
+        return read_event(entry.event) if encode_base64(entry.leaf) == ref.hash else None
+
+
+def read_entry(store: Store, log: bytes, index: int) -> Entry:
+    """Return a stored entry.
+
+    Raises:
+        StoreCorruptError: it is not there, or not what was written.
+    """
+    raw = store.get(layout.entry_key(log, index))
+    if raw is None:
+        raise StoreCorruptError(f"entry {index} is missing", field=f"index {index}")
+    try:
+        return parse_entry(raw)
+    except LedgerError as error:
+        raise StoreCorruptError(f"entry {index} is not what was written: {error}", field=f"index {index}") from None

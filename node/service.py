@@ -1,0 +1,350 @@
+"""The node: one department's log, its copies of all others, and the services around them.
+
+Start, in order; each step refuses to go on when something does not fit:
+
+1. Settings, network document (verified back to its fingerprint), keys (they must be those that the document names).
+2. The store, opened by this process alone; every member's log as it stands there.
+3. The head file against the store: a store that is older than what was signed is not written to (protocol section 7).
+4. The writer; a new log gets its ``log.open``.
+5. Publisher, gossip and the API.
+"""
+
+import asyncio
+import heapq
+import os
+import secrets
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from typing import Any
+
+import structlog
+
+from ledger.encoding import JsonObject, canonical_json
+from ledger.errors import LedgerError
+from ledger.event import LogOpen
+from ledger.manifest import Manifest
+from ledger.merkle import TreeSize, root_hash
+from ledger.network import Network, verify_chain
+from ledger.quorum import judge_checkpoint
+from ledger.store import Store, open_store
+from ledger.store.headfile import read_head
+from node import layout, logs
+from node.clock import Clock, SystemClock
+from node.config import Home
+from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
+from node.gossip import Gossip
+from node.history import History
+from node.keys import NodeKeys, load_keys
+from node.logs import LogState
+from node.metrics import Metrics
+from node.mirror import Mirror
+from node.peers import Peer, tls_context
+from node.publisher import Publisher
+from node.sequencer import Prepared, Recorded, Sequencer, Submission
+from node.setup import check_enrolled
+from node.tokens import TokenGate
+from node.transport import PeerAuth, PeerGate, authority_of
+from node.witness import Witness
+from node.writer import Transaction, Writer
+
+log = structlog.get_logger(__name__)
+
+WAITERS_MAX = 10_000  # requests that wait for a confirmation
+CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
+NONCE_BYTES = 16
+MANIFEST_RECORD_BYTES = 65  # a line of a manifest; its index key is about as long
+
+
+def software() -> str:
+    """Return name and version of this software."""
+    try:
+        return f"suyuan {version('suyuan')}"
+    except PackageNotFoundError:
+        return "suyuan"
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What a node is built on, checked."""
+
+    home: Home
+    network: Network
+    network_document: bytes
+    keys: NodeKeys
+
+
+def load_foundation(home: Home) -> Foundation:
+    """Return settings, network and keys, after checking that they belong together.
+
+    Raises:
+        ConfigError: one of them is missing, damaged, or of another department.
+        VerificationError: the network document does not lead back to the pinned fingerprint.
+    """
+    network, document = load_network(home)
+    keys = load_keys(home.keys, home.settings.origin)
+    member = network.members.get(home.settings.origin)
+    if member is None:
+        raise ConfigError(f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin")
+    check_enrolled(keys, member)
+    return Foundation(home, network, document, keys)
+
+
+def load_network(home: Home) -> tuple[Network, bytes]:
+    """Return a home's network document, verified back to the pinned fingerprint.
+
+    Raises:
+        ConfigError: it is missing, or no fingerprint is pinned.
+        VerificationError, MalformedError: it does not verify.
+    """
+    if home.settings.fingerprint is None:
+        raise ConfigError(
+            "no network is joined yet: the fingerprint is not set", field="fingerprint",
+            hint="suyuan init DIR --network FILE --fingerprint HEX",
+        )  # fmt: skip
+    try:
+        document = home.network.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", field=str(home.network)) from None
+    return verify_chain(document, home.settings.fingerprint), document
+
+
+class Node:
+    """One department's node, running in an event loop."""
+
+    def __init__(self, foundation: Foundation, *, clock: Clock | None = None) -> None:
+        self.home = foundation.home
+        self.settings = foundation.home.settings
+        self.origin = self.settings.origin
+        self.network = foundation.network
+        self.network_document = foundation.network_document
+        self.keys = foundation.keys
+        self.clock: Clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
+        self.pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="suyuan-crypto")
+        self.started_ms = self.clock.now_ms()
+        self.store: Store = open_store(self.home.data)
+        try:
+            self._build()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _build(self) -> None:
+        states = self._load_states(self.store)
+        check_head(self.home, self.store, states[self.origin], self.network)
+        self.writer = Writer(self.store, states, reload=self._load_states, on_commit=self._on_commit)
+        self.sequencer = Sequencer(
+            origin=self.origin, signer=self.keys.log, network=lambda: self.network, clock=self.clock, pool=self.pool
+        )
+        self.tokens = TokenGate(self.home.tokens, self.clock.now_ms)
+        self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
+        self.by_hash = {layout.origin_hash(origin): origin for origin in self.network.members}
+        self.peers: dict[str, Peer] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+
+    async def start(self) -> None:
+        """Start writing, publishing and following the peers."""
+        self._loop = asyncio.get_running_loop()
+        self.writer.start()
+        self._connect()
+        await self._open_log()
+        self._tasks = [
+            asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self.gossip.run(), name="gossip"),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended)
+        log.info("the node is up", log=self.origin, size=self.state.size, url=self.network.member(self.origin).url)
+
+    async def stop(self) -> None:
+        """Stop everything; what was answered is on the disk."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.mirror.close()
+        await asyncio.to_thread(self.writer.stop)
+        for peer in self.peers.values():
+            await peer.close()
+        self.pool.shutdown(cancel_futures=True)
+        self.store.close()
+
+    @property
+    def states(self) -> Mapping[str, LogState]:
+        """All logs as of the last commit."""
+        return self.writer.states
+
+    @property
+    def state(self) -> LogState:
+        """This node's own log as of the last commit."""
+        return self.writer.states[self.origin]
+
+    def history(self) -> History:
+        """Return a reader of the logs as they are now."""
+        return History(self.store, self.states, self.network)
+
+    async def submit(self, events: tuple[Prepared, ...], *, wait_confirmed: bool) -> list[tuple[Recorded, str]]:
+        """Record events, all or none; return where each stands, and its state.
+
+        Raises:
+            RefusedError: the rules do not allow one of them.
+            BusyError, ReadOnlyError, StoreError: nothing was written.
+        """
+        self._check_writable()
+        size = sum(len(event.text) for event in events)
+        future = self.writer.submit_to(self.sequencer, Submission(events), size=2 * size)
+        recorded: list[Recorded] = await asyncio.wrap_future(future)
+        self.metrics.events.inc(len(recorded))
+        if wait_confirmed:
+            await self._wait_confirmed(max(one.ref.index for one in recorded))
+        confirmed = self.state.confirmed_size
+        return [(one, "confirmed" if one.ref.index < confirmed else "recorded") for one in recorded]
+
+    async def keep_manifest(self, manifest: Manifest) -> None:
+        """Store a manifest, so that shares can name it and its records can be traced here.
+
+        Raises:
+            BusyError, ReadOnlyError, StoreError: nothing was written.
+        """
+        self._check_writable()
+
+        def store(transaction: Transaction) -> None:
+            transaction.batch.put(layout.manifest_key(manifest.root), manifest.encode())
+            for record in manifest.records:
+                transaction.batch.put(layout.membership_key(record, manifest.root), b"")
+
+        size = 2 * MANIFEST_RECORD_BYTES * len(manifest.records)
+        await asyncio.wrap_future(self.writer.submit(store, size=size))
+
+    def raise_alarm(self, alarm: IntegrityAlarm) -> None:
+        """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
+        name = alarm.field or self.origin
+        if name not in self.alarms:
+            self.alarms[name] = alarm.message
+            self.metrics.alarms.inc()
+        log.critical("integrity alarm", log=name, alarm=alarm.message)
+
+    # Building.
+
+    def _connect(self) -> None:
+        auth = PeerAuth(
+            self.keys.transport,
+            origin=self.origin,
+            clock=self.clock.now_ms,
+            nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
+        )
+        verify = tls_context(self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None)
+        timeout = self.settings.peer_timeout_ms
+        self.peers.update(
+            (origin, Peer(member, auth=auth, clock=self.clock, timeout_ms=timeout, verify=verify))
+            for origin, member in self.network.members.items()
+            if origin != self.origin and member.active
+        )
+        common: dict[str, Any] = {"network": lambda: self.network, "clock": self.clock, "metrics": self.metrics}
+        self.mirror = Mirror(
+            own=self.origin, store=self.store, writer=self.writer, peers=self.peers, pool=self.pool,
+            alarm=self.raise_alarm, **common,
+        )  # fmt: skip
+        self.witness = Witness(own=self.origin, signer=self.keys.cosigner, mirror=self.mirror, writer=self.writer, **common)
+        self.publisher = Publisher(
+            own=self.origin, keys=self.keys, store=self.store, writer=self.writer, peers=self.peers,
+            head_file=self.home.head, interval_ms=self.settings.checkpoint_interval_ms,
+            timeout_ms=self.settings.confirm_timeout_ms, alarm=self.raise_alarm, **common,
+        )  # fmt: skip
+        self.gossip = Gossip(
+            mirror=self.mirror, peers=self.peers, states=lambda: self.states, interval_ms=self.settings.pull_interval_ms
+        )
+
+    def _load_states(self, store: Store) -> dict[str, LogState]:
+        return {origin: logs.load_log(store, origin, self.network) for origin in self.network.members}
+
+    async def _open_log(self) -> None:
+        if self.state.size > 0:
+            return
+        value: JsonObject = {
+            "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
+            "network": self.network.name,
+            "network_version": self.network.version,
+            "software": software(),
+            "type": LogOpen.TYPE,
+        }
+        opening = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
+        await asyncio.wrap_future(self.writer.submit_to(self.sequencer, Submission((opening,))))
+
+    def _authority(self) -> str:
+        return authority_of(self.network.member(self.origin).url)
+
+    def _transport_key(self, origin: str) -> Any:
+        member = self.network.members.get(origin)
+        return member.transport if member is not None and member.active else None
+
+    # Running.
+
+    def _check_writable(self) -> None:
+        if self.origin in self.alarms:
+            raise ReadOnlyError(f"this node's own log is in doubt: {self.alarms[self.origin]}")
+
+    def _task_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a service of the node has ended", service=task.get_name(), error=repr(error))
+            self.alarms.setdefault(f"service {task.get_name()}", repr(error))
+
+    def _on_commit(self, states: Mapping[str, LogState]) -> None:
+        """Called by the writer's thread after each commit."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._committed, states)
+
+    def _committed(self, states: Mapping[str, LogState]) -> None:
+        own = states[self.origin]
+        if own.size > own.confirmed_size:
+            self.publisher.notice()
+        while self._waiters and self._waiters[0][0] < own.confirmed_size:
+            _, _, future = heapq.heappop(self._waiters)
+            if not future.done():
+                future.set_result(None)
+
+    async def _wait_confirmed(self, index: int) -> None:
+        """Return when an entry is confirmed, or after the longest wait: the state tells which."""
+        if index < self.state.confirmed_size:
+            return
+        if len(self._waiters) >= WAITERS_MAX:
+            raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (index, next(self._numbers), future))
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS_MAX):
+                await future
+        except TimeoutError:
+            return
+
+
+def check_head(home: Home, store: Store, state: LogState, network: Network) -> None:
+    """Compare the head file, the newest checkpoint that was ever signed here, with the store.
+
+    Raises:
+        IntegrityAlarm: the store is older, or holds another history: writing on would fork the log.
+    """
+    data = read_head(home.head)
+    if data is None:
+        if state.checkpoint is not None:
+            raise IntegrityAlarm("the head file is gone: nobody can say whether this store is the newest", field=state.origin)
+        return
+    try:
+        signed = judge_checkpoint(data, network)
+    except LedgerError as error:
+        raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head)) from None
+    if signed.size > state.size:
+        raise IntegrityAlarm(
+            f"the store ends at {state.size}, but a checkpoint of size {signed.size} has been signed: "
+            "it is an old copy, and writing to it would fork the log",
+            field=state.origin,
+        )
+    if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:
+        raise IntegrityAlarm(f"the store holds another history than the checkpoint of size {signed.size}", field=state.origin)

@@ -1,0 +1,124 @@
+"""Making a node's folder, and joining it to a network (the only places where a store is created)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.encoding import encode_base64
+from ledger.event.base import parse_model
+from ledger.network import Member, MemberEntry, verify_chain
+from ledger.store import create_store
+from node.config import CONFIG_NAME, Home, load_home, make_settings, settings_toml
+from node.errors import ConfigError
+from node.keys import NodeKeys, generate_keys, load_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a department says of itself when it asks to be a member."""
+
+    origin: str
+    name_zh: str
+    name_en: str
+    level: str
+    region: str
+    roles: tuple[str, ...]
+    url: str
+    code: str | None = None
+
+
+def create_home(folder: Path, values: dict[str, Any], *, random: Callable[[int], bytes], store: str | None = None) -> Home:
+    """Make a node's folder: settings, keys, an empty store; ``random`` gives that many secret bytes.
+
+    Raises:
+        ConfigError: a value cannot be used, or there is a node in that folder already.
+        StoreError: the store cannot be made.
+    """
+    settings = make_settings(values, "settings")
+    home = Home(folder.resolve(), settings)
+    if home.config.exists():
+        raise ConfigError("there is a node in this folder already", field=str(folder), hint="choose another folder")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        generate_keys(home.keys, settings.origin, random)
+        create_store(home.data, kind=store).close()
+        _write_settings(home)
+    except OSError as error:
+        raise ConfigError(f"cannot be made: {error.strerror}", field=str(folder)) from None
+    return home
+
+
+def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
+    """Put a network document into a node's folder, pinned by its fingerprint, and return the home as it is then.
+
+    Raises:
+        VerificationError, MalformedError: the document does not lead back to the fingerprint.
+        ConfigError: it does not have this department with these keys, or another network is joined already.
+    """
+    network = verify_chain(document, fingerprint)
+    pinned = home.settings.fingerprint
+    if pinned is not None and pinned != fingerprint:
+        raise ConfigError("this node has joined another network already", field="fingerprint", hint="make a new folder with suyuan init")
+    member = network.members.get(home.settings.origin)
+    if member is None:
+        raise ConfigError(f"network {network.name} has no member {home.settings.origin}", field="origin")
+    check_enrolled(load_keys(home.keys, home.settings.origin), member)
+    settings = home.settings.model_copy(update={"fingerprint": fingerprint})
+    joined = Home(home.folder, settings)
+    joined.network.write_bytes(document)
+    _write_settings(joined)
+    return load_home(joined.config)
+
+
+def check_enrolled(keys: NodeKeys, member: Member) -> None:
+    """Check that the network document names a node's own keys.
+
+    Raises:
+        ConfigError: it names another key.
+    """
+    enrolled = {
+        "log": keys.log.verifier in {key for _, _, key in member.log_keys},
+        "cosigner": member.cosigner == keys.cosigner.verifier,
+        "transport": member.transport == keys.transport.verifier,
+        "sealing": member.entry.sealing == encode_base64(keys.sealing_public),
+    }
+    for role, fits in enrolled.items():
+        if not fits:
+            raise ConfigError(f"the network document names another {role} key for {member.origin}", field=f"keys/{role}.key")
+
+
+def member_entry(keys: NodeKeys, profile: Profile) -> MemberEntry:
+    """Return a department's entry in the network document, made of its public keys.
+
+    Raises:
+        EventError, LimitError: a value that the document cannot have, with its name.
+    """
+    value: dict[str, Any] = {
+        "origin": profile.origin,
+        "names": {"zh": profile.name_zh, "en": profile.name_en},
+        "level": profile.level,
+        "region": profile.region,
+        "roles": list(profile.roles),
+        "url": profile.url,
+        "log_keys": [{"key": keys.log.verifier.vkey, "from": 0}],
+        "cosigner": keys.cosigner.verifier.vkey,
+        "transport": keys.transport.verifier.vkey,
+        "sealing": encode_base64(keys.sealing_public),
+        "status": "active",
+    }
+    if profile.code is not None:
+        value["code"] = profile.code
+    return parse_model(MemberEntry, value)
+
+
+def member_json(entry: MemberEntry) -> dict[str, Any]:
+    """Return a member's entry as the network document writes it."""
+    return entry.model_dump(by_alias=True, exclude_none=True)
+
+
+def _write_settings(home: Home) -> None:
+    temporary = home.folder / f"{CONFIG_NAME}.new"
+    temporary.write_text(settings_toml(home.settings), "utf-8")
+    temporary.replace(home.config)
+

@@ -1,0 +1,161 @@
+"""The witness: verify a checkpoint, store every entry below it, remember it, cosign it (protocol section 6).
+
+1. The origin is a member's log, and the log has signed the checkpoint.
+2. The old size is the one that this node has cosigned last, and the proof shows that the new tree extends that one.
+3. Every entry below the size is here, verified, and hashes to the root.
+4. Compare and store, in one durable step: the signed checkpoint takes the place of the one that was cosigned before.
+   A crash before it: nothing was said. After it: the log asks again with the new size and gets its cosignature.
+5. Sign and answer.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.checkpoint import check_empty_root
+from ledger.errors import (
+    ConsistencyError,
+    InvalidSignatureError,
+    LedgerError,
+    OutOfRangeError,
+    StoreError,
+    UnsignedError,
+)
+from ledger.merkle import verify_consistency
+from ledger.network import Network
+from ledger.note import Signer
+from ledger.quorum import Judged, judge_checkpoint
+from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
+from node import logs
+from node.clock import Clock
+from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError
+from node.metrics import Metrics
+from node.mirror import Mirror
+from node.peers import PeerError
+from node.writer import Transaction, Writer
+
+BODY_BYTES_MAX = 128 * 1024  # 63 proof lines and a checkpoint with 100 signatures take a third of it
+ENTRIES_SECONDS_MAX = 4.0  # after that the log is asked to come again, while fetching goes on
+
+
+class ForbiddenError(NodeError):
+    """No valid signature by a key of that origin."""
+
+    code = "unsigned"
+
+
+class WrongSizeError(NodeError):
+    """The old size is not the one that was cosigned last."""
+
+    code = "wrong_old_size"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the size cosigned last is {size}", field="old")
+        self.size = size
+
+
+class RejectedError(NodeError):
+    """The checkpoint contradicts what was cosigned, or what is stored."""
+
+    code = "inconsistent"
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """A good answer: the cosignature line."""
+
+    line: str
+    size: int
+
+
+class Witness:
+    """Cosigns the checkpoints of the members' logs."""
+
+    def __init__(
+        self,
+        *,
+        own: str,
+        signer: Signer,
+        mirror: Mirror,
+        writer: Writer,
+        network: Callable[[], Network],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._own = own
+        self._signer = signer
+        self._mirror = mirror
+        self._writer = writer
+        self._network = network
+        self._clock = clock
+        self._metrics = metrics
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def add_checkpoint(self, body: bytes) -> Cosigned:
+        """Answer an add-checkpoint request.
+
+        Raises:
+            MalformedError, LimitError: 400.
+            ForbiddenError: 403. NotFoundError: 404. WrongSizeError: 409. RejectedError: 422. BusyError: 503.
+        """
+        request = parse_add_checkpoint(body, size_max=BODY_BYTES_MAX)
+        origin = request.checkpoint.origin
+        member = self._network().members.get(origin)
+        if member is None or not member.active or origin == self._own:
+            raise NotFoundError(f"no log {origin[:80]!r} is witnessed here", field="origin")
+        judged = await self._judge(request)
+        if request.old_size > judged.size:
+            raise OutOfRangeError("the old size is above the checkpoint's", field="old", limit=judged.size)
+        async with self._locks[origin]:
+            self._check_step(request, judged)
+            await self._have_entries(judged)
+            await self._remember(request, judged)
+        time = self._clock.now_ms() // 1000
+        self._metrics.cosigned.labels(origin).inc()
+        return Cosigned(self._signer.cosign(judged.checkpoint.text, time).line, judged.size)
+
+    async def _judge(self, request: AddCheckpoint) -> Judged:
+        try:
+            return await asyncio.to_thread(judge_checkpoint, request.note, self._network())
+        except (UnsignedError, InvalidSignatureError) as error:
+            raise ForbiddenError(f"no valid signature by the log: {error}", field=error.field) from None
+
+    def _check_step(self, request: AddCheckpoint, judged: Judged) -> None:
+        """Check the new head against the one cosigned last."""
+        before = self._mirror.state(judged.checkpoint.origin).cosigned_head
+        if request.old_size != before.size:
+            raise WrongSizeError(before.size)
+        try:
+            check_empty_root(judged.checkpoint)
+            if before.size > 0:
+                verify_consistency(old=before, new=judged.checkpoint.head, proof=request.proof)
+            elif request.proof:
+                raise ConsistencyError("from size 0 on the proof is empty", field="proof")
+        except ConsistencyError as error:
+            raise RejectedError(f"{judged.checkpoint.origin}: {error}", field="proof") from None
+
+    async def _have_entries(self, judged: Judged) -> None:
+        origin = judged.checkpoint.origin
+        try:
+            async with asyncio.timeout(ENTRIES_SECONDS_MAX):
+                await self._mirror.catch_up(origin, judged.size)
+            await asyncio.to_thread(self._mirror.check_root, judged)
+        except (PeerError, TimeoutError) as error:
+            raise BusyError(f"the entries of {origin} up to {judged.size} cannot be had yet: {error}") from None
+        except IntegrityAlarm as error:
+            raise RejectedError(error.message) from None
+        except StoreError:
+            raise
+        except LedgerError as error:
+            raise BusyError(f"the entries of {origin} are not what they should be: {error}") from None
+
+    async def _remember(self, request: AddCheckpoint, judged: Judged) -> None:
+        def compare_and_store(transaction: Transaction) -> None:
+            state = transaction.state(judged.checkpoint.origin)
+            if request.old_size != state.cosigned_head.size:
+                raise WrongSizeError(state.cosigned_head.size)
+            state = logs.with_cosigned(state, judged, transaction.batch)
+            transaction.put_state(logs.with_checkpoint(state, judged, transaction.batch))
+
+        await asyncio.wrap_future(self._writer.submit(compare_and_store))

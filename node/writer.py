@@ -1,0 +1,238 @@
+"""The one writer: a thread that owns the store, and turns whatever is waiting into one synced batch (group commit).
+
+Every change is a job: a function that looks at the current logs and puts what it wants written into a transaction. The thread takes
+all jobs that wait, runs them one after the other, commits what they put in **one** atomic, synced write, and only then answers
+them. A job that raises takes back its own part and nobody else's.
+
+A crash before the write loses all of the round, and nobody has been told otherwise; a crash after it loses nothing.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from ledger.errors import StoreError
+from ledger.store import Batch, Store
+from node.errors import BusyError, ReadOnlyError
+from node.logs import LogState
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+QUEUE_MAX = 10_000  # jobs; what overflows is told so at once (503), never kept
+ROUND_BYTES_MAX = 24 << 20  # what the jobs of a round bring, so that the largest one still fits into a batch of the store
+ROUND_JOBS_MAX = 4_096  # jobs in one write: a round stays below about 100 ms of signing
+STOP_SECONDS_MAX = 30.0
+
+
+class Transaction:
+    """What one round will write, and the logs as they will be after it."""
+
+    def __init__(self, store: Store, states: Mapping[str, LogState]) -> None:
+        self.store = store
+        self.batch = Batch()
+        self._states = dict(states)
+        self._committed = states
+
+    def state(self, origin: str) -> LogState:
+        """Return a log as this round leaves it."""
+        return self._states[origin]
+
+    def committed(self, origin: str) -> LogState:
+        """Return a log as it is on the disk: what the store shows to whoever reads it now."""
+        return self._committed[origin]
+
+    def put_state(self, state: LogState) -> None:
+        """Make ``state`` the log as this round leaves it; what it stands on must be in the batch."""
+        self._states[state.origin] = state
+
+    def child(self) -> "Transaction":
+        """Return a transaction for one job, which is merged only when the job succeeds."""
+        child = Transaction(self.store, self._states)
+        child._committed = self._committed
+        return child
+
+    def merge(self, child: "Transaction") -> None:
+        """Take over what a job has put."""
+        self.batch.extend(child.batch)
+        self._states = child._states
+
+    @property
+    def states(self) -> dict[str, LogState]:
+        """All logs as this round leaves them."""
+        return self._states
+
+
+Job = Callable[[Transaction], T]
+
+
+class Group(Protocol):
+    """A kind of job whose instances are done together, for instance to chain and sign them as one batch."""
+
+    def run(self, transaction: Transaction, items: list[Any]) -> list[Any]:
+        """Do all items; return for each its result, or the exception that it alone gets."""
+
+
+class Writer:
+    """The thread that writes, and the states that everybody may read."""
+
+    def __init__(
+        self,
+        store: Store,
+        states: Mapping[str, LogState],
+        *,
+        reload: Callable[[Store], dict[str, LogState]],
+        on_commit: Callable[[Mapping[str, LogState]], None] = lambda _states: None,
+    ) -> None:
+        self._store = store
+        self._states: Mapping[str, LogState] = dict(states)
+        self._reload = reload
+        self._on_commit = on_commit
+        self._waiting: deque[tuple[Any, Any, Future[Any], int]] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self.failure: StoreError | None = None  # why nothing is written any more, if so
+        self.rounds = 0
+
+    @property
+    def states(self) -> Mapping[str, LogState]:
+        """The logs as of the last commit; replaced as a whole, never changed."""
+        return self._states
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="suyuan-writer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what waits, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS_MAX)
+
+    def submit(self, job: Job[T], *, size: int = 0) -> "Future[T]":
+        """Have ``job`` done; its result comes when what it put is durable. ``size`` is about what it will put, in bytes.
+
+        Raises:
+            BusyError: too many jobs wait.
+            ReadOnlyError: the writer has stopped.
+        """
+        future: Future[T] = Future()
+        self._enqueue(None, job, future, size)
+        return future
+
+    def submit_to(self, group: Group, item: Any, *, size: int = 0) -> "Future[Any]":
+        """Have ``group`` do ``item`` together with the others that wait for it.
+
+        Raises:
+            BusyError, ReadOnlyError: as :meth:`submit`.
+        """
+        future: Future[Any] = Future()
+        self._enqueue(group, item, future, size)
+        return future
+
+    def _enqueue(self, group: Group | None, item: Any, future: "Future[Any]", size: int) -> None:
+        with self._wake:
+            if self._closing or self.failure is not None:
+                raise ReadOnlyError(f"nothing is written any more: {self.failure or 'the node is stopping'}")
+            if len(self._waiting) >= QUEUE_MAX:
+                raise BusyError(f"{QUEUE_MAX} writes are waiting", limit=QUEUE_MAX)
+            self._waiting.append((group, item, future, size))
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closing:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                taken = self._take()
+            self._round(taken)
+
+    def _take(self) -> list[tuple[Any, Any, "Future[Any]"]]:
+        """Take jobs off the queue, as many as make one write."""
+        taken: list[tuple[Any, Any, Future[Any]]] = []
+        room = ROUND_BYTES_MAX
+        while self._waiting and len(taken) < ROUND_JOBS_MAX and (room >= self._waiting[0][3] or not taken):
+            group, item, future, size = self._waiting.popleft()
+            taken.append((group, item, future))
+            room -= size
+        return taken
+
+    def _round(self, taken: list[tuple[Any, Any, "Future[Any]"]]) -> None:
+        transaction = Transaction(self._store, self._states)
+        done: list[tuple[Future[Any], Any]] = []
+        for group, items in _grouped(taken):
+            done += _do(transaction, group, items)
+        try:
+            if len(transaction.batch):
+                self._store.write(transaction.batch)
+        except StoreError as error:
+            self._recover(error)
+            done = [(future, error) for future, _ in done]
+        else:
+            self._states = transaction.states
+            self.rounds += 1
+            self._on_commit(self._states)
+        for future, result in done:
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _recover(self, error: StoreError) -> None:
+        """Close and open the store after a failed write, and believe only what is on the disk then."""
+        log.error("a write failed", error=str(error), code=error.code)
+        try:
+            self._store.reopen()
+            self._states = self._reload(self._store)
+        except StoreError as again:
+            log.critical("the store cannot be opened again; this node writes nothing any more", error=str(again))
+            self.failure = again
+            with self._wake:
+                for _, _, future, _ in self._waiting:
+                    future.set_exception(again)
+                self._waiting.clear()
+
+
+def _grouped(taken: Iterable[tuple[Any, Any, "Future[Any]"]]) -> list[tuple[Any, list[tuple[Any, "Future[Any]"]]]]:
+    """Put the items of each group together, at the place of its first one; single jobs keep theirs."""
+    order: list[tuple[Any, list[tuple[Any, Future[Any]]]]] = []
+    groups: dict[int, list[tuple[Any, Future[Any]]]] = {}
+    for group, item, future in taken:
+        if not future.set_running_or_notify_cancel():
+            continue
+        if group is not None and id(group) in groups:
+            groups[id(group)].append((item, future))
+            continue
+        items = [(item, future)]
+        order.append((group, items))
+        if group is not None:
+            groups[id(group)] = items
+    return order
+
+
+def _do(
+    transaction: Transaction, group: Group | None, items: list[tuple[Any, "Future[Any]"]]
+) -> list[tuple["Future[Any]", Any]]:
+    child = transaction.child()
+    futures = [future for _, future in items]
+    try:
+        results = [items[0][0](child)] if group is None else group.run(child, [item for item, _ in items])
+    except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's answer; the round goes on
+        return [(future, error) for future in futures]
+    transaction.merge(child)
+    return list(zip(futures, results, strict=True))
