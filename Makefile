@@ -61,7 +61,7 @@ check-types: $(VENV)/.dev
 
 check-layers: $(VENV)/.dev
 	@echo '→ import-linter'
-	@said=$$($(VENV)/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
+	@said=$$($(VENV)/bin/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 
 check-docs: $(VENV)/.dev
 	@echo '→ documents'

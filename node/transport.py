@@ -58,7 +58,7 @@ COMPONENTS: Final = ('"@method"', '"@authority"', '"@path"', '"@query"', '"conte
 PARAMETERS: Final = frozenset({"created", "keyid", "alg", "nonce", "tag"})
 
 WINDOW_SECONDS: Final = 60  # what clocks of departments may differ by, and a request may take
-NONCES_MAX: Final = 20_000  # of one peer: 330 requests a second throughout the window, about 2.5 MB
+NONCES_MAX: Final = 20_000  # of one peer: 330 requests a second throughout the window, about 3.5 MB
 URL_CHARACTERS_MAX: Final = 8_192  # as common servers limit a request line
 HEADERS_MAX: Final = 100  # header lines of a request
 HEADER_CHARACTERS_MAX: Final = 16_384  # all header lines together
@@ -325,7 +325,7 @@ def authority_of(url: str) -> str:
     """
     try:
         authority = httpx.URL(url).netloc.decode("ascii")
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise PeerSignatureMalformedError(_cut(str(error)), field="url") from None
     if not authority:
         raise PeerSignatureMalformedError("the URL names no host", field="url")

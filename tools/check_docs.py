@@ -23,7 +23,7 @@ from command_lines import command_lines, problem_of  # noqa: E402 - found throug
 
 SHELLS = frozenset({"", "bash", "console", "sh", "shell"})  # a fence without a language shows commands after `$ `
 MACHINE_PATH = re.compile(r"(?<![\w.~*/-])/(?:work|root|home|farm)/(?!\*)")
-REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|npmjs)\.org\b|//[\w.-]*pypi|//\S+/simple\b")
+REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|npmjs)\.org\b|/{2}[\w.-]*pypi|/{2}\S+/simple\b")
 ID_ATTRIBUTE = re.compile(r"""\b(?:id|name)=["']([^"']+)""")
 LINK_ATTRIBUTE = re.compile(r"""\b(?:href|src)=["']([^"']+)""")
 

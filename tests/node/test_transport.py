@@ -1,11 +1,12 @@
 """Requests between peers: signed by one, verified by the other, and refused after any change."""
 
 import base64
+import contextlib
 import hashlib
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -83,17 +84,25 @@ class Peer:
         self.members = {POLICE: SIGNER.verifier}
         self.authority = authority
         self.gate = PeerGate(
-            lambda: self.authority, self.members.get, self.clock.now_ms, window_s=WINDOW_MS // 1000, nonces_max=nonces_max
+            lambda: self.authority,
+            self.members.get,
+            self.clock.now_ms,
+            window_s=WINDOW_MS // 1000,
+            nonces_max=nonces_max,
         )
         self._numbers = itertools.count()
 
     def nonce(self) -> str:
         return base64.urlsafe_b64encode(next(self._numbers).to_bytes(16, "big")).rstrip(b"=").decode()
 
-    def auth(self, signer: Signer = SIGNER, *, origin: str = POLICE, nonce: Callable[[], str] | None = None) -> PeerAuth:
+    def auth(
+        self, signer: Signer = SIGNER, *, origin: str = POLICE, nonce: Callable[[], str] | None = None
+    ) -> PeerAuth:
         return PeerAuth(signer, origin=origin, clock=self.theirs.now_ms, nonce=nonce or self.nonce)
 
-    def sign(self, request: Signed | None = None, *, signer: Signer = SIGNER, origin: str = POLICE, nonce: str = "") -> Signed:
+    def sign(
+        self, request: Signed | None = None, *, signer: Signer = SIGNER, origin: str = POLICE, nonce: str = ""
+    ) -> Signed:
         request = request or Signed()
         auth = self.auth(signer, origin=origin, nonce=(lambda: nonce) if nonce else None)
         sent = next(auth.sync_auth_flow(httpx.Request(request.method, request.url, content=request.body)))
@@ -121,7 +130,9 @@ def signed_by_hand(
 ) -> Signed:
     """Return a request with a right signature over a base that is written here, as RFC 9421 section 2.5 has it."""
     request = Signed()
-    parameters = parameters or f'created={NOW_MS // 1000};keyid="{POLICE}";alg="ed25519";nonce="{peer.nonce()}";tag="suyuan/v1"'
+    parameters = (
+        parameters or f'created={NOW_MS // 1000};keyid="{POLICE}";alg="ed25519";nonce="{peer.nonce()}";tag="suyuan/v1"'
+    )
     values = {
         '"@method"': request.method,
         '"@authority"': HOST,
@@ -217,78 +228,74 @@ def other(headers: dict[str, str], name: str, old: str, new: str) -> dict[str, s
     return {**headers, name: headers[name].replace(old, new)}
 
 
+INVALID, MALFORMED = PeerSignatureInvalidError, PeerSignatureMalformedError
+ALG, NONCE = 'alg="ed25519"', f'nonce="{"A" * 22}"'
 MUTATIONS: list[tuple[str, Callable[[Signed], Signed], type[PeerAuthError]]] = [
-    ("another method", lambda r: replace(r, method="PUT"), PeerSignatureInvalidError),
-    ("a method in lower case", lambda r: replace(r, method="post"), PeerSignatureMalformedError),
-    ("another path", lambda r: replace(r, url=r.url.replace("/067", "/068")), PeerSignatureInvalidError),
-    ("a decoded path", lambda r: replace(r, url=r.url.replace("/tile", "/til%65")), PeerSignatureInvalidError),
-    ("another query", lambda r: replace(r, url=r.url.replace("wait=1", "wait=2")), PeerSignatureInvalidError),
-    ("no query", lambda r: replace(r, url=r.url.partition("?")[0]), PeerSignatureInvalidError),
-    ("queries in another order", lambda r: replace(r, url=URL.partition("?")[0] + "?of=%E6%BA%AF&wait=1"), PeerSignatureInvalidError),
-    ("a URL that is relative", lambda r: replace(r, url="/logs"), PeerSignatureMalformedError),
-    ("a URL with a space", lambda r: replace(r, url=r.url + "& "), PeerSignatureMalformedError),
-    ("a URL beyond ASCII", lambda r: replace(r, url=r.url + "溯"), PeerSignatureMalformedError),
+    ("another method", lambda r: replace(r, method="PUT"), INVALID),
+    ("a method in lower case", lambda r: replace(r, method="post"), MALFORMED),
+    ("another path", lambda r: replace(r, url=r.url.replace("/067", "/068")), INVALID),
+    ("a decoded path", lambda r: replace(r, url=r.url.replace("/tile", "/til%65")), INVALID),
+    ("another query", lambda r: replace(r, url=r.url.replace("wait=1", "wait=2")), INVALID),
+    ("no query", lambda r: replace(r, url=r.url.partition("?")[0]), INVALID),
+    ("queries in another order", lambda r: replace(r, url=URL[: URL.index("?")] + "?of=%E6%BA%AF&wait=1"), INVALID),
+    ("a URL that is relative", lambda r: replace(r, url="/logs"), MALFORMED),
+    ("a URL with a space", lambda r: replace(r, url=r.url + "& "), MALFORMED),
+    ("a URL beyond ASCII", lambda r: replace(r, url=r.url + "溯"), MALFORMED),
     ("another body", lambda r: replace(r, body=r.body + b" "), PeerDigestMismatchError),
     ("no body", lambda r: replace(r, body=b""), PeerDigestMismatchError),
     (
         "another body with its digest",
         lambda r: replace(r, body=b"x").having("content-digest", content_digest(b"x")),
-        PeerSignatureInvalidError,
+        INVALID,
     ),
     ("no digest", lambda r: r.without("content-digest"), PeerDigestMismatchError),
-    (
-        "a second digest",
-        lambda r: replace(r, headers=other(r.headers, "content-digest", ":=", ":=").copy()).having(
-            "content-digest", r.headers["content-digest"] + ", unixsum=1"
-        ),
-        PeerSignatureInvalidError,
-    ),
+    ("a second digest", lambda r: r.having("content-digest", r.headers["content-digest"] + ", unixsum=1"), INVALID),
     ("no signature", lambda r: r.without("signature"), PeerSignatureMissingError),
     ("no signature input", lambda r: r.without("signature-input"), PeerSignatureMissingError),
     ("neither", lambda r: r.without("signature").without("signature-input"), PeerSignatureMissingError),
-    ("an empty signature", lambda r: r.having("signature", ""), PeerSignatureMalformedError),
-    ("an empty signature input", lambda r: r.having("signature-input", ""), PeerSignatureMalformedError),
-    ("a short signature", lambda r: r.having("signature", "suyuan=:AAAA:"), PeerSignatureInvalidError),
-    ("a zero signature", lambda r: r.having("signature", f"suyuan=:{'A' * 86}==:"), PeerSignatureInvalidError),
-    ("a signature that is text", lambda r: r.having("signature", 'suyuan="AAAA"'), PeerSignatureMalformedError),
-    ("a signature input that is no list", lambda r: r.having("signature-input", "suyuan=1"), PeerSignatureMalformedError),
+    ("an empty signature", lambda r: r.having("signature", ""), MALFORMED),
+    ("an empty signature input", lambda r: r.having("signature-input", ""), MALFORMED),
+    ("a short signature", lambda r: r.having("signature", "suyuan=:AAAA:"), INVALID),
+    ("a zero signature", lambda r: r.having("signature", f"suyuan=:{'A' * 86}==:"), INVALID),
+    ("a signature that is text", lambda r: r.having("signature", 'suyuan="AAAA"'), MALFORMED),
+    ("a signature input that is no list", lambda r: r.having("signature-input", "suyuan=1"), MALFORMED),
     (
         "another label",
         lambda r: replace(r, headers={n: v.replace("suyuan=", "sig1=") for n, v in r.headers.items()}),
-        PeerSignatureMalformedError,
+        MALFORMED,
     ),
-    ("labels that differ", lambda r: r.having("signature", r.headers["signature"][1:]), PeerSignatureMalformedError),
+    ("labels that differ", lambda r: r.having("signature", r.headers["signature"][1:]), MALFORMED),
     (
         "the same label twice",
         lambda r: r.having("signature-input", ", ".join([r.headers["signature-input"]] * 2)),
-        PeerSignatureMalformedError,
+        MALFORMED,
     ),
     *(
         (name, lambda r, o=old, n=new: replace(r, headers=other(r.headers, "signature-input", o, n)), error)
         for name, old, new, error in [
-            ("another created", f"created={NOW_MS // 1000}", f"created={NOW_MS // 1000 + 1}", PeerSignatureInvalidError),
-            ("a created that is text", f"={NOW_MS // 1000}", f'="{NOW_MS // 1000}"', PeerSignatureMalformedError),
-            ("no created", f"created={NOW_MS // 1000};", "", PeerSignatureInvalidError),
-            ("another nonce", 'nonce="A', 'nonce="B', PeerSignatureInvalidError),
-            ("no nonce", f'nonce="{"A" * 22}";', "", PeerSignatureInvalidError),
-            ("another tag", "suyuan/v1", "suyuan/v2", PeerSignatureMalformedError),
-            ("no tag", ';tag="suyuan/v1"', "", PeerSignatureMalformedError),
-            ("another algorithm", '"ed25519"', '"hmac-sha256"', PeerSignatureMalformedError),
-            ("no algorithm", ';alg="ed25519"', "", PeerSignatureInvalidError),
+            ("another created", f"created={NOW_MS // 1000}", f"created={NOW_MS // 1000 + 1}", INVALID),
+            ("a created that is text", f"={NOW_MS // 1000}", f'="{NOW_MS // 1000}"', MALFORMED),
+            ("no created", f"created={NOW_MS // 1000};", "", INVALID),
+            ("another nonce", 'nonce="A', 'nonce="B', INVALID),
+            ("no nonce", NONCE + ";", "", INVALID),
+            ("another tag", "suyuan/v1", "suyuan/v2", MALFORMED),
+            ("no tag", ';tag="suyuan/v1"', "", MALFORMED),
+            ("another algorithm", '"ed25519"', '"hmac-sha256"', MALFORMED),
+            ("no algorithm", ';alg="ed25519"', "", INVALID),
             ("another member", POLICE, HEALTH, PeerUnknownError),
             ("a member of no form", POLICE, "", PeerUnknownError),
-            ("a key ID that is a token", f'"{POLICE}"', POLICE, PeerSignatureMalformedError),
-            ("no key ID", f'keyid="{POLICE}";', "", PeerSignatureMalformedError),
-            ("one more parameter", ';tag="', ';expires=1;tag="', PeerSignatureInvalidError),
-            ("an unknown parameter", ';tag="', ';x=1;tag="', PeerSignatureMalformedError),
-            ("parameters in another order", f'alg="ed25519";nonce="{"A" * 22}"', f'nonce="{"A" * 22}";alg="ed25519"', PeerSignatureInvalidError),
-            ("components in another order", '"@method" "@authority"', '"@authority" "@method"', PeerSignatureInvalidError),
-            ("a component less", ' "content-digest"', "", PeerSignatureInvalidError),
-            ("a component twice", '"@method"', '"@method" "@method"', PeerSignatureMalformedError),
-            ("a component that is not there", '"@method"', '"@method" "date"', PeerSignatureMalformedError),
-            ("a component that nobody knows", '"@method"', '"@method" "@color"', PeerSignatureMalformedError),
-            ("a component with a parameter", '"@method"', '"@method";req', PeerSignatureMalformedError),
-            ("a list that does not end", ")", "", PeerSignatureMalformedError),
+            ("a key ID that is a token", f'"{POLICE}"', POLICE, MALFORMED),
+            ("no key ID", f'keyid="{POLICE}";', "", MALFORMED),
+            ("one more parameter", ';tag="', ';expires=1;tag="', INVALID),
+            ("an unknown parameter", ';tag="', ';x=1;tag="', MALFORMED),
+            ("parameters in another order", f"{ALG};{NONCE}", f"{NONCE};{ALG}", INVALID),
+            ("components in another order", '"@method" "@authority"', '"@authority" "@method"', INVALID),
+            ("a component less", ' "content-digest"', "", INVALID),
+            ("a component twice", '"@method"', '"@method" "@method"', MALFORMED),
+            ("a component that is not there", '"@method"', '"@method" "date"', MALFORMED),
+            ("a component that nobody knows", '"@method"', '"@method" "@color"', MALFORMED),
+            ("a component with a parameter", '"@method"', '"@method";req', MALFORMED),
+            ("a list that does not end", ")", "", MALFORMED),
         ]
     ),
 ]  # fmt: skip
@@ -374,10 +381,17 @@ def test_a_signature_may_cover_more(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize(
-    "left_out", [f"created={NOW_MS // 1000}", f'keyid="{POLICE}"', 'alg="ed25519"', f'nonce="{"n" * 22}"', 'tag="suyuan/v1"']
+    "left_out",
+    [f"created={NOW_MS // 1000}", f'keyid="{POLICE}"', 'alg="ed25519"', f'nonce="{"n" * 22}"', 'tag="suyuan/v1"'],
 )
 def test_every_parameter_must_be_there_even_if_rightly_signed(peer: Peer, left_out: str) -> None:
-    every = [f"created={NOW_MS // 1000}", f'keyid="{POLICE}"', 'alg="ed25519"', f'nonce="{"n" * 22}"', 'tag="suyuan/v1"']
+    every = [
+        f"created={NOW_MS // 1000}",
+        f'keyid="{POLICE}"',
+        'alg="ed25519"',
+        f'nonce="{"n" * 22}"',
+        'tag="suyuan/v1"',
+    ]
     assert peer.verify(signed_by_hand(peer, parameters=";".join(every).replace("nnn", "mmm"))) == POLICE
     with pytest.raises(PeerSignatureMalformedError):
         peer.verify(signed_by_hand(peer, parameters=";".join(part for part in every if part != left_out)))
@@ -460,21 +474,33 @@ def test_a_proxy_may_rewrite_the_host(peer: Peer, inside: str) -> None:
     ("url", "authority"),
     [
         ("https://health.ordos.example", "health.ordos.example"),
-        ("https://Health.Ordos.Example:443/suyuan", "health.ordos.example"),
-        ("http://health.ordos.example:80/", "health.ordos.example"),
-        ("https://health.ordos.example:80/", "health.ordos.example:80"),
-        ("http://10.0.0.7:8443/a?b#c", "10.0.0.7:8443"),
+        ("https://Health.Ordos.Example:443", "health.ordos.example"),
+        ("http://health.ordos.example:80", "health.ordos.example"),
+        ("https://health.ordos.example:80", "health.ordos.example:80"),
+        ("http://10.0.0.7:8443", "10.0.0.7:8443"),
         ("https://[::1]:8443", "[::1]:8443"),
-        ("https://卫健.example", "xn--fct44y.example"),
+        ("https://卫健.example", "xn--nyq96e.example"),
     ],
 )
 def test_a_member_url_gives_the_authority_that_peers_sign(url: str, authority: str) -> None:
     peer = Peer(authority=authority_of(url))
-    assert authority_of(url) == authority
-    assert peer.verify(peer.sign(Signed(url=url))) == POLICE
+    assert authority_of(url) == authority_of(f"{url}/suyuan") == authority
+    assert peer.verify(replace(peer.sign(Signed(url=url + "/x")), url=f"https://{authority}/x")) == POLICE
 
 
-@pytest.mark.parametrize("url", ["", "health.ordos.example", "/logs", "https://", "https://h:99999999", "https://\x00"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "health.ordos.example",
+        "/logs",
+        "https://",
+        "https://\x00",
+        "https://[::1",
+        "https://xn--\u6eaf",
+        "https://\ud800",
+    ],
+)
 def test_what_is_no_url_has_no_authority(url: str) -> None:
     with pytest.raises(PeerSignatureMalformedError):
         authority_of(url)
@@ -568,6 +594,32 @@ def test_a_replay_is_refused_after_the_clock_was_set_back(peer: Peer) -> None:
     peer.clock.advance(-10 * WINDOW_MS)
     with pytest.raises(PeerSignatureExpiredError):
         peer.verify(request)
+
+
+def test_what_is_forgotten_out_of_order_stays_refused(peer: Peer) -> None:
+    peer.theirs.advance(10_000)
+    ahead = peer.sign()
+    peer.verify(ahead)
+    peer.theirs.advance(-10_000)
+    peer.verify(peer.sign())
+    peer.clock.advance(10 * WINDOW_MS)
+    peer.theirs.advance(10 * WINDOW_MS)
+    peer.verify(peer.sign())
+    peer.clock.advance(-10 * WINDOW_MS)
+    with pytest.raises(PeerSignatureExpiredError):
+        peer.verify(ahead)
+
+
+def test_at_the_edge_of_the_window_more_than_one_request_passes(peer: Peer) -> None:
+    requests = [peer.sign() for _ in range(3)]
+    peer.clock.advance(WINDOW_MS - 500)
+    for request in requests:
+        assert peer.verify(request) == POLICE
+    with pytest.raises(PeerSignatureReplayedError):
+        peer.verify(requests[0])
+    peer.clock.advance(1)
+    with pytest.raises(PeerSignatureExpiredError):
+        peer.verify(requests[0])
 
 
 def test_peers_with_a_good_clock_pass_again_after_ours_was_wrong_for_a_while(peer: Peer) -> None:
@@ -684,29 +736,29 @@ def test_whatever_the_clocks_do_nothing_passes_twice(nonces_max: int, steps: lis
         assert all(used._count == peer.remembered() for used in peer.gate._used.values())
 
 
-def test_of_many_threads_with_one_request_one_passes(peer: Peer) -> None:
-    request = peer.sign()
-    answers: list[str] = []
-    barrier = threading.Barrier(8)
+def test_of_many_threads_with_the_same_nonces_one_uses_each(peer: Peer) -> None:
+    nonces = [peer.nonce() for _ in range(1000)]
+    used: list[str] = []
+    barrier = threading.Barrier(4)
 
     def ask() -> None:
         barrier.wait()
-        try:
-            answers.append(peer.verify(request))
-        except PeerSignatureReplayedError as error:
-            answers.append(error.code)
+        for nonce in nonces:
+            with contextlib.suppress(PeerSignatureReplayedError):
+                peer.gate._use(POLICE, nonce, NOW_MS // 1000)
+                used.append(nonce)
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [threading.Thread(target=ask) for _ in range(8)]
+        threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    assert sorted(answers) == ["peer_signature_replayed"] * 7 + [POLICE]
+    assert sorted(used) == sorted(nonces)
 
 
 @pytest.mark.parametrize("name", SIGNED_FIELDS)
@@ -792,7 +844,7 @@ def app(gate: PeerGate) -> Starlette:
 
 
 async def test_an_asynchronous_client_reaches_a_starlette_server(peer: Peer) -> None:
-    async def chunks() -> "AsyncChunks":
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
         yield b"two"
 

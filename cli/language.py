@@ -1,0 +1,130 @@
+"""Words for people: one function, ``_``, that says an English sentence in the reader's language.
+
+    _("{count} entries of {log}", count=7, log="police.ordos.example/log")
+
+The English sentence is the key, as with gettext; the catalogue of a language is a package of this one (``cli/zh``), read only when
+that language is spoken. What a program reads (JSON, codes, the names of options) is never translated.
+
+The language is ``--lang``, else SUYUAN_LANG, else that of LC_ALL, LC_MESSAGES or LANG, else English.
+"""
+
+import gettext
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+LANGUAGES: Final = ("en", "zh")
+VARIABLES: Final = ("SUYUAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
+
+
+class Catalogue(gettext.NullTranslations):
+    """A language as a dictionary; what it lacks is said in English."""
+
+    def __init__(self, language: str, messages: Mapping[str, str]) -> None:
+        super().__init__()
+        self.language = language
+        self._messages = messages
+
+    def gettext(self, message: str) -> str:
+        """Return the sentence in this language."""
+        return self._messages.get(message, message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        """Return the sentence for ``n`` things; a catalogue knows it by its singular, as Chinese has no plural."""
+        return self._messages.get(msgid1, msgid1 if n == 1 else msgid2)
+
+
+class _Names(Protocol):
+    @property
+    def zh(self) -> str: ...
+    @property
+    def en(self) -> str: ...
+
+
+class _Spoken:
+    catalogue = Catalogue("en", {})
+
+
+class Words:
+    """A sentence that is kept to be said later: in English to a program, in the reader's language to a person."""
+
+    __slots__ = ("text", "values")
+
+    def __init__(self, text: str, **values: Any) -> None:
+        self.text = text
+        self.values = values
+
+    @property
+    def english(self) -> str:
+        """The sentence as programs get it."""
+        return self.text.format(**self.values)
+
+    def __str__(self) -> str:
+        return _Spoken.catalogue.gettext(self.text).format(**self.values)
+
+
+def _(text: str, **values: Any) -> str:
+    """Return ``text`` in the reader's language, its ``{names}`` replaced by ``values``."""
+    said = _Spoken.catalogue.gettext(text)
+    return said.format(**values) if values else said
+
+
+def plural(count: int, one: str, many: str, **values: Any) -> str:
+    """Return ``one`` or ``many``, as ``count`` has it, in the reader's language; ``{count}`` is the number."""
+    return _Spoken.catalogue.ngettext(one, many, count).format(count=count, **values)
+
+
+def noted(text: str) -> str:
+    """Mark a sentence that is translated where it is shown; return it as it is."""
+    return text
+
+
+def title_of(code: str) -> str:
+    """Return what an error code means, for readers of another language than the error's message; empty in English."""
+    said = _Spoken.catalogue.gettext(code)
+    return "" if said == code else said
+
+
+def name_of(names: _Names) -> str:
+    """Return a member's name in the reader's language."""
+    return names.zh if speaks() == "zh" else names.en
+
+
+def speaks() -> str:
+    """Return the language that is spoken now."""
+    return _Spoken.catalogue.language
+
+
+def speak(language: str) -> None:
+    """Speak one of ``LANGUAGES`` from now on."""
+    _Spoken.catalogue = Catalogue(language, load(language))
+
+
+def load(language: str) -> dict[str, str]:
+    """Return all messages of a language: those of every module of its package."""
+    if language == "en":
+        return {}
+    package = importlib.import_module(f"cli.{language}")
+    messages: dict[str, str] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        messages |= importlib.import_module(f"{package.__name__}.{module.name}").MESSAGES
+    return messages
+
+
+def choose(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the language that the command line or the environment asks for."""
+    asked = _option(arguments) or next((environ[name] for name in VARIABLES if environ.get(name)), "")
+    return "zh" if asked.lower().startswith("zh") else "en"
+
+
+def _option(arguments: Sequence[str]) -> str | None:
+    """Return the value of ``--lang``, wherever it stands: a page of help is said in it too."""
+    for number, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--lang":
+            return arguments[number + 1] if number + 1 < len(arguments) else None
+        if argument.startswith("--lang="):
+            return argument.removeprefix("--lang=")
+    return None
