@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.encoding import format_time
-from ledger.network import network_text
+from ledger.network import Names, network_text
 from ledger.note import ED25519, Note, Signer
 from node.clock import SystemClock
 from node.config import Home
@@ -41,6 +41,7 @@ class Department:
     """A department that has been made."""
 
     id: str
+    names: Names
     origin: str
     home: Home
     url: str
@@ -98,7 +99,7 @@ def make_network(folder: Path, plans: Sequence[Plan], *, settings: dict[str, Any
     path.write_bytes(document)
     (folder / "network.fingerprint").write_text(fingerprint + "\n", "ascii")
     departments = {
-        plan.id: _department(plan.id, join_network(home, document, fingerprint)) for plan, home in zip(plans, homes, strict=True)
+        plan.id: _department(plan, join_network(home, document, fingerprint)) for plan, home in zip(plans, homes, strict=True)
     }
     return DemoNetwork(folder, path, fingerprint, departments)
 
@@ -124,10 +125,11 @@ def _sign(name: str, members: list[dict[str, Any]]) -> tuple[bytes, str]:
     return Note(text, (governor.sign(text),)).encode(), hashlib.sha256(text.encode()).hexdigest()
 
 
-def _department(name: str, home: Home) -> Department:
+def _department(plan: Plan, home: Home) -> Department:
     token = new_token(os.urandom(TOKEN_BYTES))
     TokenFile(home.tokens).add("demo", ("admin",), token, format_time(SystemClock().now_ms()))
     token_file = home.folder / "demo.token"
     token_file.touch(mode=0o600)
     token_file.write_text(token + "\n", "ascii")
-    return Department(name, home.settings.origin, home, f"http://127.0.0.1:{home.settings.port}", token, token_file)
+    names = Names(zh=plan.name_zh, en=plan.name_en)
+    return Department(plan.id, names, home.settings.origin, home, f"http://127.0.0.1:{home.settings.port}", token, token_file)

@@ -293,7 +293,8 @@ class _SortedKeys:
     def add(self, key: bytes) -> None:
         """Add ``key``, which is not there."""
         if not self._runs:
-            self._runs.append([])
+            self._runs.append([key])
+            return
         at = self._run_of(key)
         run = self._runs[at]
         insort(run, key)
