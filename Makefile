@@ -35,8 +35,9 @@ demo: $(VENV)/.wheel ## install everything into .venv and watch departments shar
 test: $(TESTENV)/.wheel ## test the built wheel in an environment of its own, with coverage
 	@echo '→ tests'
 	@rm -f .coverage .coverage.*
-	@PYTHONSAFEPATH=1 $(TESTENV)/bin/python -m coverage run -m pytest --quiet $(ARGS)
+	@PYTHONSAFEPATH=1 $(TESTENV)/bin/python -m coverage run -m pytest --quiet -n 2 $(ARGS)
 	@$(TESTENV)/bin/python -m coverage combine --quiet
+	@rm -f .coverage.*
 	@$(if $(ARGS),echo '→ coverage is not judged: ARGS may have left tests out',$(judge-coverage))
 
 judge-coverage = $(TESTENV)/bin/python -m coverage json --quiet && \

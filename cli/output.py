@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +52,13 @@ def emit(value: Any) -> None:
 def data(text: str) -> None:
     """Print one line of data, as it is."""
     click.echo(text)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Print lines of data."""
+    stream = click.get_text_stream("stdout")
+    stream.writelines(f"{text}\n" for text in texts)
+    stream.flush()
 
 
 def raw(data: bytes) -> None:

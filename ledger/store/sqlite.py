@@ -37,6 +37,7 @@ READERS_MAX = 64  # reads, snapshots and scans at one time: more than a server h
 
 _PAGE_BYTES = 8192  # eleven entries; 4 KiB and 16 KiB were both slower to write and to read
 _LOG_PAGES = 4096  # 32 MiB of log before it is merged into the file: halves the merging at full load
+_BUSY_S = 1.0  # nobody but this process should hold SQLite's locks, and it holds them for moments
 _CHECKSUM_BYTES = 8
 
 _TABLE = "CREATE TABLE pairs (k BLOB PRIMARY KEY, c BLOB NOT NULL, v BLOB NOT NULL) WITHOUT ROWID"
@@ -264,7 +265,7 @@ def _checksum(key: bytes, value: bytes) -> bytes:
 def _connect(file: Path, *, mode: str = "rw") -> sqlite3.Connection:
     """Open ``file``, which must exist unless ``mode`` is ``"rwc"``; the gate sees to it that threads take turns."""
     uri = f"{file.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 def _reader(file: Path) -> sqlite3.Connection:

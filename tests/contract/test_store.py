@@ -14,6 +14,7 @@ from stores import ALL, ON_DISK, Engine, batch, child, engine_on, output_of
 from ledger.errors import (
     OutOfRangeError,
     StoreClosedError,
+    StoreCorruptError,
     StoreError,
     StoreExistsError,
     StoreFailedError,
@@ -435,6 +436,27 @@ def test_a_store_may_be_closed_after_a_failed_write(engine: Engine) -> None:
     with closing(engine.open()) as store:
         assert store.get(b"a") in {b"1", b"2"}
         store.write(batch({b"a": b"3"}))
+
+
+def test_a_store_that_could_not_be_reopened_does_nothing_until_it_is(kind: str, tmp_path: Path) -> None:
+    needed = tmp_path / "store" / ("leveldb/CURRENT" if kind == "leveldb" else "pairs.sqlite")
+    with closing(create_store(tmp_path / "store", kind=kind)) as store:
+        store.write(batch({b"a": b"1"}))
+        view = store.snapshot()
+        aside = needed.rename(tmp_path / "aside")
+        for _ in range(2):
+            with pytest.raises(StoreCorruptError, match=needed.name):
+                store.reopen()
+        for use in (lambda: store.get(b"a"), lambda: store.write(batch({b"a": b"2"})), store.snapshot):
+            with pytest.raises(StoreFailedError, match="could not be reopened"):
+                use()
+        assert not store.closed
+        aside.rename(needed)
+        store.reopen()
+        with pytest.raises(StoreClosedError):
+            view.get(b"a")
+        assert store.get(b"a") == b"1"
+        store.write(batch({b"a": b"2"}))
 
 
 # Explicit and alone

@@ -1,0 +1,248 @@
+"""LevelDB's sharp edges, each of them blunted."""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from stores import batch, child, full_disk
+
+from ledger.errors import StoreCorruptError, StoreError, StoreFailedError, StoreLockedError
+from ledger.store import KEY_END, Batch, Store, create_store, open_store
+
+plyvel = pytest.importorskip("plyvel")
+from ledger.store.leveldb import LevelDbStore, _size  # noqa: E402 - only where plyvel is
+
+FLIPS = 150
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    with closing(create_store(folder, kind="leveldb")) as store:
+        yield store
+
+
+def fill(folder: Path) -> dict[bytes, bytes]:
+    """Make a store with a few dozen blocks in one table."""
+    chance = random.Random(1)
+    pairs = {b"entry/%03d" % number: chance.randbytes(300) for number in range(60)}
+    pairs |= {b"index/" + chance.randbytes(20): b"" for _ in range(60)} | {b"large": chance.randbytes(20_000)}
+    with closing(create_store(folder, kind="leveldb")) as store:
+        store.write(batch(pairs))
+    return pairs
+
+
+def files(folder: Path, pattern: str) -> list[Path]:
+    return sorted((folder / "leveldb").glob(pattern))
+
+
+def flip(file: Path, at: int) -> None:
+    damaged = bytearray(file.read_bytes())
+    damaged[at] ^= 1 << at % 8
+    file.write_bytes(damaged)
+
+
+def test_a_flipped_bit_in_a_table_is_an_error_and_never_other_bytes(folder: Path, tmp_path: Path) -> None:
+    pairs = fill(folder)
+    (table,) = files(folder, "*.ldb")
+    noticed = 0
+    stride = table.stat().st_size // FLIPS
+    for at in range(0, table.stat().st_size, stride):
+        copy = shutil.copytree(folder, tmp_path / f"flip{at}")
+        flip(copy / table.relative_to(folder), at)
+        with closing(open_store(copy)) as store:
+            noticed += reads_right_or_not_at_all(store, pairs)
+        shutil.rmtree(copy)
+    assert noticed > FLIPS * 0.9  # the rest is padding, or a filter that is then not used
+
+
+def reads_right_or_not_at_all(store: Store, pairs: dict[bytes, bytes]) -> bool:
+    """Read everything in every way; return whether damage was found by each way that had to find it."""
+    found = False
+    for key, value in pairs.items():
+        try:
+            assert store.get(key) == value
+        except StoreCorruptError:
+            found = True
+    for reverse in (False, True):
+        if found:
+            with pytest.raises(StoreCorruptError):
+                list(store.scan(b"", KEY_END, reverse=reverse))
+        else:
+            assert list(store.scan(b"", KEY_END, reverse=reverse)) == sorted(pairs.items(), reverse=reverse)
+    if found:
+        with pytest.raises(StoreCorruptError, match=r"\.ldb"):
+            store.check()
+    else:
+        store.check()
+    return found
+
+
+def test_damage_in_the_last_block_does_not_pass_for_the_end(folder: Path) -> None:
+    fill(folder)
+    (table,) = files(folder, "*.ldb")
+    with closing(open_store(folder)) as store:
+        key = b"large"  # the greatest key, in a block of its own
+        start = table.read_bytes().index(store.get(key) or b"?")
+        flip(table, start + 100)
+        assert len(list(store.scan(b"", key))) == 120
+        for pairs in (store.scan(b"", KEY_END), store.scan(key, KEY_END), store.scan(b"", KEY_END, reverse=True)):
+            with pytest.raises(StoreCorruptError, match=r"\.ldb"):
+                list(pairs)
+
+
+@pytest.mark.parametrize("pattern", ["CURRENT", "MANIFEST-*", "*.ldb"])
+def test_a_missing_file_is_an_error_and_wipes_nothing(folder: Path, tmp_path: Path, pattern: str) -> None:
+    pairs = fill(folder)
+    (file,) = files(folder, pattern)
+    aside = file.rename(tmp_path / "aside")
+    for _ in range(2):
+        with pytest.raises(StoreCorruptError):
+            open_store(folder)
+    aside.rename(file)
+    with closing(open_store(folder)) as store:
+        assert dict(store.scan(b"", KEY_END)) == pairs
+
+
+@pytest.mark.parametrize("pattern", ["CURRENT", "MANIFEST-*"])
+def test_a_flipped_bit_in_the_files_that_name_the_tables_is_an_error(folder: Path, tmp_path: Path, pattern: str) -> None:
+    fill(folder)
+    (file,) = files(folder, pattern)
+    for at in range(0, file.stat().st_size, 5):
+        copy = shutil.copytree(folder, tmp_path / f"flip{at}")
+        flip(copy / file.relative_to(folder), at)
+        with pytest.raises(StoreError):
+            open_store(copy)
+
+
+WRITE_AND_DIE = """
+import os, sys
+from pathlib import Path
+from ledger.store import Batch, open_store
+store = open_store(Path(sys.argv[1]))
+for number in range(20):
+    batch = Batch()
+    for part in range(3):
+        batch.put(b"%02d/%d" % (number, part), b"%d." % number * 200)
+    store.write(batch)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_damage_to_the_log_of_a_killed_process_is_an_error_or_an_earlier_moment(folder: Path, tmp_path: Path) -> None:
+    create_store(folder, kind="leveldb").close()
+    with child(WRITE_AND_DIE, folder) as process:
+        process.wait()
+    expected = [(b"%02d/%d" % (number, part), b"%d." % number * 200) for number in range(20) for part in range(3)]
+    (log,) = files(folder, "*.log")
+    for at in range(0, log.stat().st_size, log.stat().st_size // 25):
+        copy = shutil.copytree(folder, tmp_path / f"flip{at}")
+        flip(copy / log.relative_to(folder), at)
+        try:
+            store = open_store(copy)
+        except StoreCorruptError:
+            continue
+        with closing(store):
+            found = list(store.scan(b"", KEY_END))
+        assert found == expected[: len(found)]
+        assert len(found) % 3 == 0
+
+
+def test_a_clean_close_leaves_nothing_in_the_log(folder: Path) -> None:
+    pairs = fill(folder)
+    (log,) = files(folder, "*.log")
+    assert log.stat().st_size == 0
+    with closing(open_store(folder)) as store:
+        assert dict(store.scan(b"", KEY_END)) == pairs
+
+
+def test_check_reads_what_is_only_in_the_log(store: Store, folder: Path) -> None:
+    store.write(batch({b"a": b"1" * 1000}))
+    assert files(folder, "*.ldb") == []
+    store.check()
+    assert len(files(folder, "*.ldb")) == 1
+
+
+def test_a_table_that_goes_while_the_store_is_open_is_an_error(folder: Path) -> None:
+    fill(folder)
+    with closing(open_store(folder)) as store:
+        (table,) = files(folder, "*.ldb")
+        table.unlink()
+        with pytest.raises(StoreError, match="No such file"):
+            store.get(b"large")
+        with pytest.raises(StoreError, match="No such file"):
+            list(store.scan(b"", KEY_END))
+
+
+def test_a_write_that_fails_over_damage_says_so(folder: Path) -> None:
+    pairs = fill(folder)
+    store = open_store(folder)
+    assert isinstance(store, LevelDbStore)
+    with closing(store):
+        store.write(batch(dict.fromkeys(pairs, b"newer")))
+        (table,) = files(folder, "*.ldb")
+        flip(table, table.read_bytes().index(pairs[b"large"]) + 100)
+        store._database.compact_range(start=b"", stop=KEY_END)
+        with pytest.raises(StoreCorruptError, match=r"\.ldb"):
+            store.write(batch({b"a": b"1"}))
+        with pytest.raises(StoreFailedError, match="reopened"):
+            store.write(batch({b"a": b"1"}))
+        assert store.get(b"entry/001") == b"newer"
+
+
+def test_a_disk_too_full_to_reopen_loses_nothing(store: Store) -> None:
+    pairs = {b"%03d" % number: os.urandom(700) for number in range(100)}
+    store.write(batch(pairs))
+    with full_disk():
+        with pytest.raises(StoreFailedError, match="File too large"):
+            store.write(batch({b"more": b"1"}))
+        for _ in range(2):
+            with pytest.raises(StoreFailedError, match="File too large"):
+                store.reopen()
+            with pytest.raises(StoreFailedError, match="could not be reopened"):
+                store.get(b"001")
+    store.reopen()
+    assert dict(store.scan(b"", KEY_END)) in (pairs, pairs | {b"more": b"1"})
+    store.write(batch({b"more": b"2"}))
+
+
+def test_a_disk_too_full_to_make_a_store_leaves_none(folder: Path) -> None:
+    with full_disk(50), pytest.raises(StoreFailedError):
+        create_store(folder, kind="leveldb")
+    with pytest.raises(StoreError):
+        open_store(folder)
+
+
+def test_somebody_who_opened_the_database_without_our_lock_is_noticed(folder: Path) -> None:
+    fill(folder)
+    with closing(plyvel.DB(str(folder / "leveldb"))), pytest.raises(StoreLockedError, match="lock"):
+        open_store(folder)
+    open_store(folder).close()
+
+
+def test_the_size_of_a_table_that_was_just_merged_away_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "000005.ldb").write_bytes(b"x" * 100)
+    with os.scandir(tmp_path) as entries:
+        (entry,) = entries
+    (tmp_path / "000005.ldb").unlink()
+    assert _size(entry) == 0
+
+
+def test_an_exception_while_a_batch_is_handed_over_writes_none_of_it(store: Store) -> None:
+    class Broken(Batch):
+        def __iter__(self) -> Iterator[tuple[bytes, bytes | None]]:
+            yield b"a", b"1"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.write(Broken())
+    store.reopen()
+    assert store.get(b"a") is None
