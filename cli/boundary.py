@@ -45,7 +45,9 @@ def report(error: Exception) -> int:
         return _report_usage(error)
     if isinstance(error, LedgerError):
         return _report_known(error)
-    output.error(_("an unexpected fault of this software: {kind}: {detail}", kind=type(error).__name__, detail=str(error)[:500]))
+    output.error(
+        _("an unexpected fault of this software: {kind}: {detail}", kind=type(error).__name__, detail=str(error)[:500])
+    )
     output.hint(_("please report it, with what the same command prints with --debug and with suyuan --version"))
     return exits.BUG
 
@@ -94,7 +96,11 @@ def _usage_words(error: click.ClickException) -> str:
 def _parameter(error: click.BadParameter) -> str:
     if error.param is None:
         return error.param_hint if isinstance(error.param_hint, str) else ""
-    return error.param.opts[-1] if isinstance(error.param, click.Option) else error.param.make_metavar(error.ctx or _nowhere())
+    return (
+        error.param.opts[-1]
+        if isinstance(error.param, click.Option)
+        else error.param.make_metavar(error.ctx or _nowhere())
+    )
 
 
 def _nowhere() -> click.Context:

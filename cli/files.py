@@ -7,17 +7,21 @@ import click
 from cli.language import _
 
 FILE_BYTES_MAX = 256 * 1024 * 1024  # the largest evidence file
+STDIN = Path("-")
 
 
 def read_file(path: Path, bytes_max: int = FILE_BYTES_MAX) -> bytes:
-    """Return a file's bytes.
+    """Return a file's bytes; ``-`` is standard input.
 
     Raises:
         click.UsageError: it cannot be read, or is too large to be what it should be.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
+        if path == STDIN:
+            data = click.get_binary_stream("stdin").read(bytes_max + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(bytes_max + 1)
     except OSError as error:
         raise click.UsageError(_("{path} cannot be read: {problem}", path=path, problem=error.strerror)) from None
     if len(data) > bytes_max:

@@ -68,7 +68,14 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
 
 
 @click.command(NAME, cls=Group, sections=SECTIONS, top=True, invoke_without_command=True)
-@option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help=noted("Show the version and exit."))
+@option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help=noted("Show the version and exit."),
+)
 @click.pass_context
 def app(ctx: click.Context) -> None:
     """Suyuan (溯源): a ledger for traceable data sharing between departments. Who passed which record to whom, provably.

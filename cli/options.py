@@ -65,7 +65,12 @@ class RecordType(click.ParamType):
         text = str(value).strip().lower()
         if _RECORD.fullmatch(text) is None:
             self.fail(
-                _("{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them", value=repr(value)), param, ctx
+                _(
+                    "{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them",
+                    value=repr(value),
+                ),
+                param,
+                ctx,
             )
         return text
 
@@ -88,14 +93,23 @@ PLACE_OR_EVENT = PlaceOrEventType()
 RECORD = RecordType()
 FINGERPRINT = FingerprintType()
 
-json_option = option("--json", "as_json", is_flag=True, help=noted("Print JSON for a program; docs/cli-json.md describes it."))
+json_option = option(
+    "--json", "as_json", is_flag=True, help=noted("Print JSON for a program; docs/cli-json.md describes it.")
+)
 config_option = option(
-    "--config", type=CONFIG, required=True, envvar="SUYUAN_CONFIG", help=noted("The node's folder, or its settings file.")
+    "--config",
+    type=CONFIG,
+    required=True,
+    envvar="SUYUAN_CONFIG",
+    help=noted("The node's folder, or its settings file."),
 )
 fingerprint_option = option(
     "--fingerprint", type=FINGERPRINT, envvar="SUYUAN_FINGERPRINT",
     help=noted("The network's fingerprint, as it was given to you out of band."),
 )  # fmt: skip
 network_option = option(
-    "--network", type=FILE, envvar="SUYUAN_NETWORK", help=noted("The network document; it must lead back to the fingerprint.")
+    "--network",
+    type=FILE,
+    envvar="SUYUAN_NETWORK",
+    help=noted("The network document; it must lead back to the fingerprint."),
 )

@@ -16,7 +16,7 @@ import click
 
 from cli.command import option
 from cli.files import read_file
-from cli.language import _, name_of, noted
+from cli.language import _, noted
 from cli.options import CONFIG, FILE, fingerprint_option, network_option
 from ledger.errors import LedgerError
 
@@ -84,7 +84,9 @@ class Session:
             return self._target.url
         if self.home is not None:
             return url_of(self.home.settings)
-        raise click.UsageError(_("which node? Give --url, or --config with the node's folder"), click.get_current_context(silent=True))
+        raise click.UsageError(
+            _("which node? Give --url, or --config with the node's folder"), click.get_current_context(silent=True)
+        )
 
     @cached_property
     def client(self) -> "Client":
@@ -111,7 +113,9 @@ class Session:
         """
         if self.fingerprint is None:
             raise click.UsageError(
-                _("verified against which network? Give --fingerprint, or --config with the folder of a node that has joined one")
+                _(
+                    "verified against which network? Give --fingerprint, or --config with the folder of a node that has joined one"
+                )
             )
         return self.fingerprint
 
@@ -136,6 +140,8 @@ class Session:
 
     def names(self) -> dict[str, str]:
         """Return the members' names by log, for display only: unverified where no fingerprint is known, empty where they cannot be had."""
+        from cli.trace_view import names_of  # noqa: PLC0415 - as above
+
         try:
             return names_of(self.trust.network if self.fingerprint else self._told_network())
         except LedgerError:
@@ -157,7 +163,12 @@ class Session:
 
     def _authority(self) -> "ssl.SSLContext | None":
         authority = self._target.ca
-        if authority is None and self._target.url is None and self.home is not None and self.home.settings.peer_ca is not None:
+        if (
+            authority is None
+            and self._target.url is None
+            and self.home is not None
+            and self.home.settings.peer_ca is not None
+        ):
             authority = self.home.path(self.home.settings.peer_ca)
         if authority is None:
             return None
@@ -166,7 +177,9 @@ class Session:
         try:
             return ssl.create_default_context(cafile=str(authority))
         except (OSError, ssl.SSLError) as error:
-            raise click.UsageError(_("{path} holds no certificates: {problem}", path=authority, problem=error)) from None
+            raise click.UsageError(
+                _("{path} holds no certificates: {problem}", path=authority, problem=error)
+            ) from None
 
 
 def url_of(settings: "Settings") -> str:
@@ -181,18 +194,25 @@ def url_of(settings: "Settings") -> str:
     return f"{scheme}://{host}:{settings.port}"
 
 
-def names_of(network: "Network") -> dict[str, str]:
-    """Return the members' names in the reader's language, by log."""
-    return {origin: name_of(member.entry.names) for origin, member in network.members.items()}
-
-
 _TARGET = (
-    option("--config", type=CONFIG, envvar="SUYUAN_CONFIG", help=noted("The node's folder: its address, network and fingerprint.")),
+    option(
+        "--config",
+        type=CONFIG,
+        envvar="SUYUAN_CONFIG",
+        help=noted("The node's folder: its address, network and fingerprint."),
+    ),
     option("--url", envvar="SUYUAN_URL", help=noted("The node's address.")),
     option("--token", envvar="SUYUAN_TOKEN", help=noted("The token; others can read it in the list of processes.")),
-    option("--token-file", type=FILE, envvar="SUYUAN_TOKEN_FILE", help=noted("A file with the token, readable by you alone.")),
+    option(
+        "--token-file",
+        type=FILE,
+        envvar="SUYUAN_TOKEN_FILE",
+        help=noted("A file with the token, readable by you alone."),
+    ),
     option("--ca", type=FILE, envvar="SUYUAN_CA", help=noted("Authority that signed the node's certificate (PEM).")),
-    option("--timeout", type=click.FloatRange(min=0.1, max=3600), help=noted("Longest wait for an answer, in seconds.")),
+    option(
+        "--timeout", type=click.FloatRange(min=0.1, max=3600), help=noted("Longest wait for an answer, in seconds.")
+    ),
 )
 _TRUST = (network_option, fingerprint_option)
 

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid", frozen=True)
 
-    origin: Annotated[str, Field(pattern=ORIGIN_PATTERN, max_length=ORIGIN_CHARACTERS_MAX, description="the department's log")]
+    origin: Annotated[
+        str, Field(pattern=ORIGIN_PATTERN, max_length=ORIGIN_CHARACTERS_MAX, description="the department's log")
+    ]
     host: Annotated[str, Field(description="address to listen on; loopback unless TLS is configured")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on")] = 8300
     tls_certificate: Annotated[Path | None, Field(description="certificate chain (PEM)")] = None
@@ -47,7 +49,9 @@ class Settings(BaseSettings):
         int, Field(ge=50, le=3_600_000, description="time between two rounds of comparing heads with peers")
     ] = 2_000
     peer_timeout_ms: Annotated[int, Field(ge=100, le=600_000, description="longest wait for a peer's answer")] = 10_000
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")
+    ] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="for a person or for a collector")] = "console"
 
     @field_validator("host")
@@ -62,7 +66,9 @@ class Settings(BaseSettings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together")
         if not self.is_loopback and self.tls_certificate is None:
-            raise ValueError("without TLS a node listens on loopback only: set tls_certificate and tls_key, or host to 127.0.0.1")
+            raise ValueError(
+                "without TLS a node listens on loopback only: set tls_certificate and tls_key, or host to 127.0.0.1"
+            )
         return self
 
     @property
@@ -133,7 +139,9 @@ def load_home(config: Path) -> Home:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"cannot be read: {error.strerror}", field=str(path), hint="suyuan init makes a node's folder; give it with --config"
+            f"cannot be read: {error.strerror}",
+            field=str(path),
+            hint="suyuan init makes a node's folder; give it with --config",
         ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"not TOML: {error}", field=str(path)) from None

@@ -17,6 +17,8 @@
         ├── NotConfirmedError      not_confirmed: recorded, but the quorum did not answer in time
         ├── ReadOnlyError          read_only: this node does not write now
         └── IntegrityAlarm         integrity_alarm: the store is not what this node has signed
+
+As below the node, each class has a stable ``code`` and a ``hint``; node/api/problems.py gives each its status.
 """
 
 from ledger.errors import LedgerError

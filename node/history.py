@@ -185,7 +185,9 @@ class History:
         except LedgerError as error:
             lost = EntryRef(hash=encode_base64(bytes(32)), index=index, log=state.origin)
             problem = Violation(error.code, str(error))
-            return Statement(ref=lost, time=0, event=problem, confirmed=False, verified=False, words=f"damaged: {error}")
+            return Statement(
+                ref=lost, time=0, event=problem, confirmed=False, verified=False, words=f"damaged: {error}"
+            )
         words = (
             verified_words(entry.ref, confirmed)
             if confirmed is not None
@@ -221,7 +223,9 @@ class History:
         roots = {
             statement.event.manifest.root_bytes
             for statement in lineage.statements.values()
-            if isinstance(statement.event, Share) and statement.event.manifest is not None and statement.ref.hash in lineage.named_by
+            if isinstance(statement.event, Share)
+            and statement.event.manifest is not None
+            and statement.ref.hash in lineage.named_by
         }
         return [membership(self._store, record, root) for root in sorted(roots)]
 

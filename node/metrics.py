@@ -9,14 +9,22 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.events = Counter("suyuan_events_recorded", "events recorded in this node's log", registry=self.registry)
-        self.refused = Counter("suyuan_requests_refused", "requests answered with a problem", ["code"], registry=self.registry)
-        self.mirrored = Counter("suyuan_entries_mirrored", "entries of a peer's log verified and stored", ["log"], registry=self.registry)
-        self.fetch_failures = Counter("suyuan_fetch_failures", "sources that failed to give entries", ["log"], registry=self.registry)
+        self.refused = Counter(
+            "suyuan_requests_refused", "requests answered with a problem", ["code"], registry=self.registry
+        )
+        self.mirrored = Counter(
+            "suyuan_entries_mirrored", "entries of a peer's log verified and stored", ["log"], registry=self.registry
+        )
+        self.fetch_failures = Counter(
+            "suyuan_fetch_failures", "sources that failed to give entries", ["log"], registry=self.registry
+        )
         self.cosigned = Counter("suyuan_cosignatures", "checkpoints of a log cosigned", ["log"], registry=self.registry)
         self.cosign_refused = Counter(
             "suyuan_cosignatures_refused", "add-checkpoint requests refused", ["status"], registry=self.registry
         )
-        self.confirmations = Counter("suyuan_checkpoints_confirmed", "own checkpoints that reached the quorum", registry=self.registry)
+        self.confirmations = Counter(
+            "suyuan_checkpoints_confirmed", "own checkpoints that reached the quorum", registry=self.registry
+        )
         self.confirm_seconds = Histogram(
             "suyuan_confirm_seconds",
             "from signing a checkpoint to its quorum",
@@ -25,7 +33,9 @@ class Metrics:
         )
         self.alarms = Counter("suyuan_alarms", "integrity alarms raised", registry=self.registry)
         self.log_size = Gauge("suyuan_log_size", "entries stored", ["log"], registry=self.registry)
-        self.log_confirmed = Gauge("suyuan_log_confirmed", "entries known to be confirmed", ["log"], registry=self.registry)
+        self.log_confirmed = Gauge(
+            "suyuan_log_confirmed", "entries known to be confirmed", ["log"], registry=self.registry
+        )
         self.queue = Gauge("suyuan_writes_waiting", "writes that wait for the next round", registry=self.registry)
         self.peer_up = Gauge("suyuan_peer_up", "whether the peer answered last time", ["peer"], registry=self.registry)
 

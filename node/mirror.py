@@ -53,7 +53,6 @@ class Mirror:
         self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
-        self._wanted: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def state(self, origin: str) -> LogState:
@@ -67,12 +66,13 @@ class Mirror:
             PeerError: nobody has answered with the entries.
             LedgerError: what came is not the log's continuation.
         """
-        self._wanted[origin] = max(size, self._wanted.get(origin, 0))
         while self.state(origin).size < size:
             task = self._tasks.get(origin)
-            if task is None or task.done():
-                task = asyncio.create_task(self._fetch(origin, hint), name=f"fetch {origin}")
-                self._tasks[origin] = task
+            if task is not None and not task.done():
+                await asyncio.wait([task])  # somebody else's, for another size: it may or may not be enough
+                continue
+            task = asyncio.create_task(self._fetch(origin, size, hint), name=f"fetch {origin}")
+            self._tasks[origin] = task
             await asyncio.shield(task)
 
     async def take_confirmed(self, data: bytes, *, origin: str, hint: str | None = None) -> bool:
@@ -85,12 +85,16 @@ class Mirror:
         """
         judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network()))
         if judged.checkpoint.origin != origin:
-            raise VerificationError(f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint")
+            raise VerificationError(
+                f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"
+            )
         known = self.state(origin).confirmed
         if known is not None and (judged.size, len(judged.cosigners)) <= (known.size, len(known.cosigners)):
             return False
         if origin == self._own and judged.size > self.state(origin).size:
-            self.raise_alarm(f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin)
+            self.raise_alarm(
+                f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin
+            )
         await self.catch_up(origin, judged.size, hint=hint)
         await asyncio.to_thread(self.check_root, judged)
         await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
@@ -108,7 +112,10 @@ class Mirror:
         else:
             root = root_hash(logs.hash_reader(self._store, state, judged.size), TreeSize(judged.size))
         if root != judged.checkpoint.root:
-            self.raise_alarm(f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash", state.origin)
+            self.raise_alarm(
+                f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash",
+                state.origin,
+            )
 
     def raise_alarm(self, message: str, origin: str) -> None:
         """Tell the operator that two histories do not fit.
@@ -133,20 +140,20 @@ class Mirror:
         if known is None or (judged.size, len(judged.cosigners)) > (known.size, len(known.cosigners)):
             transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
-    async def _fetch(self, origin: str, hint: str | None) -> None:
-        """Fetch until as much is there as is wanted, asking one source after the other."""
+    async def _fetch(self, origin: str, size: int, hint: str | None) -> None:
+        """Fetch until ``size`` entries are there, asking one source after the other."""
         problems: list[str] = []
         for peer in self._sources(origin, hint):
             try:
-                while (state := self.state(origin)).size < self._wanted[origin]:
-                    await self._fetch_piece(peer, state)
+                while (state := self.state(origin)).size < size:
+                    await self._fetch_piece(peer, state, size)
             except (PeerError, LedgerError) as error:
                 self._metrics.fetch_failures.labels(origin).inc()
                 log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
                 problems.append(f"{peer.origin}: {error}")
                 continue
             return
-        raise PeerError(f"nobody has the entries of {origin} up to {self._wanted[origin]}: {'; '.join(problems)[:500]}")
+        raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
 
     def _sources(self, origin: str, hint: str | None) -> list[Peer]:
         """The owner first, then who is known to have it, then everybody else."""
@@ -154,8 +161,8 @@ class Mirror:
         rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
         return [self._peers[name] for name in dict.fromkeys((*first, *rest))]
 
-    async def _fetch_piece(self, peer: Peer, state: LogState) -> None:
-        raws = await peer.entries(state.origin, state.size, min(self._wanted[state.origin] - state.size, ENTRIES_MAX))
+    async def _fetch_piece(self, peer: Peer, state: LogState, size: int) -> None:
+        raws = await peer.entries(state.origin, state.size, min(size - state.size, ENTRIES_MAX))
         member = self._network().member(state.origin)
         entries, chain = await asyncio.to_thread(
             verify_entries, state.chain, raws, key_at=member.log_key_at, pool=self._pool

@@ -111,7 +111,9 @@ class Peer:
             StaleSizeError: the old size is not what the peer has cosigned last.
             PeerError: any other failure.
         """
-        status, answer, _ = await self._call("POST", "/witness/add-checkpoint", CHECKPOINT_BYTES_MAX, body, signed=False)
+        status, answer, _ = await self._call(
+            "POST", "/witness/add-checkpoint", CHECKPOINT_BYTES_MAX, body, signed=False
+        )
         if status == httpx.codes.CONFLICT:
             raise StaleSizeError(_size(answer))
         _expect(status, answer)
@@ -123,7 +125,9 @@ class Peer:
         Raises:
             PeerError: it did not take it.
         """
-        status, answer, _ = await self._call("POST", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX, note)
+        status, answer, _ = await self._call(
+            "POST", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX, note
+        )
         _expect(status, answer)
 
     async def checkpoint(self, origin: str) -> bytes:

@@ -94,6 +94,7 @@ class Publisher:
         self._alarm = alarm
         self._news = asyncio.Event()
         self._round: Round | None = None
+        self._confirmed: bytes | None = None
         self._pushed = asyncio.Condition()
 
     def notice(self) -> None:
@@ -105,6 +106,7 @@ class Publisher:
         async with asyncio.TaskGroup() as group:
             for peer in self._peers.values():
                 group.create_task(self._push_to(peer), name=f"push to {peer.origin}")
+                group.create_task(self._tell(peer), name=f"tell {peer.origin}")
             group.create_task(self._publish(), name="publish")
 
     async def _publish(self) -> None:
@@ -175,12 +177,9 @@ class Publisher:
             transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
         await asyncio.wrap_future(self._writer.submit(store))
-        data = note.encode()
-        sends = [peer.send_checkpoint(self._own, data) for peer in self._peers.values() if peer.status.reachable]
-        results = await asyncio.gather(*sends, return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, PeerError):
-                raise result
+        async with self._pushed:
+            self._confirmed = note.encode()
+            self._pushed.notify_all()
 
     def _add(self, current: Round, origin: str, signature: Signature) -> None:
         current.cosignatures[origin] = signature
@@ -221,7 +220,9 @@ class Publisher:
             raise StoreCorruptError(f"{state.size - start - len(leaves)} entries are missing", field=self._own)
         again, _ = before.extended(leaves[: state.size - start])
         if again.root() != state.edge.root():
-            raise IntegrityAlarm(f"the entries {start} to {state.size - 1} on the disk are not those that were recorded", field=self._own)
+            raise IntegrityAlarm(
+                f"the entries {start} to {state.size - 1} on the disk are not those that were recorded", field=self._own
+            )
 
     # Pushing: one task per peer.
 
@@ -261,9 +262,25 @@ class Publisher:
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except (PeerError, LedgerError) as error:
-                log.info("a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=round(delay, 2))
+                log.info(
+                    "a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=round(delay, 2)
+                )
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
+
+    async def _tell(self, peer: Peer) -> None:
+        """Give a peer the newest confirmed checkpoint, each time that there is a newer one; what it misses it will ask for."""
+        told: bytes | None = None
+        while True:
+            async with self._pushed:
+                await self._pushed.wait_for(lambda: self._confirmed is not told)
+            told = self._confirmed
+            if told is None or peer.status.reachable is False:
+                continue
+            try:
+                await peer.send_checkpoint(self._own, told)
+            except PeerError as error:
+                log.debug("a confirmed checkpoint was not taken", peer=peer.origin, error=str(error))
 
     async def _push(self, peer: Peer, current: Round, known: int) -> int:
         proof = await asyncio.to_thread(self._prove, known, current.size)

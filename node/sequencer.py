@@ -3,8 +3,8 @@
 1. Take what waits (see node/writer.py). A crash: nobody was answered.
 2. Check each submission against the ids and shares that are known; refuse it as a whole or take it as a whole.
 3. Chain the new events, sign them on all cores, compute leaf hashes and tiles. A crash: nothing is on the disk.
-4. Write entries, tiles, indexes and the chain's head in one synced batch. A crash before it is as if nothing had come; after it the
-   events are recorded, and their submitters, asking again with the same ids, get the same answer.
+4. Write entries, tiles, indexes and the chain's head in one synced batch. A crash before it is as if nothing had come;
+   after it the events are recorded, and their submitters, asking again with the same ids, get the same answer.
 5. Answer. A crash: as after 4.
 """
 
@@ -28,6 +28,7 @@ from node.errors import (
     ConflictError,
     DigestMismatchError,
     NotYoursError,
+    ReadOnlyError,
     UnknownConsumerError,
     UnknownManifestError,
     UnknownParentError,
@@ -119,7 +120,13 @@ class Sequencer:
     def run(self, transaction: Transaction, items: list[Submission]) -> list[list[Recorded] | LedgerError]:
         """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole."""
         state = transaction.state(self._origin)
-        round_ = _Round(transaction.store, self._origin, state.log, self._network(), transaction.states)
+        round_ = _Round(
+            store=transaction.store,
+            own=state,
+            signer=self._signer,
+            network=self._network(),
+            states=transaction.committed_states,
+        )
         outcomes = [round_.admit(item) for item in items]
         texts, head = chain(state.chain, [event.text for event in round_.fresh], time=self._clock.now_ms())
         raws = sign_texts(self._signer, texts, pool=self._pool)
@@ -164,13 +171,21 @@ class _Round:
     """The events that one round takes, and what has been promised within it."""
 
     store: Store
-    origin: str
-    log: bytes
+    own: LogState
+    signer: Signer
     network: Network
-    states: Mapping[str, LogState]
+    states: Mapping[str, LogState]  # as they are on the disk: what other jobs of the round have put cannot be read yet
     fresh: list[Prepared] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     answered: set[bytes] = field(default_factory=set)  # leaf hashes of shares
+
+    @property
+    def origin(self) -> str:
+        return self.own.origin
+
+    @property
+    def log(self) -> bytes:
+        return self.own.log
 
     def admit(self, item: Submission) -> list[_Place] | LedgerError:
         """Take a submission's events, or give back all that was taken of it."""
@@ -193,6 +208,7 @@ class _Round:
         if known is not None:
             return known
         self._check(prepared.event)
+        self._check_key(self.own.size + len(self.fresh))
         self.ids[prepared.event.id] = len(self.fresh)
         self.fresh.append(prepared)
         return prepared.event.id, len(self.fresh) - 1
@@ -213,6 +229,15 @@ class _Round:
         entry = read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
         return Recorded(event_id, entry.ref, entry.time)
 
+    def _check_key(self, index: int) -> None:
+        """Check that this key signs the log at ``index``: what another one signed could never be verified."""
+        if self.network.member(self.origin).log_key_at(index) != self.signer.verifier:
+            raise ReadOnlyError(
+                f"the network document gives the log another key from entry {index} on",
+                field="keys/log.key",
+                hint="put the new key in the place of the old one, and start the node again",
+            )
+
     def _check(self, event: Event) -> None:
         if isinstance(event, Share):
             self._check_share(event)
@@ -230,7 +255,9 @@ class _Round:
         for number, parent in enumerate(share.parents or ()):
             source = self._event_at(parent)
             if not isinstance(source, Share) or source.consumer != self.origin:
-                raise UnknownParentError(f"{parent} is no share to this department that is known here", field=f"parents[{number}]")
+                raise UnknownParentError(
+                    f"{parent} is no share to this department that is known here", field=f"parents[{number}]"
+                )
 
     def _check_manifest(self, share: Share) -> None:
         assert share.manifest is not None

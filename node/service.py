@@ -88,7 +88,9 @@ def load_foundation(home: Home) -> Foundation:
     keys = load_keys(home.keys, home.settings.origin)
     member = network.members.get(home.settings.origin)
     if member is None:
-        raise ConfigError(f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin")
+        raise ConfigError(
+            f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin"
+        )
     check_enrolled(keys, member)
     return Foundation(home, network, document, keys)
 
@@ -252,7 +254,9 @@ class Node:
             own=self.origin, store=self.store, writer=self.writer, peers=self.peers, pool=self.pool,
             alarm=self.raise_alarm, **common,
         )  # fmt: skip
-        self.witness = Witness(own=self.origin, signer=self.keys.cosigner, mirror=self.mirror, writer=self.writer, **common)
+        self.witness = Witness(
+            own=self.origin, signer=self.keys.cosigner, mirror=self.mirror, writer=self.writer, **common
+        )
         self.publisher = Publisher(
             own=self.origin, keys=self.keys, store=self.store, writer=self.writer, peers=self.peers,
             head_file=self.home.head, interval_ms=self.settings.checkpoint_interval_ms,
@@ -334,7 +338,9 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> N
     data = read_head(home.head)
     if data is None:
         if state.checkpoint is not None:
-            raise IntegrityAlarm("the head file is gone: nobody can say whether this store is the newest", field=state.origin)
+            raise IntegrityAlarm(
+                "the head file is gone: nobody can say whether this store is the newest", field=state.origin
+            )
         return
     try:
         signed = judge_checkpoint(data, network)
@@ -347,4 +353,6 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> N
             field=state.origin,
         )
     if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:
-        raise IntegrityAlarm(f"the store holds another history than the checkpoint of size {signed.size}", field=state.origin)
+        raise IntegrityAlarm(
+            f"the store holds another history than the checkpoint of size {signed.size}", field=state.origin
+        )

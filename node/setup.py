@@ -28,7 +28,9 @@ class Profile:
     code: str | None = None
 
 
-def create_home(folder: Path, values: dict[str, Any], *, random: Callable[[int], bytes], store: str | None = None) -> Home:
+def create_home(
+    folder: Path, values: dict[str, Any], *, random: Callable[[int], bytes], store: str | None = None
+) -> Home:
     """Make a node's folder: settings, keys, an empty store; ``random`` gives that many secret bytes.
 
     Raises:
@@ -59,7 +61,11 @@ def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
     network = verify_chain(document, fingerprint)
     pinned = home.settings.fingerprint
     if pinned is not None and pinned != fingerprint:
-        raise ConfigError("this node has joined another network already", field="fingerprint", hint="make a new folder with suyuan init")
+        raise ConfigError(
+            "this node has joined another network already",
+            field="fingerprint",
+            hint="make a new folder with suyuan init",
+        )
     member = network.members.get(home.settings.origin)
     if member is None:
         raise ConfigError(f"network {network.name} has no member {home.settings.origin}", field="origin")
@@ -85,7 +91,9 @@ def check_enrolled(keys: NodeKeys, member: Member) -> None:
     }
     for role, fits in enrolled.items():
         if not fits:
-            raise ConfigError(f"the network document names another {role} key for {member.origin}", field=f"keys/{role}.key")
+            raise ConfigError(
+                f"the network document names another {role} key for {member.origin}", field=f"keys/{role}.key"
+            )
 
 
 def member_entry(keys: NodeKeys, profile: Profile) -> MemberEntry:
@@ -121,4 +129,3 @@ def _write_settings(home: Home) -> None:
     temporary = home.folder / f"{CONFIG_NAME}.new"
     temporary.write_text(settings_toml(home.settings), "utf-8")
     temporary.replace(home.config)
-

@@ -1,10 +1,11 @@
 """The one writer: a thread that owns the store, and turns whatever is waiting into one synced batch (group commit).
 
-Every change is a job: a function that looks at the current logs and puts what it wants written into a transaction. The thread takes
-all jobs that wait, runs them one after the other, commits what they put in **one** atomic, synced write, and only then answers
-them. A job that raises takes back its own part and nobody else's.
+Every change is a job: a function that looks at the current logs and puts what it wants written into a transaction.
+The thread takes all jobs that wait, runs them one after the other, commits what they put in **one** atomic, synced
+write, and only then answers them. A job that raises takes back its own part and nobody else's.
 
 A crash before the write loses all of the round, and nobody has been told otherwise; a crash after it loses nothing.
+When a write fails, nobody is told that it was done: the store is opened again, and what it holds then is believed.
 """
 
 import threading
@@ -15,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from ledger.errors import StoreError
+from ledger.errors import StoreError, StoreFailedError
 from ledger.store import Batch, Store
 from node.errors import BusyError, ReadOnlyError
 from node.logs import LogState
@@ -24,19 +25,24 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 10_000  # jobs; what overflows is told so at once (503), never kept
-ROUND_BYTES_MAX = 24 << 20  # what the jobs of a round bring, so that the largest one still fits into a batch of the store
+QUEUE_BYTES_MAX = 192 << 20  # of what the waiting jobs bring: eight rounds, or some twenty of the largest batches
+ROUND_BYTES_MAX = 24 << 20  # of what the jobs of a round bring, so that the largest still fit into a batch of the store
 ROUND_JOBS_MAX = 4_096  # jobs in one write: a round stays below about 100 ms of signing
 STOP_SECONDS_MAX = 30.0
+
+_Waiting = tuple[Any, Any, "Future[Any]", int]  # group or None, job or item, whom to tell, about how many bytes
 
 
 class Transaction:
     """What one round will write, and the logs as they will be after it."""
 
-    def __init__(self, store: Store, states: Mapping[str, LogState]) -> None:
+    def __init__(
+        self, store: Store, states: Mapping[str, LogState], committed: Mapping[str, LogState] | None = None
+    ) -> None:
         self.store = store
         self.batch = Batch()
         self._states = dict(states)
-        self._committed = states
+        self._committed = states if committed is None else committed
 
     def state(self, origin: str) -> LogState:
         """Return a log as this round leaves it."""
@@ -52,19 +58,26 @@ class Transaction:
 
     def child(self) -> "Transaction":
         """Return a transaction for one job, which is merged only when the job succeeds."""
-        child = Transaction(self.store, self._states)
-        child._committed = self._committed
-        return child
+        return Transaction(self.store, self._states, self._committed)
 
     def merge(self, child: "Transaction") -> None:
-        """Take over what a job has put."""
+        """Take over what a job has put.
+
+        Raises:
+            TooLongError: the round has no room for it; nothing of it was taken.
+        """
         self.batch.extend(child.batch)
-        self._states = child._states
+        self._states = child.states
 
     @property
     def states(self) -> dict[str, LogState]:
         """All logs as this round leaves them."""
         return self._states
+
+    @property
+    def committed_states(self) -> Mapping[str, LogState]:
+        """All logs as they are on the disk."""
+        return self._committed
 
 
 Job = Callable[[Transaction], T]
@@ -92,7 +105,8 @@ class Writer:
         self._states: Mapping[str, LogState] = dict(states)
         self._reload = reload
         self._on_commit = on_commit
-        self._waiting: deque[tuple[Any, Any, Future[Any], int]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
         self._wake = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -121,13 +135,15 @@ class Writer:
             self._wake.notify()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS_MAX)
+            if self._thread.is_alive():
+                log.error("the writer did not end", waiting=self.waiting)
 
     def submit(self, job: Job[T], *, size: int = 0) -> "Future[T]":
-        """Have ``job`` done; its result comes when what it put is durable. ``size`` is about what it will put, in bytes.
+        """Have ``job`` done; its result comes when what it put is durable. ``size``: about how many bytes it will put.
 
         Raises:
             BusyError: too many jobs wait.
-            ReadOnlyError: the writer has stopped.
+            ReadOnlyError: the writer is stopping, or the store could not be opened again.
         """
         future: Future[T] = Future()
         self._enqueue(None, job, future, size)
@@ -149,7 +165,10 @@ class Writer:
                 raise ReadOnlyError(f"nothing is written any more: {self.failure or 'the node is stopping'}")
             if len(self._waiting) >= QUEUE_MAX:
                 raise BusyError(f"{QUEUE_MAX} writes are waiting", limit=QUEUE_MAX)
+            if self._waiting and self._waiting_bytes + size > QUEUE_BYTES_MAX:
+                raise BusyError(f"writes of {self._waiting_bytes} bytes are waiting", limit=QUEUE_BYTES_MAX)
             self._waiting.append((group, item, future, size))
+            self._waiting_bytes += size
             self._wake.notify()
 
     def _run(self) -> None:
@@ -168,6 +187,7 @@ class Writer:
         room = ROUND_BYTES_MAX
         while self._waiting and len(taken) < ROUND_JOBS_MAX and (room >= self._waiting[0][3] or not taken):
             group, item, future, size = self._waiting.popleft()
+            self._waiting_bytes -= size
             taken.append((group, item, future))
             room -= size
         return taken
@@ -180,18 +200,25 @@ class Writer:
         try:
             if len(transaction.batch):
                 self._store.write(transaction.batch)
-        except StoreError as error:
-            self._recover(error)
-            done = [(future, error) for future, _ in done]
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be left waiting
+            failed = error if isinstance(error, StoreError) else StoreFailedError(f"the write failed: {error!r}")
+            self._recover(failed)
+            done = [(future, failed) for future, _ in done]
         else:
             self._states = transaction.states
             self.rounds += 1
-            self._on_commit(self._states)
+        self._announce()
         for future, result in done:
             if isinstance(result, BaseException):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+    def _announce(self) -> None:
+        try:
+            self._on_commit(self._states)
+        except Exception:
+            log.exception("nobody could be told of a commit")
 
     def _recover(self, error: StoreError) -> None:
         """Close and open the store after a failed write, and believe only what is on the disk then."""
@@ -199,13 +226,15 @@ class Writer:
         try:
             self._store.reopen()
             self._states = self._reload(self._store)
-        except StoreError as again:
-            log.critical("the store cannot be opened again; this node writes nothing any more", error=str(again))
-            self.failure = again
+        except Exception as again:  # noqa: BLE001 - a state that cannot be read is as bad as a disk that cannot
+            log.critical("the store cannot be opened again; this node writes nothing any more", error=repr(again))
+            failure = again if isinstance(again, StoreError) else StoreFailedError(f"cannot be read again: {again!r}")
             with self._wake:
-                for _, _, future, _ in self._waiting:
-                    future.set_exception(again)
-                self._waiting.clear()
+                self.failure = failure
+                waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
+            for _, _, future, _ in waiting:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(failure)
 
 
 def _grouped(taken: Iterable[tuple[Any, Any, "Future[Any]"]]) -> list[tuple[Any, list[tuple[Any, "Future[Any]"]]]]:
@@ -232,7 +261,8 @@ def _do(
     futures = [future for _, future in items]
     try:
         results = [items[0][0](child)] if group is None else group.run(child, [item for item, _ in items])
+        answers = list(zip(futures, results, strict=True))
+        transaction.merge(child)
     except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's answer; the round goes on
         return [(future, error) for future in futures]
-    transaction.merge(child)
-    return list(zip(futures, results, strict=True))
+    return answers

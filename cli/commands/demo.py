@@ -12,9 +12,17 @@ from cli.language import noted
 
 
 @click.command(cls=Command, name="demo")
-@option("--from", "source", type=click.Path(path_type=Path, dir_okay=False), help=noted("Play the transfers of a CSV file."))
-@option("--keep", type=click.Path(path_type=Path, file_okay=False), help=noted("Keep network, keys and data in this new folder."))
-@option("--serve", is_flag=True, help=noted("Keep the network running until interrupted, and print one JSON line per node."))
+@option(
+    "--from", "source", type=click.Path(path_type=Path, dir_okay=False), help=noted("Play the transfers of a CSV file.")
+)
+@option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=noted("Keep network, keys and data in this new folder."),
+)
+@option(
+    "--serve", is_flag=True, help=noted("Keep the network running until interrupted, and print one JSON line per node.")
+)
 @option("--json", "as_json", is_flag=True, help=noted("Print the summary as JSON (schema suyuan.demo/1)."))
 def command(*, source: Path | None, keep: Path | None, serve: bool, as_json: bool) -> None:
     """Show what Suyuan does: four departments share a record, on this machine, with real nodes.

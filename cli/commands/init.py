@@ -1,7 +1,7 @@
 """``suyuan init``: a department's node, made once; and its joining of a network.
 
-    DIR/suyuan.toml   settings             DIR/keys/      secret keys, which never leave this folder
-    DIR/member.json   the public half: what the governors of the network put into the network document
+DIR/suyuan.toml   settings             DIR/keys/      secret keys, which never leave this folder
+DIR/member.json   the public half: what the governors of the network put into the network document
 """
 
 import json
@@ -34,7 +34,13 @@ _NEEDED = ("origin", "url", "name_zh", "name_en", "level", "region")
 @option("--name-en", help=noted("The department's name in English."))
 @option("--level", type=click.Choice(LEVELS), help=noted("Level of administration."))
 @option("--region", help=noted("Code of the administrative division, as in 150600."))
-@option("--role", "roles", type=click.Choice(ROLES), multiple=True, help=noted("Role in the network; repeat it for several."))
+@option(
+    "--role",
+    "roles",
+    type=click.Choice(ROLES),
+    multiple=True,
+    help=noted("Role in the network; repeat it for several."),
+)
 @option("--code", help=noted("Unified social credit code or another code of the organisation."))
 @option("--port", type=click.IntRange(0, 65535), help=noted("Port to listen on; else that of the address, else 8300."))
 @option("--store", type=click.Choice(STORES), help=noted("Kind of database; else LevelDB where it is installed."))
@@ -76,9 +82,20 @@ def _make(folder: Path, said: dict[str, Any]) -> None:
     path = folder / MEMBER_NAME
     write_file(path, (json.dumps(member, ensure_ascii=False, indent=2) + "\n").encode())
     output.data(str(path))
-    output.note(_("The node of {origin} is made in {folder}; its keys never leave that folder: back them up.", origin=profile.origin, folder=folder))
+    output.note(
+        _(
+            "The node of {origin} is made in {folder}; its keys never leave that folder: back them up.",
+            origin=profile.origin,
+            folder=folder,
+        )
+    )
     output.note(_("Next: give {path} to the governors of the network (suyuan network add-member),", path=path))
-    output.note(_("then join with the document that they sign: suyuan init {folder} --network FILE --fingerprint HEX", folder=folder))
+    output.note(
+        _(
+            "then join with the document that they sign: suyuan init {folder} --network FILE --fingerprint HEX",
+            folder=folder,
+        )
+    )
 
 
 def _join(folder: Path, document: Path, fingerprint: str) -> None:
@@ -86,7 +103,13 @@ def _join(folder: Path, document: Path, fingerprint: str) -> None:
     from node.setup import join_network  # noqa: PLC0415 - as above
 
     home = join_network(load_home(folder), read_file(document), fingerprint)
-    output.note(_("{origin} has joined the network with fingerprint {fingerprint}.", origin=home.settings.origin, fingerprint=fingerprint))
+    output.note(
+        _(
+            "{origin} has joined the network with fingerprint {fingerprint}.",
+            origin=home.settings.origin,
+            fingerprint=fingerprint,
+        )
+    )
     output.note(_("Next: start the node with suyuan run --config {folder}", folder=folder))
     output.note(_("and let a program use it: suyuan token new NAME --role submit --config {folder}", folder=folder))
 
@@ -106,5 +129,7 @@ def _throwaway_keys(origin: str) -> Any:
     from node.keys import SEED_BYTES, NodeKeys, key_name  # noqa: PLC0415 - as above
 
     kinds = {"log": ED25519, "cosigner": COSIGNATURE, "transport": ED25519}
-    signers = {role: Signer(key_name(origin, role), kind, secrets.token_bytes(SEED_BYTES)) for role, kind in kinds.items()}
+    signers = {
+        role: Signer(key_name(origin, role), kind, secrets.token_bytes(SEED_BYTES)) for role, kind in kinds.items()
+    }
     return NodeKeys(**signers, sealing=secrets.token_bytes(SEED_BYTES), record=secrets.token_bytes(SEED_BYTES))

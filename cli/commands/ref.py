@@ -1,6 +1,5 @@
 """``suyuan ref``: identifiers into record references, with the department's own key; no node is asked."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from cli.language import _, noted
 from cli.options import config_option, json_option
 
 IDENTIFIERS_BYTES_MAX = 256 * 1024 * 1024
-_STDIN = Path("-")
 
 
 @click.command("ref", cls=Command)
 @click.argument("identifier", required=False)
-@option("--scheme", default="record", show_default=True, help=noted("What the identifier is, as in resident-id or case."))
+@option(
+    "--scheme", default="record", show_default=True, help=noted("What the identifier is, as in resident-id or case.")
+)
 @option(
     "--file", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help=noted("Read identifiers from a file, one per line; - is standard input."),
@@ -62,10 +62,8 @@ def _of_line(key: bytes, scheme: str, number: int, line: str) -> str:
 
 
 def _lines(source: Path) -> Iterable[str]:
-    data = sys.stdin.buffer.read(IDENTIFIERS_BYTES_MAX + 1) if source == _STDIN else read_file(source, IDENTIFIERS_BYTES_MAX)
-    if len(data) > IDENTIFIERS_BYTES_MAX:
-        raise click.UsageError(_("{path} is larger than {limit} bytes", path=source, limit=IDENTIFIERS_BYTES_MAX))
+    data = read_file(source, IDENTIFIERS_BYTES_MAX)
     try:
-        return data.decode("utf-8-sig").splitlines()
+        return data.decode("utf-8-sig").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise click.UsageError(_("{path} is not UTF-8: byte {offset}", path=source, offset=error.start)) from None

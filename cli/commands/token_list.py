@@ -36,7 +36,9 @@ def command(config: Path, *, as_json: bool) -> None:
     elif not tokens:
         output.note(_("There are no tokens; suyuan token new makes one."))
     else:
-        rows = [(t["name"], ", ".join(t["roles"]), t["created"], _until(t["expires"], expired=t["expired"])) for t in tokens]
+        rows = [
+            (t["name"], ", ".join(t["roles"]), t["created"], _until(t["expires"], expired=t["expired"])) for t in tokens
+        ]
         output.show(output.table(_("Name"), _("Roles"), _("Made"), _("Ends"), rows=rows))
 
 

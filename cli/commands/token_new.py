@@ -39,7 +39,12 @@ def command(name: str, roles: tuple[str, ...], expires: str | None, config: Path
     until = expiry(expires, now_ms) if expires is not None else None
     TokenFile(home.tokens).add(name, roles, token, format_time(now_ms), until)  # type: ignore[arg-type] # click.Choice has checked the roles
     output.data(token)
-    output.note(_("This is the only time that the token {name} is shown; give it to the program with SUYUAN_TOKEN or a file.", name=name))
+    output.note(
+        _(
+            "This is the only time that the token {name} is shown; give it to the program with SUYUAN_TOKEN or a file.",
+            name=name,
+        )
+    )
 
 
 def expiry(text: str, now_ms: int) -> str:

@@ -35,7 +35,9 @@ class Screen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._end_bar()
 
     def starting(self, count: int) -> None:
@@ -49,7 +51,10 @@ class Screen:
         """All nodes are up."""
         for one in network.departments.values():
             self._names[one.origin] = self._names[one.id] = name_of(one.names)
-        self._say(("✓ ", GOOD), _("{count} nodes are running, {seconds:.1f} s", count=len(network.departments), seconds=seconds))
+        self._say(
+            ("✓ ", GOOD),
+            _("{count} nodes are running, {seconds:.1f} s", count=len(network.departments), seconds=seconds),
+        )
         self._say(("  " + _("the network's fingerprint is {print}", print=network.fingerprint), FAINT))
         self._say()
 
@@ -69,7 +74,10 @@ class Screen:
     def confirmed(self, sizes: dict[str, int]) -> None:
         """Every node has the quorum's word for every log."""
         self._say()
-        self._say(("✓ ", GOOD), _("all {count} entries are confirmed: every node has verified and stored them", count=sum(sizes.values())))
+        self._say(
+            ("✓ ", GOOD),
+            _("all {count} entries are confirmed: every node has verified and stored them", count=sum(sizes.values())),
+        )
 
     def traced(self, evidence: Evidence, network: DemoNetwork) -> None:
         """A record's history was fetched from one node and verified here."""
@@ -82,7 +90,13 @@ class Screen:
             mark = ("✓", GOOD) if hop.verified else ("✗", BAD)
             went = f"{self._name(hop.share.ref.log)} ──► {self._name(hop.event.consumer)}"
             went += " " * (WENT_COLUMNS - columns(went))
-            self._say(f"  {number}. ", mark, f" {went} ", (hop.event.occurred_at[:16].replace("T", " "), FAINT), f"  {_(hop.outcome)}")
+            self._say(
+                f"  {number}. ",
+                mark,
+                f" {went} ",
+                (hop.event.occurred_at[:16].replace("T", " "), FAINT),
+                f"  {_(hop.outcome)}",
+            )
         if len(trace.hops) > HOPS_SHOWN:
             self._say("     ", (_("… and {count} more", count=len(trace.hops) - HOPS_SHOWN), FAINT))
         held = ", ".join(self._name(one.log) for one in trace.holders)
@@ -103,7 +117,11 @@ class Screen:
         """A tampered copy was found out."""
         self._say()
         self._say((_("And if somebody changes one letter of it?"), STRONG))
-        self._say("  ", ("✗ ", BAD), _("the purpose of {share} changed by one letter: found out ({code})", share=share, code=error.code))
+        self._say(
+            "  ",
+            ("✗ ", BAD),
+            _("the purpose of {share} changed by one letter: found out ({code})", share=share, code=error.code),
+        )
         self._say("    ", (str(error), FAINT))
 
     def progress(self, progress: Done) -> None:
@@ -113,10 +131,18 @@ class Screen:
             return
         if self._bar is None:
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self._console
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=self._console,
             )
             self._bar.start()
-            for name, text in (("shares", _("shared")), ("receipts", _("received")), ("confirmed", _("confirmed everywhere"))):
+            for name, text in (
+                ("shares", _("shared")),
+                ("receipts", _("received")),
+                ("confirmed", _("confirmed everywhere")),
+            ):
                 self._tasks[name] = self._bar.add_task(text, total=progress.rows)
         for name, task in self._tasks.items():
             self._bar.update(task, completed=getattr(progress, name))
@@ -131,7 +157,10 @@ class Screen:
         self._say()
         self._say(
             ("✓ ", GOOD),
-            _("{rows} transfers of {records} records: shared, received and confirmed on all {nodes} nodes, {seconds:.1f} s", **summary),
+            _(
+                "{rows} transfers of {records} records: shared, received and confirmed on all {nodes} nodes, {seconds:.1f} s",
+                **summary,
+            ),
         )
         if kept is not None:
             self._say("  ", _("kept in {folder}: nodes, records.json, network.note, network.fingerprint", folder=kept))

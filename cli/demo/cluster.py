@@ -32,7 +32,9 @@ class NodeStartError(NodeError):
 class Cluster:
     """One process per department, for as long as the block lasts."""
 
-    def __init__(self, network: DemoNetwork, *, say: Callable[[str], None], restart_seconds: float = RESTART_SECONDS) -> None:
+    def __init__(
+        self, network: DemoNetwork, *, say: Callable[[str], None], restart_seconds: float = RESTART_SECONDS
+    ) -> None:
         self._network = network
         self._say = say
         self._restart_seconds = restart_seconds
@@ -59,7 +61,9 @@ class Cluster:
         self._watcher = asyncio.create_task(self._watch())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         del kind, error, trace
         await self._close()
 
@@ -93,9 +97,13 @@ class Cluster:
         while not await self.is_up(department.id):
             process = self._processes[department.id]
             if process.poll() is not None:
-                raise NodeStartError(f"the node of {department.id} ended with {process.returncode}: {_tail(department)}")
+                raise NodeStartError(
+                    f"the node of {department.id} ended with {process.returncode}: {_tail(department)}"
+                )
             if loop.time() > end:
-                raise NodeStartError(f"the node of {department.id} does not answer at {department.url}: {_tail(department)}")
+                raise NodeStartError(
+                    f"the node of {department.id} does not answer at {department.url}: {_tail(department)}"
+                )
             await asyncio.sleep(0.1)
 
     async def _watch(self) -> None:

@@ -69,7 +69,11 @@ def origin_of(name: str) -> str:
     if not label.isascii():
         label = "xn--" + label.encode("punycode").decode("ascii").lower()
     if _LABEL.fullmatch(label) is None:
-        raise ConfigError(f"{name[:80]!r} cannot be a department's name here", field="department", hint="use letters, digits and hyphens")
+        raise ConfigError(
+            f"{name[:80]!r} cannot be a department's name here",
+            field="department",
+            hint="use letters, digits and hyphens",
+        )
     return f"{label}.demo.example/log"
 
 
@@ -80,14 +84,18 @@ def make_network(folder: Path, plans: Sequence[Plan], *, settings: dict[str, Any
         ConfigError: too many departments, or two whose names give one origin.
     """
     if not 0 < len(plans) <= DEPARTMENTS_MAX:
-        raise ConfigError(f"{len(plans)} departments; 1 to {DEPARTMENTS_MAX} can be shown", field="departments", limit=DEPARTMENTS_MAX)
+        raise ConfigError(
+            f"{len(plans)} departments; 1 to {DEPARTMENTS_MAX} can be shown", field="departments", limit=DEPARTMENTS_MAX
+        )
     origins = [origin_of(plan.id) for plan in plans]
     if len(set(origins)) != len(origins):
         raise ConfigError("two departments would have the same origin", field="department")
     homes = []
     members = []
     for plan, origin, port in zip(plans, origins, free_ports(len(plans)), strict=True):
-        home = create_home(folder / "nodes" / origin.partition(".")[0], {"origin": origin, "port": port, **settings}, random=os.urandom)
+        home = create_home(
+            folder / "nodes" / origin.partition(".")[0], {"origin": origin, "port": port, **settings}, random=os.urandom
+        )
         profile = Profile(
             origin=origin, name_zh=plan.name_zh, name_en=plan.name_en, level="city", region="150600", roles=plan.roles,
             url=f"http://127.0.0.1:{port}",
@@ -99,7 +107,8 @@ def make_network(folder: Path, plans: Sequence[Plan], *, settings: dict[str, Any
     path.write_bytes(document)
     (folder / "network.fingerprint").write_text(fingerprint + "\n", "ascii")
     departments = {
-        plan.id: _department(plan, join_network(home, document, fingerprint)) for plan, home in zip(plans, homes, strict=True)
+        plan.id: _department(plan, join_network(home, document, fingerprint))
+        for plan, home in zip(plans, homes, strict=True)
     }
     return DemoNetwork(folder, path, fingerprint, departments)
 
@@ -132,4 +141,6 @@ def _department(plan: Plan, home: Home) -> Department:
     token_file.touch(mode=0o600)
     token_file.write_text(token + "\n", "ascii")
     names = Names(zh=plan.name_zh, en=plan.name_en)
-    return Department(plan.id, names, home.settings.origin, home, f"http://127.0.0.1:{home.settings.port}", token, token_file)
+    return Department(
+        plan.id, names, home.settings.origin, home, f"http://127.0.0.1:{home.settings.port}", token, token_file
+    )

@@ -66,14 +66,22 @@ class _Event:
 class Replay:
     """Plays the transfers of a file through a running network."""
 
-    def __init__(self, network: DemoNetwork, cluster: Cluster, transfers: list[Transfer], *, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        network: DemoNetwork,
+        cluster: Cluster,
+        transfers: list[Transfer],
+        *,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
         self._network = network
         self._cluster = cluster
         self._on_progress = on_progress
         self.progress = Progress(rows=len(transfers))
         keys = {name: read_record_key(one.home.keys) for name, one in network.departments.items()}
         self._cases = {
-            record: _Case(record_ref(keys[rows[0].provider], record), deque(rows)) for record, rows in by_record(transfers).items()
+            record: _Case(record_ref(keys[rows[0].provider], record), deque(rows))
+            for record, rows in by_record(transfers).items()
         }
         self._queues: dict[str, deque[_Event]] = {name: deque() for name in network.departments}
         self._wake = {name: asyncio.Event() for name in network.departments}
@@ -195,7 +203,8 @@ class Replay:
         while self.progress.confirmed < self.progress.rows:
             known = await asyncio.gather(*(self._sizes(name, "confirmed_size") for name in self._network.departments))
             everywhere = {
-                one.origin: min(sizes.get(one.origin, 0) for sizes in known) for one in self._network.departments.values()
+                one.origin: min(sizes.get(one.origin, 0) for sizes in known)
+                for one in self._network.departments.values()
             }
             self.progress.confirmed = sum(
                 share["index"] < everywhere[share["log"]] and receipt["index"] < everywhere[receipt["log"]]

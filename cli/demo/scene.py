@@ -176,7 +176,9 @@ class Scene:
             value["parents"] = [self.played[act.parent].share]
         return value
 
-    async def _answer(self, act: Act, share: dict[str, Any], *, sent: str, arrived: bytes) -> tuple[dict[str, Any], str]:
+    async def _answer(
+        self, act: Act, share: dict[str, Any], *, sent: str, arrived: bytes
+    ) -> tuple[dict[str, Any], str]:
         digest = _digest(arrived)
         value = {**_frame("receipt"), "share": share, "payload_digest": digest, "bytes": len(arrived)}
         if digest == sent:

@@ -95,7 +95,9 @@ async def _play_scene(network: DemoNetwork, cluster: Cluster, audience: Audience
     return _summary(rows, rows, rows, rows, records=1)
 
 
-async def _play_file(network: DemoNetwork, cluster: Cluster, transfers: list[Transfer], audience: Audience) -> dict[str, Any]:
+async def _play_file(
+    network: DemoNetwork, cluster: Cluster, transfers: list[Transfer], audience: Audience
+) -> dict[str, Any]:
     replay = Replay(network, cluster, transfers, on_progress=audience.progress)
     await replay.run()
     _write_records(network.folder, replay.records)
@@ -187,7 +189,9 @@ def _folder(keep: Path | None, temporary: Path) -> Path:
     if keep is None:
         return temporary
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise ConfigError("the folder is not empty", field=str(keep), hint="give --keep a new folder: nothing is overwritten")
+        raise ConfigError(
+            "the folder is not empty", field=str(keep), hint="give --keep a new folder: nothing is overwritten"
+        )
     keep.mkdir(parents=True, exist_ok=True)
     return keep.resolve()
 

@@ -22,7 +22,18 @@ from node.errors import ConfigError
 
 COLUMNS = ("record", "provider", "consumer", "occurred_at")
 ROWS_MAX = 1_000_000
-TEXT_MEMBERS = ("purpose", "legal_basis", "case", "resource", "system", "operator", "method", "mode", "grant", "payload_digest")
+TEXT_MEMBERS = (
+    "purpose",
+    "legal_basis",
+    "case",
+    "resource",
+    "system",
+    "operator",
+    "method",
+    "mode",
+    "grant",
+    "payload_digest",
+)
 NUMBER_MEMBERS = ("rows", "bytes", "calls", "resource_version")
 PURPOSE_DEFAULT = "record handed over"
 RESOURCE_DEFAULT = "record"

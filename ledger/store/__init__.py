@@ -4,6 +4,7 @@
       STORE       two lines: the format of this folder, the engine that owns it
       LOCK        the process that has it open
       leveldb/    or pairs.sqlite, the engine's own files
+      SEAL        of LevelDB: what a clean close left, to be found unchanged
 
 ``create_store`` makes one, ``open_store`` opens one that is there; neither ever does the other's work. The engines are
 imported only when a folder asks for them, so a machine without plyvel opens a SQLite store like any other.

@@ -8,14 +8,18 @@ Sharp edges, each of them measured, and what is done about it here:
   simply ends early. In reverse it also leaves out a pair at the very start of the range. ``RawIterator`` does neither.
 - After one failed write, later writes may be acknowledged and lost at the next open: the gate refuses them.
 - Closing a database under a read of another thread reads freed memory: the gate again.
-- The newest writes are only in a log, whose reader takes some damage for the end of the log: a clean ``close`` puts
-  them into tables, where every block has a checksum. It also makes the next open fast.
+- The newest writes are only in a log, and the tables are only named in a manifest. Some damage to either passes for its
+  end; what is then not named is deleted at the next open. So a clean ``close`` leaves a ``SEAL``, the digests of these
+  files, and opening compares. It covers what happens at rest; a killed process leaves none.
+- A table that is removed under an open database reads as "not found", and plyvel's ``get`` says ``None``. Opening notices
+  a table that is missing, scans and ``check`` notice one that goes missing; ``get`` cannot, short of being a scan.
 - LevelDB's own cache of blocks would hide a rotten disk from ``check``, for a gain of one in eight microseconds.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,11 +27,13 @@ import plyvel  # type: ignore[import-untyped]
 
 from ledger.errors import StoreCorruptError, StoreError, StoreFailedError, StoreLockedError
 from ledger.store.gate import Gate, State
+from ledger.store.headfile import read_head, sync_directory, write_head
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan
 from ledger.store.view import ViewedStore
 
 FOLDER_NAME = "leveldb"
+SEAL_NAME = "SEAL"
 
 _OPTIONS: dict[str, Any] = {
     "paranoid_checks": True,
@@ -74,9 +80,11 @@ class LevelDbStore(ViewedStore):
     """A store in the folder ``leveldb`` below its own: see ``ledger.store.protocol`` for what it promises."""
 
     def __init__(self, folder: Path, lock: FolderLock) -> None:
-        self._folder = folder / FOLDER_NAME
-        self._lock = lock
         super().__init__(Gate(str(folder)))
+        self._folder = folder / FOLDER_NAME
+        self._seal = folder / SEAL_NAME
+        self._lock = lock
+        _break_seal(self._seal, self._folder)
         self._database = _open(self._folder)
 
     @staticmethod
@@ -112,15 +120,15 @@ class LevelDbStore(ViewedStore):
             self._database = _open(self._folder)
 
     def close(self) -> None:
-        """Put the newest writes into tables, and close; in a forked child, leave everything to the parent."""
+        """Close, and seal what was left; in a forked child, leave everything to the parent."""
         if self._gate.inherited:
             return
         with self._gate.closing() as state:
             if state is State.CLOSED:
                 return
-            if state is State.OPEN:
-                _flush(self._database)
             self._database.close()
+            with suppress(OSError, StoreError):  # a full disk: then there is no seal, as after a crash
+                write_head(self._seal, _journals(self._folder))
             self._lock.release()
 
     def approximate_bytes(self) -> int:
@@ -129,10 +137,11 @@ class LevelDbStore(ViewedStore):
             return sum(_size(file) for file in files)
 
     def check(self, progress: Progress | None = None) -> None:
-        """Read every pair, having put the newest ones into tables: every block is read and its checksum verified."""
+        """Read every pair, having put the newest ones into tables: so every block's checksum is verified."""
         with self._gate:
             if self._gate.state is State.OPEN:
-                _flush(self._database)
+                # LevelDB writes out its log before it compacts, even a range without keys
+                self._database.compact_range(start=KEY_END, stop=KEY_END + b"\xff")
         self._read_all(progress)
 
     def _moment(self) -> "_LevelDbMoment":
@@ -152,7 +161,7 @@ class _LevelDbMoment:
         try:
             yield from _backward(native, start, end) if reverse else _forward(native, start, end)
         except plyvel.Error as error:
-            raise _read_error(error) from error
+            raise _read_error(error, start) from error
         finally:
             native.close()
 
@@ -189,12 +198,32 @@ def _get(native: _Snapshot, key: bytes) -> bytes | None:
     try:
         return native.get(key, verify_checksums=True)
     except plyvel.Error as error:
-        raise _read_error(error) from error
+        raise _read_error(error, key) from error
 
 
-def _flush(database: _Database) -> None:
-    """Write what is only in the log into a table: LevelDB does it first when it compacts, here a range without keys."""
-    database.compact_range(start=KEY_END, stop=KEY_END + b"\xff")
+def _journals(folder: Path) -> bytes:
+    """Return a line for each file whose damage LevelDB may not notice: its digest, its name."""
+    lines = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("CURRENT", "MANIFEST-")) or path.suffix == ".log":
+            with path.open("rb") as file:
+                lines.append(f"{file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    return "".join(lines).encode()
+
+
+def _break_seal(seal: Path, folder: Path) -> None:
+    """Compare what a clean close left, then remove the seal, durably, before anything changes."""
+    sealed = read_head(seal)
+    if sealed is None:
+        return
+    try:
+        if changed := set(sealed.splitlines()) ^ set(_journals(folder).splitlines()):
+            names = sorted({line.split()[-1].decode(errors="replace") for line in changed})
+            raise StoreCorruptError(f"changed since the store was closed: {', '.join(names)} in {folder}")
+        seal.unlink()
+        sync_directory(seal.parent)
+    except OSError as error:
+        raise StoreFailedError(f"{seal} could not be compared or removed: {error}") from error
 
 
 def _open(folder: Path) -> _Database:
@@ -217,8 +246,9 @@ def _opening(folder: Path) -> Iterator[None]:
         raise StoreFailedError(_words(error)) from error
 
 
-def _read_error(error: Exception) -> StoreError:
-    return (StoreCorruptError if isinstance(error, plyvel.CorruptionError) else StoreError)(_words(error))
+def _read_error(error: Exception, key: bytes) -> StoreError:
+    kind = StoreCorruptError if isinstance(error, plyvel.CorruptionError) else StoreError
+    return kind(f"{_words(error)}, while reading from key {key.hex() or 'first'} on")
 
 
 def _words(error: Exception) -> str:

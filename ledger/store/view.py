@@ -15,7 +15,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Protocol, Self
 
-from ledger.errors import StoreClosedError
+from ledger.errors import StoreClosedError, StoreError
 from ledger.store.gate import Gate, State
 from ledger.store.protocol import KEY_END, Pair, Progress, Scan
 
@@ -173,9 +173,15 @@ class ViewedStore(ABC):
         return self._gate.state is State.CLOSED
 
     def _read_all(self, progress: Progress | None) -> None:
-        pairs = 0
-        for pairs, _ in enumerate(self.scan(b"", KEY_END), 1):
-            if progress and pairs % PROGRESS_PAIRS == 0:
-                progress(pairs)
+        """Verify every pair; what is damaged lies behind the last key that could be read."""
+        pairs, last = 0, b""
+        try:
+            for key, _ in self.scan(b"", KEY_END):
+                pairs, last = pairs + 1, key
+                if progress and pairs % PROGRESS_PAIRS == 0:
+                    progress(pairs)
+        except StoreError as error:
+            where = f"behind key {last.hex()}, pair {pairs}" if pairs else "at the first pair"
+            raise type(error)(f"{error.message}, {where}") from error
         if progress:
             progress(pairs)

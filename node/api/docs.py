@@ -23,14 +23,18 @@ table { border-collapse: collapse } td, th { text-align: left; padding: .2rem .8
 def get_docs(request: Request) -> HTMLResponse:
     """Return the page."""
     return HTMLResponse(
-        render(request.app.openapi()), headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        render(request.app.openapi()),
+        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
     )
 
 
 def render(document: dict[str, Any]) -> str:
     """Return the page for an OpenAPI document."""
     operations = [
-        (path, method, item[method]) for path, item in document["paths"].items() for method in _METHODS if method in item
+        (path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in _METHODS
+        if method in item
     ]
     schemas = document.get("components", {}).get("schemas", {})
     parts = [
@@ -55,7 +59,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     )
     content = operation.get("requestBody", {}).get("content", {})
     bodies = "".join(
-        f"<p>Body: <code>{escape(media)}</code>, {_linked(body.get('schema', {}))}</p>" for media, body in content.items()
+        f"<p>Body: <code>{escape(media)}</code>, {_linked(body.get('schema', {}))}</p>"
+        for media, body in content.items()
     )
     return (
         f'<section><h3><span class="method">{method}</span> <code>{escape(path)}</code></h3>'

@@ -66,14 +66,18 @@ _BATCH = {
     "additionalProperties": False,
     "properties": {"events": {"type": "array", "minItems": 1, "maxItems": EVENTS_MAX, "items": _EVENT}},
 }
-Wait = Annotated[Literal["recorded", "confirmed"], Query(description="answer when recorded, or only when confirmed by the quorum")]
+Wait = Annotated[
+    Literal["recorded", "confirmed"], Query(description="answer when recorded, or only when confirmed by the quorum")
+]
 
 
 def _takes(schema: JsonObject) -> JsonObject:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-@router.post("/v1/events", status_code=201, response_model=Answer, openapi_extra=_takes(_EVENT), summary="Record one event")
+@router.post(
+    "/v1/events", status_code=201, response_model=Answer, openapi_extra=_takes(_EVENT), summary="Record one event"
+)
 async def post_event(request: Request, wait: Wait = "recorded") -> Response:
     """Record one event; the same id with the same content answers again, with other content it is a conflict."""
     node, confirmed = _admit(request, wait)
@@ -83,7 +87,11 @@ async def post_event(request: Request, wait: Wait = "recorded") -> Response:
 
 
 @router.post(
-    "/v1/events/batch", status_code=201, response_model=BatchAnswer, openapi_extra=_takes(_BATCH), summary="Record several events"
+    "/v1/events/batch",
+    status_code=201,
+    response_model=BatchAnswer,
+    openapi_extra=_takes(_BATCH),
+    summary="Record several events",
 )
 async def post_events(request: Request, wait: Wait = "recorded") -> Response:
     """Record up to 1,000 events, all or none of them."""

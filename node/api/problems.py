@@ -1,7 +1,11 @@
 """Errors as RFC 9457 problem documents: one shape everywhere, one table from errors to statuses.
 
-    {"type":"urn:suyuan:problem:unknown_member","title":"unknown member","status":422,"detail":"colour: there is no member …",
-     "code":"unknown_member","field":"colour","limit":null,"hint":"remove the member or correct its name; …"}
+    {"type":"urn:suyuan:problem:unknown_member","title":"unknown member","status":422,
+     "detail":"colour: there is no member of this name","code":"unknown_member","field":"colour","limit":null,
+     "hint":"remove the member or correct its name; …"}
+
+``code`` is what programs rely on, ``field`` names the member, parameter or header at fault, ``limit`` the bound that was
+passed.
 """
 
 from http import HTTPStatus

@@ -53,7 +53,9 @@ def get_peers(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
-    return JSONResponse({"schema": "suyuan.peers/1", "own": node.origin, "peers": [_peer(node, name) for name in node.peers]})
+    return JSONResponse(
+        {"schema": "suyuan.peers/1", "own": node.origin, "peers": [_peer(node, name) for name in node.peers]}
+    )
 
 
 def health(node: Node) -> dict[str, Any]:
@@ -71,7 +73,10 @@ def health(node: Node) -> dict[str, Any]:
         },
         "size": node.state.size,
         "confirmed_size": node.state.confirmed_size,
-        "peers": {"known": len(node.peers), "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values())},
+        "peers": {
+            "known": len(node.peers),
+            "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values()),
+        },
         "started": format_time(node.started_ms),
         "time": format_time(node.clock.now_ms()),
         "alarms": [{"log": name, "alarm": message} for name, message in node.alarms.items()],

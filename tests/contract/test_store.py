@@ -97,7 +97,9 @@ while True:
 """
 
 
-def test_what_a_killed_process_had_acknowledged_is_there_and_nothing_is_there_in_part(kind: str, tmp_path: Path) -> None:
+def test_what_a_killed_process_had_acknowledged_is_there_and_nothing_is_there_in_part(
+    kind: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "store"
     create_store(folder, kind=kind).close()
     for round_ in range(2):
@@ -193,7 +195,9 @@ def test_a_scan_shows_the_moment_of_the_call(store: Store) -> None:
     store.write(batch({b"%03d" % number: b"old" for number in range(100)}))
     pairs = store.scan(b"", KEY_END)
     backwards = store.scan(b"", KEY_END, reverse=True)
-    store.write(batch({b"%03d" % number: b"new" for number in range(50, 150)}, deletes=[b"%03d" % n for n in range(50)]))
+    store.write(
+        batch({b"%03d" % number: b"new" for number in range(50, 150)}, deletes=[b"%03d" % n for n in range(50)])
+    )
     expected = [(b"%03d" % number, b"old") for number in range(100)]
     assert list(pairs) == expected
     assert list(backwards) == expected[::-1]

@@ -1,0 +1,25 @@
+"""``suyuan network``: the network document, from its draft to its verification."""
+
+import click
+
+from cli.command import Entry, Group
+from cli.language import noted
+
+ENTRIES = (
+    Entry("new", "cli.commands.network_new", noted("draft a new network, with keys for its governors")),
+    Entry("add-member", "cli.commands.network_add", noted("put members into a draft, or begin the next version")),
+    Entry("sign", "cli.commands.network_sign", noted("sign a draft as a governor")),
+    Entry("show", "cli.commands.network_show", noted("show what a network document says")),
+    Entry("verify", "cli.commands.network_verify", noted("verify all versions back to the fingerprint")),
+)
+
+
+@click.command("network", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
+def command() -> None:
+    """Make, change, sign and check the network document: who belongs to the network, with which keys, and how many must agree.
+
+    \b
+    suyuan network new ordos --out network.draft --governor-key governor-1.key
+    suyuan network add-member network.draft police/member.json tax/member.json
+    suyuan network sign network.draft --key governor-1.key --out network.note
+    """

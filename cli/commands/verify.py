@@ -1,0 +1,54 @@
+"""``suyuan verify``: files that convince somebody who trusts no node. Imports the ledger alone, and reads no network."""
+
+from pathlib import Path
+
+import click
+
+from cli import output
+from cli.command import Command, option
+from cli.files import read_file
+from cli.language import _, noted
+from cli.options import FILE, FINGERPRINT, json_option, network_option
+
+
+@click.command("verify", cls=Command)
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=FILE)
+@option(
+    "--fingerprint", type=FINGERPRINT, required=True, envvar="SUYUAN_FINGERPRINT",
+    help=noted("The network's fingerprint, as it was given to you out of band."),
+)  # fmt: skip
+@network_option
+@option("--entry", type=FILE, help=noted("The entry of a proof that does not carry it."))
+@json_option
+def command(
+    files: tuple[Path, ...], fingerprint: str, network: Path | None, entry: Path | None, *, as_json: bool
+) -> int:
+    """Verify files offline: evidence of a record's history, proofs of single entries, network documents.
+
+    Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is checked; exit code 1 when
+    anything does not hold.
+
+    \b
+    suyuan verify evidence.json --fingerprint 3f1c…
+    suyuan verify entry.proof --network network.note --fingerprint 3f1c…
+    """
+    from cli import verification  # noqa: PLC0415 - slow to import
+    from ledger.network import verify_chain  # noqa: PLC0415 - as above
+
+    document = verify_chain(read_file(network), fingerprint) if network is not None else None
+    raw = read_file(entry) if entry is not None else None
+    verdicts = []
+    with output.progress(_("verifying")) as advance:
+        for number, path in enumerate(files):
+            verdicts.append(
+                verification.verify_file(
+                    str(path), read_file(path), fingerprint=fingerprint, network=document, entry=raw
+                )
+            )
+            advance(number + 1, len(files))
+    if as_json:
+        output.emit(verification.to_json(verdicts, fingerprint))
+    else:
+        for verdict in verdicts:
+            output.show(*verification.parts(verdict))
+    return verification.exit_code(verdicts)

@@ -1,0 +1,217 @@
+"""Offline verification of files, told in words and as JSON (suyuan.verification/1). Needs the ledger alone, no node and no network.
+
+Three kinds of files are known by how they begin: a proof of one entry (c2sp.org/tlog-proof), the evidence of a record's history
+(JSON), a network document. Each is judged against the pinned fingerprint, which is the only thing that is believed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cli import exits, output, trace_view
+from cli.boundary import told
+from cli.language import Words, _
+from ledger.encoding import encode_base64, format_time
+from ledger.errors import LedgerError, MalformedError, VerificationError
+from ledger.evidence import PROOF_START, Evidence, Proven, parse_evidence, verify_evidence, verify_proof_file
+from ledger.network import FORMAT, Network, verify_chain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SCHEMA = "suyuan.verification/1"
+_NETWORK_START = FORMAT.encode() + b"\n"
+
+
+class UnknownKindError(MalformedError):
+    """A file of none of the kinds that can be verified."""
+
+    code = "unknown_kind"
+    hint = (
+        "proofs, evidence files and network documents can be verified; suyuan proof and suyuan trace --save make them"
+    )
+
+
+class NoNetworkError(VerificationError):
+    """A proof, and no network document to judge it by."""
+
+    code = "no_network"
+    hint = "give the network document with --network; evidence files carry it themselves"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of one file."""
+
+    file: str
+    kind: str  # proof, evidence, network or unknown
+    words: Words  # what was verified; of a file that failed, what it was taken for
+    error: LedgerError | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  # for JSON
+    proven: Proven | None = None
+    evidence: Evidence | None = None
+    network: Network | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether everything in the file holds."""
+        return self.error is None
+
+
+def verify_file(
+    name: str, data: bytes, *, fingerprint: str, network: Network | None = None, entry: bytes | None = None
+) -> Verdict:
+    """Return the verdict on a file; ``network`` is verified already, ``entry`` belongs to a proof that does not carry it."""
+    if data.startswith(PROOF_START):
+        return verify_proof(name, data, network, entry)
+    if data.startswith(b"{"):
+        return verify_history(name, data, fingerprint, network)
+    if data.startswith(_NETWORK_START):
+        return verify_network(name, data, fingerprint)
+    error = UnknownKindError("neither a proof, nor evidence, nor a network document", field="line 1")
+    return Verdict(file=name, kind="unknown", words=Words("a file of no kind that is known here"), error=error)
+
+
+def verify_proof(name: str, data: bytes, network: Network | None, entry: bytes | None) -> Verdict:
+    """Return the verdict on the proof of one entry."""
+
+    def check() -> Verdict:
+        if network is None:
+            raise NoNetworkError("a proof is judged by a network document, and none is given", field="network")
+        proven = verify_proof_file(data, network, entry=entry)
+        return Verdict(
+            file=name, kind="proof", words=proof_words(proven), facts={"entries": [proven_json(proven)]}, proven=proven
+        )
+
+    return _judged(name, "proof", Words("the proof of one entry"), check)
+
+
+def verify_history(name: str, data: bytes, fingerprint: str, network: Network | None) -> Verdict:
+    """Return the verdict on the evidence of a record's history."""
+
+    def check() -> Verdict:
+        evidence = verify_evidence(data, fingerprint=fingerprint, network=network)
+        document = network or verify_chain(parse_evidence(data).network_document, fingerprint)
+        words = Words(
+            "{entries} entries of the history of record {record}: each signed by its department, in its log, "
+            "and under a checkpoint that a quorum of members has cosigned",
+            entries=len(evidence.proven), record=evidence.trace.record,
+        )  # fmt: skip
+        facts = {"entries": [proven_json(one) for one in evidence.proven], "trace": evidence.trace.to_json()}
+        return Verdict(file=name, kind="evidence", words=words, facts=facts, evidence=evidence, network=document)
+
+    return _judged(name, "evidence", Words("the evidence of a record's history"), check)
+
+
+def verify_network(name: str, data: bytes, fingerprint: str) -> Verdict:
+    """Return the verdict on a network document, all its versions."""
+
+    def check() -> Verdict:
+        newest = verify_chain(data, fingerprint)
+        words = Words(
+            "network {name}, version {version}: every version signed by enough governors, back to the fingerprint",
+            name=newest.name, version=newest.version,
+        )  # fmt: skip
+        facts = {"network": {"name": newest.name, "version": newest.version, "members": len(newest.members)}}
+        return Verdict(file=name, kind="network", words=words, facts=facts, network=newest)
+
+    return _judged(name, "network", Words("a network document"), check)
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """Return 0 when everything was verified, else 1."""
+    return exits.OK if all(verdict.verified for verdict in verdicts) else exits.FINDINGS
+
+
+def to_json(verdicts: Sequence[Verdict], fingerprint: str) -> dict[str, Any]:
+    """Return all verdicts for a program."""
+    return {
+        "schema": SCHEMA,
+        "fingerprint": fingerprint,
+        "verified": all(verdict.verified for verdict in verdicts),
+        "files": [
+            {
+                "file": verdict.file,
+                "kind": verdict.kind,
+                "verified": verdict.verified,
+                "words": verdict.words.english if verdict.verified else None,
+                **verdict.facts,
+                "error": error_json(verdict.error) if verdict.error is not None else None,
+            }
+            for verdict in verdicts
+        ],
+    }
+
+
+def parts(verdict: Verdict) -> "list[RenderableType]":
+    """Return what is drawn for one verdict."""
+    if verdict.error is not None:
+        return _failure_parts(verdict, verdict.error)
+    drawn: list[RenderableType] = [
+        output.words((_("VERIFIED"), output.GOOD), "  ", (verdict.file, output.STRONG)),
+        output.pairs([("", str(verdict.words))], indent=2),
+    ]
+    if verdict.proven is not None:
+        drawn.append(output.pairs(_proof_rows(verdict.proven), indent=2))
+    if verdict.evidence is not None and verdict.network is not None:
+        names = trace_view.names_of(verdict.network)
+        drawn += trace_view.parts(verdict.evidence.trace, names)
+    return drawn
+
+
+def proof_words(proven: Proven) -> Words:
+    """Return what a proof has shown."""
+    return Words(
+        "{entry}: signed by its department, in its log under the checkpoint of size {size}, "
+        "which {count} members have cosigned ({needed} needed)",
+        entry=str(proven.entry.ref), size=proven.judged.size, count=len(proven.judged.cosigners), needed=proven.judged.needed,
+    )  # fmt: skip
+
+
+def proven_json(proven: Proven) -> dict[str, Any]:
+    """Return a proven entry for a program."""
+    checkpoint = proven.judged.checkpoint
+    return {
+        "entry": proven.entry.ref.model_dump(),
+        "time": format_time(proven.entry.time),
+        "event": proven.entry.event,
+        "checkpoint": {
+            "log": checkpoint.origin,
+            "size": checkpoint.size,
+            "root": encode_base64(checkpoint.root),
+            "cosigned_by": [origin for origin, _time in proven.judged.cosigners],
+            "needed": proven.judged.needed,
+        },
+    }
+
+
+def error_json(error: LedgerError) -> dict[str, Any]:
+    """Return an error for a program."""
+    return {"code": error.code, "field": error.field, "message": error.message, "hint": error.hint or None}
+
+
+def _judged(name: str, kind: str, taken_for: Words, check: Callable[[], Verdict]) -> Verdict:
+    try:
+        return check()
+    except LedgerError as error:
+        return Verdict(file=name, kind=kind, words=taken_for, error=error)
+
+
+def _failure_parts(verdict: Verdict, error: LedgerError) -> "list[RenderableType]":
+    rows = [(_("Taken for"), str(verdict.words)), (_("Wrong"), told(error))]
+    if error.field:
+        rows.append((_("Where"), error.field))
+    if error.hint:
+        rows.append((_("Next"), _(error.hint)))
+    return [
+        output.words((_("NOT VERIFIED"), output.BAD), "  ", (verdict.file, output.STRONG)),
+        output.pairs(rows, indent=2),
+    ]
+
+
+def _proof_rows(proven: Proven) -> list[tuple[str, str]]:
+    return [
+        (_("Time"), format_time(proven.entry.time)),
+        (_("Event"), str(proven.entry.event.get("type", ""))),
+        (_("Cosigned by"), ", ".join(origin for origin, _time in proven.judged.cosigners)),
+    ]
