@@ -1,0 +1,1 @@
+"""The command ``suyuan``: arguments in, words and JSON out."""

@@ -1,9 +1,9 @@
-"""Commands and options as click has them, with two additions: they speak the reader's language, and groups are lazy.
+r"""Commands and options as click has them, with two additions: they speak the reader's language, and groups are lazy.
 
 A lazy group knows the name, the module and one line of each command; the module is imported when the command runs or shows its own
 help. So ``suyuan --help`` costs the import of click alone.
 
-A command's help is its docstring. Each of its paragraphs is one message of the catalogue; a paragraph that begins with ``\\b`` holds
+A command's help is its docstring. Each of its paragraphs is one message of the catalogue; a paragraph that begins with ``\b`` holds
 examples and is shown as it stands.
 """
 
@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from cli.language import LANGUAGES, _, noted
 
-WIDTH_MAX = 100  # columns of a page of help: wider lines are hard to read
+VERBATIM = ("\b", r"\b")  # as click marks it, in a docstring or in a raw one
 
 # White space; one wide character with the punctuation that must not begin a line; a run of anything else.
 _WIDE = r"[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]"
@@ -123,7 +123,7 @@ class Command(click.Command):
         for paragraph in paragraphs(self.help):
             formatter.write_paragraph()
             with formatter.indentation():
-                if paragraph.startswith("\b"):
+                if paragraph.startswith(VERBATIM):
                     formatter.write("".join(f"  {line}\n" for line in paragraph.splitlines()[1:]))
                 else:
                     formatter.write_text(_(paragraph))
@@ -208,9 +208,9 @@ def common_options(*, hidden: bool) -> list[click.Parameter]:
 
 
 def paragraphs(text: str | None) -> list[str]:
-    """Return the paragraphs of a docstring, each as one line; those that begin with ``\\b`` as they are."""
+    r"""Return the paragraphs of a docstring, each as one line; those that begin with ``\b`` as they are."""
     parts = inspect.cleandoc(text or "").split("\f")[0].split("\n\n")
-    return [part if part.startswith("\b") else " ".join(part.split()) for part in parts if part.strip()]
+    return [part if part.startswith(VERBATIM) else " ".join(part.split()) for part in parts if part.strip()]
 
 
 def columns(text: str) -> int:

@@ -1,5 +1,6 @@
 """Files that a command reads and writes."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ def read_file(path: Path, bytes_max: int = FILE_BYTES_MAX) -> bytes:
     """
     try:
         if path == STDIN:
-            data = click.get_binary_stream("stdin").read(bytes_max + 1)
+            data = sys.stdin.buffer.read(bytes_max + 1)
         else:
             with path.open("rb") as file:
                 data = file.read(bytes_max + 1)

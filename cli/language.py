@@ -42,6 +42,21 @@ class _Names(Protocol):
     def en(self) -> str: ...
 
 
+class _Entry(Protocol):
+    @property
+    def names(self) -> _Names: ...
+
+
+class _Member(Protocol):
+    @property
+    def entry(self) -> _Entry: ...
+
+
+class _Network(Protocol):
+    @property
+    def members(self) -> Mapping[str, _Member]: ...
+
+
 class _Spoken:
     catalogue = Catalogue("en", {})
 
@@ -89,6 +104,11 @@ def title_of(code: str) -> str:
 def name_of(names: _Names) -> str:
     """Return a member's name in the reader's language."""
     return names.zh if speaks() == "zh" else names.en
+
+
+def names_of(network: _Network) -> dict[str, str]:
+    """Return the members' names in the reader's language, by log."""
+    return {origin: name_of(member.entry.names) for origin, member in network.members.items()}
 
 
 def speaks() -> str:

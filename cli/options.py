@@ -1,8 +1,9 @@
 """Options that several commands share, and the types of their values. Nothing here knows a node: the offline verifier uses it too."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -18,7 +19,8 @@ NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 CONFIG = click.Path(exists=True, path_type=Path)
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """An entry as people write it: ``police.ordos.example/log#42``."""
 
     log: str
@@ -28,7 +30,7 @@ class Place(NamedTuple):
         return f"{self.log}#{self.index}"
 
 
-class PlaceType(click.ParamType):
+class PlaceType(click.ParamType):  # type: ignore[type-arg] # generic only in newer versions of click
     """``LOG#INDEX``."""
 
     name = "log#index"
@@ -55,7 +57,7 @@ class PlaceOrEventType(PlaceType):
         return super().convert(value, param, ctx)
 
 
-class RecordType(click.ParamType):
+class RecordType(click.ParamType):  # type: ignore[type-arg] # as above
     """A record reference."""
 
     name = "record"
@@ -75,7 +77,7 @@ class RecordType(click.ParamType):
         return text
 
 
-class FingerprintType(click.ParamType):
+class FingerprintType(click.ParamType):  # type: ignore[type-arg] # as above
     """A network's fingerprint, in any of the spellings that people use."""
 
     name = "hex"

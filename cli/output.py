@@ -6,6 +6,7 @@ turn the direction of writing. JSON is data, and shows every character or its es
 rich, which draws tables and progress, is imported when something is drawn.
 """
 
+import io
 import json
 import os
 import sys
@@ -40,7 +41,7 @@ class Advance(Protocol):
 def prepare_streams() -> None:
     """Let no character that a terminal's encoding lacks end the program."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -56,16 +57,15 @@ def data(text: str) -> None:
 
 def lines(texts: Iterable[str]) -> None:
     """Print lines of data."""
-    stream = click.get_text_stream("stdout")
-    stream.writelines(f"{text}\n" for text in texts)
-    stream.flush()
+    sys.stdout.writelines(f"{text}\n" for text in texts)
+    sys.stdout.flush()
 
 
 def raw(data: bytes) -> None:
     """Print bytes, as they are."""
-    stream = click.get_binary_stream("stdout")
-    stream.write(data)
-    stream.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:

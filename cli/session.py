@@ -16,7 +16,7 @@ import click
 
 from cli.command import option
 from cli.files import read_file
-from cli.language import _, noted
+from cli.language import _, names_of, noted
 from cli.options import CONFIG, FILE, fingerprint_option, network_option
 from ledger.errors import LedgerError
 
@@ -140,8 +140,6 @@ class Session:
 
     def names(self) -> dict[str, str]:
         """Return the members' names by log, for display only: unverified where no fingerprint is known, empty where they cannot be had."""
-        from cli.trace_view import names_of  # noqa: PLC0415 - as above
-
         try:
             return names_of(self.trust.network if self.fingerprint else self._told_network())
         except LedgerError:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import Words, _, name_of, noted, plural, title_of
+from cli.language import Words, _, noted, plural, title_of
 from ledger.encoding import format_time
-from ledger.network import Network
 from ledger.provenance import Gap, Holder, Hop, Trace
 
 if TYPE_CHECKING:
@@ -21,11 +20,6 @@ HOLDER_WORDS = {
 }
 OUTCOME_WORDS = {"accepted": noted("accepted"), "rejected": noted("rejected")}
 _ARROW = " → "
-
-
-def names_of(network: Network) -> dict[str, str]:
-    """Return the members' names in the reader's language, by log."""
-    return {origin: name_of(member.entry.names) for origin, member in network.members.items()}
 
 
 def parts(trace: Trace, names: Mapping[str, str]) -> "list[RenderableType]":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import exits, output, trace_view
 from cli.boundary import told
-from cli.language import Words, _
+from cli.language import Words, _, names_of
 from ledger.encoding import encode_base64, format_time
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import PROOF_START, Evidence, Proven, parse_evidence, verify_evidence, verify_proof_file
@@ -154,7 +154,7 @@ def parts(verdict: Verdict) -> "list[RenderableType]":
     if verdict.proven is not None:
         drawn.append(output.pairs(_proof_rows(verdict.proven), indent=2))
     if verdict.evidence is not None and verdict.network is not None:
-        names = trace_view.names_of(verdict.network)
+        names = names_of(verdict.network)
         drawn += trace_view.parts(verdict.evidence.trace, names)
     return drawn
 

@@ -1,7 +1,7 @@
 """Strict codecs: decimal, base64, time, canonical JSON (protocol section 2).
 
-Parse, re-encode, compare: a value has exactly one spelling, so whatever was signed has exactly one meaning. Python's own
-parsers are kinder than that (``int("1_000")``, ``int("٣")`` and ``b64decode("AB==", validate=True)`` all succeed).
+Parse, re-encode, compare: a value has exactly one spelling, so whatever was signed has exactly one meaning. Python's
+own parsers are kinder than that (``int("1_000")``, ``int("٣")`` and ``b64decode("AB==", validate=True)`` all succeed).
 
     42    AA==    2026-11-21T08:15:30.123Z    {"bytes":2048,"type":"share"}
 """
@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeAlias
 
@@ -20,6 +21,7 @@ from ledger.errors import (
     DuplicateMemberError,
     FloatError,
     JsonError,
+    LedgerError,
     MalformedError,
     NotCanonicalError,
     OutOfRangeError,
@@ -28,20 +30,21 @@ from ledger.errors import (
     Utf8Error,
 )
 
-JsonValue: TypeAlias = "None | bool | int | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, Any]
 
 DECIMAL_MAX = 2**63 - 1  # sizes and indexes fit into a signed 64-bit integer everywhere (C2SP)
 INTEGER_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly (RFC 7493 section 2.2)
 DEPTH_MAX = 16  # no event needs more, and a parser's stack stays small
 HASH_SIZE = 32  # bytes of a SHA-256
+SHOWN_MAX = 40  # characters of hostile text that a message repeats
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
-_ESCAPED_CONTROL = re.compile(r"\\[bfnrtu]")  # an escape that canonical text of ours can only use for what is forbidden
-_LONG_NUMBER = re.compile(r"[0-9]{16}")  # only these digits can pass INTEGER_MAX
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")  # 24:00 is tomorrow
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_INTEGER_RANGE = "integers lie within ±(2^53-1)"
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
 def parse_decimal(text: str, *, field: str | None = None) -> int:
@@ -104,7 +107,7 @@ def parse_time(text: str, *, field: str | None = None) -> int:
 def format_time(milliseconds: int) -> str:
     """Return the spelling of a time given in milliseconds since 1970 (UTC), years 1 to 9999."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0") + f"{milliseconds % 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def canonical_json(value: JsonValue) -> str:
@@ -112,7 +115,18 @@ def canonical_json(value: JsonValue) -> str:
 
     ``value`` must have passed :func:`check_json`; member names are ASCII, so sorting by code point is RFC 8785's order.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return _WRITER.encode(value)
+
+
+def text_to_lines(text: bytes) -> list[str]:
+    """Return the lines of a text that ends in a newline: canonical JSON has no newline within a string."""
+    assert text.endswith(b"\n")
+    return text.decode()[:-1].split("\n")
+
+
+def lines_to_text(lines: Sequence[str]) -> bytes:
+    """Return the text of these lines, each with its newline."""
+    return "\n".join((*lines, "")).encode()
 
 
 def decode_utf8(data: bytes, *, field: str | None = None) -> str:
@@ -134,7 +148,7 @@ def parse_json(data: bytes | str, *, field: str | None = None) -> JsonValue:
         Utf8Error, DuplicateMemberError, FloatError, TooDeepError, OutOfRangeError, JsonError: what is wrong, and where.
     """
     text = decode_utf8(data, field=field) if isinstance(data, bytes) else data
-    value = _loads(text, field=field, pairs_hook=_unique, parse_float=float)  # check_json knows where the float is
+    value = _decode(_ANY_SPELLING, text, field=field)
     check_json(value, field=field)
     return value
 
@@ -146,94 +160,100 @@ def parse_canonical_json(text: str, *, field: str | None = None) -> JsonValue:
         NotCanonicalError: another spelling of a valid value.
         DuplicateMemberError, FloatError, TooDeepError, OutOfRangeError, JsonError: as :func:`parse_json`.
     """
-    value = _loads(text, field=field, pairs_hook=None, parse_float=_refuse_float)
-    if not _plainly_within_limits(text):
-        check_json(value, field=field)
-    try:
-        same = canonical_json(value) == text
-    except RecursionError:
-        raise TooDeepError(f"nested more than {DEPTH_MAX} deep", field=field, limit=DEPTH_MAX) from None
-    if not same:
+    value = _decode(_CANONICAL, text, field=field)
+    check_json(value, field=field)
+    if canonical_json(value) != text:
         parse_json(text, field=field)  # a duplicate name has its own error
         raise NotCanonicalError("not in canonical form (RFC 8785)", field=field)
     return value
 
 
-def check_json(value: JsonValue, *, field: str | None = None, depth: int = DEPTH_MAX) -> None:
+def check_json(value: JsonValue, *, field: str | None = None) -> None:
     """Check that a parsed value keeps to protocol section 2: names, integers, strings, depth.
 
     Raises:
         FloatError, TooDeepError, OutOfRangeError, JsonError: what is wrong, and where.
     """
+    try:
+        _check_value(value, DEPTH_MAX)
+    except LedgerError as error:
+        raise (error.at(field) if field else error) from None
+
+
+def cut(text: str) -> str:
+    """Return the beginning of hostile text, as much as fits into a message."""
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
+
+
+def _check_value(value: JsonValue, depth: int) -> None:
+    """Check a value that may have ``depth`` levels; only when something is wrong, its path is made on the way out."""
     if isinstance(value, str):
-        _check_string(value, field=field)
+        _check_string(value)
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise OutOfRangeError("integers lie within ±(2^53-1)", field=field, limit=INTEGER_MAX)
-    elif depth == 0:
-        raise TooDeepError(f"nested more than {DEPTH_MAX} deep", field=field, limit=DEPTH_MAX)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            check_json(item, field=f"{field or ''}[{number}]", depth=depth - 1)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if not name.isascii():
-                raise JsonError(f"the member name {_shown(name)} is not ASCII", field=field)
-            _check_string(name, field=field)
-            check_json(item, field=f"{field}.{name}" if field else name, depth=depth - 1)
+            raise OutOfRangeError(_INTEGER_RANGE, limit=INTEGER_MAX)
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise TooDeepError(f"nested more than {DEPTH_MAX} deep", limit=DEPTH_MAX)
+        if isinstance(value, dict):
+            _check_members(value, depth - 1)
+        else:
+            _check_items(value, depth - 1)
     else:
-        raise FloatError(f"{value!r} is not a whole number", field=field)
+        raise FloatError(f"{value!r} is not a whole number")
 
 
-def _loads(text: str, *, field: str | None, pairs_hook: Any, parse_float: Any) -> JsonValue:
+def _check_members(members: dict[str, JsonValue], depth: int) -> None:
+    for name, member in members.items():
+        if not name.isascii():
+            raise JsonError(f"the member name {_shown(name)} is not ASCII")
+        _check_string(name)
+        try:
+            _check_value(member, depth)
+        except LedgerError as error:
+            raise error.at(cut(name)) from None
+
+
+def _check_items(items: list[JsonValue], depth: int) -> None:
+    for number, item in enumerate(items):
+        try:
+            _check_value(item, depth)
+        except LedgerError as error:
+            raise error.at(f"[{number}]") from None
+
+
+def _decode(decoder: json.JSONDecoder, text: str, *, field: str | None) -> JsonValue:
     try:
-        value: JsonValue = json.loads(
-            text, parse_float=parse_float, parse_constant=_refuse_float, object_pairs_hook=pairs_hook
-        )
+        value: JsonValue = decoder.decode(text)
     except MalformedError as error:
-        error.field = error.field or field
-        raise
+        raise (error.at(field) if field else error) from None
     except RecursionError:
         raise TooDeepError(f"nested more than {DEPTH_MAX} deep", field=field, limit=DEPTH_MAX) from None
     except json.JSONDecodeError as error:
         raise JsonError(f"not JSON at character {error.pos}: {error.msg}", field=field) from None
     except ValueError:  # int() refuses numbers of more than 4,300 digits
-        raise OutOfRangeError("integers lie within ±(2^53-1)", field=field, limit=INTEGER_MAX) from None
+        raise OutOfRangeError(_INTEGER_RANGE, field=field, limit=INTEGER_MAX) from None
     return value
 
 
-def _plainly_within_limits(text: str) -> bool:
-    """Tell, without walking the value, that no limit of :func:`check_json` can be broken by ``text``."""
-    return (
-        text.isascii()
-        and "\x7f" not in text
-        and text.count("{") + text.count("[") <= DEPTH_MAX
-        and _LONG_NUMBER.search(text) is None
-        and _ESCAPED_CONTROL.search(text) is None
-    )
-
-
-def _check_string(text: str, *, field: str | None) -> None:
-    if text.isascii():
-        if text.isprintable():
-            return
-    elif text.isprintable() and unicodedata.is_normalized("NFC", text):
+def _check_string(text: str) -> None:
+    if text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text)):
         return
     for position, character in enumerate(text):
         if unicodedata.category(character) in {"Cc", "Cs"}:
-            raise JsonError(f"character {position} is a control character or half a surrogate pair", field=field)
+            raise JsonError(f"character {position} is a control character or half a surrogate pair")
     if not unicodedata.is_normalized("NFC", text):
-        raise JsonError("the text is not in Unicode normal form C (NFC)", field=field)
+        raise JsonError("the text is not in Unicode normal form C (NFC)")
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DuplicateMemberError(f"the member {_shown(twice)} is there twice", field=twice)
+    members: dict[str, JsonValue] = {}
+    for name, value in pairs:
+        if name in members:
+            raise DuplicateMemberError(f"the member {_shown(name)} is there twice", field=cut(name))
+        members[name] = value
     return members
 
 
@@ -242,5 +262,14 @@ def _refuse_float(text: str) -> NoReturn:
 
 
 def _shown(text: str) -> str:
-    """Return hostile text in a form that fits into a message."""
-    return repr(text if len(text) <= 40 else text[:37] + "...")  # noqa: PLR2004 - a message's width
+    """Return hostile text in a form that a terminal can show."""
+    return repr(cut(text))
+
+
+# In canonical JSON a duplicate name shows when the value is written again, so the slower hook is not needed there.
+_CANONICAL = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float)
+_ANY_SPELLING = json.JSONDecoder(
+    parse_float=float,  # check_json knows where the float is
+    parse_constant=_refuse_float,
+    object_pairs_hook=_unique,
+)

@@ -14,13 +14,16 @@ chained first and signed afterwards on all cores, and every signature commits to
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ledger.encoding import (
+    INTEGER_MAX,
     JsonObject,
+    cut,
     decode_utf8,
     encode_base64,
     format_time,
@@ -30,16 +33,25 @@ from ledger.encoding import (
     parse_hash,
     parse_time,
 )
-from ledger.errors import ChainError, EntryError, InvalidSignatureError, LedgerError, TooLongError, UnsignedError
-from ledger.event.base import EntryRef
+from ledger.errors import (
+    ChainError,
+    EntryError,
+    InvalidSignatureError,
+    LedgerError,
+    OutOfRangeError,
+    TooLongError,
+    UnsignedError,
+)
+from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN, EntryRef
 from ledger.merkle import leaf_hash
-from ledger.note import Signer, VerifierKey, sign_detached, verify_detached
+from ledger.note import ED25519, Signer, VerifierKey, sign_detached, verify_detached
 
 FORMAT = "suyuan/entry/v1"
 ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.org/tlog-tiles)
 SIGNATURE_BYTES = 64
 PARALLEL_MIN = 16  # below that, handing work to another thread costs more than it saves
 
+_ORIGIN = re.compile(ORIGIN_PATTERN)
 _LINES = 9  # six of the text, an empty one, the signature line, and what follows its newline: nothing
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -50,7 +62,7 @@ class Entry:
     """One entry as it stands in a log: its parsed parts, and the bytes that were signed and hashed."""
 
     origin: str
-    index: int  # leaf index, 0 <= index < 2**63
+    index: int  # leaf index, 0 <= index < 2**53, so that a reference can name it
     previous: bytes  # SHA-256 of the previous entry's text
     time: int  # milliseconds since 1970 (UTC), never less than the previous entry's
     event: JsonObject
@@ -100,7 +112,9 @@ def chain(head: ChainHead, events: Sequence[str], *, time: int) -> tuple[list[by
         ).encode()
         if len(text) > room:
             raise TooLongError(
-                f"the entry would have {len(text) - room + ENTRY_BYTES_MAX} bytes", field=f"[{offset}]", limit=ENTRY_BYTES_MAX
+                f"the entry would have {len(text) - room + ENTRY_BYTES_MAX} bytes",
+                field=f"[{offset}]",
+                limit=ENTRY_BYTES_MAX,
             )
         texts.append(text)
         previous = hashlib.sha256(text).digest()
@@ -114,14 +128,13 @@ def signature_line_bytes(origin: str) -> int:
 
 def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
     """Return the whole entries for ``texts``, in order; with a pool of threads, on all cores (libsodium frees the GIL)."""
+    assert signer.algorithm == ED25519, "an entry is signed by a log's key"
     head = f"\n— {signer.name} "
     key_id = signer.verifier.key_id
     secret = signer.secret_key
 
     def sign(part: Sequence[bytes]) -> list[bytes]:
-        return [
-            text + f"{head}{encode_base64(key_id + sign_detached(secret, text))}\n".encode() for text in part
-        ]
+        return [text + f"{head}{encode_base64(key_id + sign_detached(secret, text))}\n".encode() for text in part]
 
     return in_parallel(sign, texts, pool)
 
@@ -139,6 +152,8 @@ def parse_entry(raw: bytes) -> Entry:
         raise EntryError("an entry is six lines, an empty one, and one signature line", field="entry")
     if lines[0] != FORMAT:
         raise EntryError(f"the format is not {FORMAT}", field="line 1")
+    if len(lines[1]) > ORIGIN_CHARACTERS_MAX or _ORIGIN.fullmatch(lines[1]) is None:
+        raise EntryError(f"{cut(lines[1])!r} is no log's origin", field="line 2")
     event = parse_canonical_json(lines[5], field="line 6")
     if not isinstance(event, dict):
         raise EntryError("the event is not a JSON object", field="line 6")
@@ -146,7 +161,7 @@ def parse_entry(raw: bytes) -> Entry:
     text = raw[: len(raw) - len(lines[7].encode()) - 2]
     return Entry(
         origin=lines[1],
-        index=parse_decimal(lines[2], field="line 3"),
+        index=_parse_index(lines[2]),
         previous=parse_hash(lines[3], field="line 4"),
         time=parse_time(lines[4], field="line 5"),
         event=event,
@@ -165,9 +180,11 @@ def verify_signature(entry: Entry, key: VerifierKey) -> None:
         UnsignedError: the signature line names another key.
         InvalidSignatureError: it names this key, which did not make it.
     """
+    assert key.algorithm == ED25519, "an entry is signed by a log's key"
     if entry.key_id != key.key_id or entry.origin != key.name:
         raise UnsignedError(
-            f"{entry.origin}#{entry.index} is signed by key {entry.key_id.hex()}, not by {key.key_id.hex()}", field="line 8"
+            f"{entry.origin}#{entry.index} is signed by key {entry.key_id.hex()}, not by {key.key_id.hex()}",
+            field="line 8",
         )
     if not verify_detached(key.public_key, entry.text, entry.signature):
         raise InvalidSignatureError(f"the signature of {entry.origin}#{entry.index} is false", field="line 8")
@@ -190,10 +207,10 @@ def verify_entries(
         UnsignedError, InvalidSignatureError: see :func:`verify_signature`.
     """
 
-    def check(part: Sequence[bytes]) -> list[Entry]:
-        return [_signed_entry(raw, key_at) for raw in part]
+    def check(part: Sequence[tuple[int, bytes]]) -> list[Entry]:
+        return [_signed_entry(raw, key_at, place=f"entry {index}") for index, raw in part]
 
-    entries = in_parallel(check, raws, pool)
+    entries = in_parallel(check, list(enumerate(raws, head.size)), pool)
     for entry in entries:
         head = follow(head, entry)
     return entries, head
@@ -207,7 +224,7 @@ def follow(head: ChainHead, entry: Entry) -> ChainHead:
     """
     place = f"{head.origin}#{head.size}"
     if entry.origin != head.origin:
-        raise ChainError(f"an entry of {entry.origin[:80]} stands at {place}", field="line 2")
+        raise ChainError(f"an entry of {entry.origin} stands at {place}", field="line 2")
     if entry.index != head.size:
         raise ChainError(f"an entry with index {entry.index} stands at {place}", field="line 3")
     if entry.previous != head.previous:
@@ -231,14 +248,20 @@ def in_parallel(work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T], p
     return first + second.result()
 
 
-def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey]) -> Entry:
-    entry = parse_entry(raw)
+def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey], *, place: str) -> Entry:
     try:
+        entry = parse_entry(raw)
         verify_signature(entry, key_at(entry.index))
     except LedgerError as error:
-        error.field = error.field or "line 8"
-        raise
+        raise error.at(place) from None
     return entry
+
+
+def _parse_index(line: str) -> int:
+    index = parse_decimal(line, field="line 3")
+    if index > INTEGER_MAX:
+        raise OutOfRangeError("an index lies below 2^53", field="line 3", limit=INTEGER_MAX)
+    return index
 
 
 def _parse_signature(line: str, origin: str) -> tuple[bytes, bytes]:

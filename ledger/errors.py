@@ -16,7 +16,9 @@
     │   ├── ProofFormatError         bad_proof
     │   ├── TileError                bad_tile
     │   ├── EntryError               bad_entry
-    │   └── NetworkError             bad_network
+    │   ├── NetworkError             bad_network
+    │   ├── ManifestError            bad_manifest
+    │   └── EvidenceError            bad_evidence
     ├── LimitError                   a limit of this page was passed
     │   ├── TooLongError             too_long
     │   ├── TooManyError             too_many
@@ -191,6 +193,18 @@ class NetworkError(MalformedError):
     """Not a network document of version 1 (protocol section 8)."""
 
     code = "bad_network"
+
+
+class ManifestError(MalformedError):
+    """Not a manifest of version 1 (see ledger/manifest.py)."""
+
+    code = "bad_manifest"
+
+
+class EvidenceError(MalformedError):
+    """Not an evidence file of version 1 (see ledger/evidence.py)."""
+
+    code = "bad_evidence"
 
 
 class LimitError(LedgerError):

@@ -10,12 +10,13 @@ Two kinds, both judged against a network document whose fingerprint is pinned:
 
   where a text is the list of its lines.
 
-Every byte counts: a signature by nobody whom the network document names, white space in the JSON, or an entry that does not belong
-to the history fails just as a false signature does. What a file leaves out it cannot show; a left out source is a gap.
+Every byte counts: a signature by nobody whom the network document names, white space in the JSON, or an entry that does
+not belong to the history fails just as a false signature does. What a file leaves out it cannot show; a left out source
+is a gap.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -25,17 +26,27 @@ from ledger.encoding import (
     INTEGER_MAX,
     JsonObject,
     canonical_json,
+    cut,
     decode_utf8,
     encode_base64,
+    lines_to_text,
     parse_canonical_json,
     parse_hash,
+    text_to_lines,
 )
 from ledger.entry import Entry, parse_entry, verify_signature
-from ledger.errors import LedgerError, MalformedError, TooLongError, UnsignedError, VerificationError
+from ledger.errors import (
+    ConsistencyError,
+    EvidenceError,
+    LedgerError,
+    TooLongError,
+    UnsignedError,
+    VerificationError,
+)
 from ledger.event import EntryRef, Receipt, Share, read_event
 from ledger.event.base import Frozen, Hash, RecordRef, parse_model
 from ledger.event.transfer import ManifestRef
-from ledger.lineage import collect
+from ledger.lineage import History, Lineage, collect
 from ledger.manifest import verify_membership
 from ledger.merkle import PROOF_HASHES_MAX, LeafIndex, TreeSize, verify_inclusion
 from ledger.network import Network, verify_chain
@@ -45,13 +56,6 @@ from ledger.quorum import Judged, judge_checkpoint, require_quorum
 
 SCHEMA = "suyuan.evidence/1"
 EVIDENCE_BYTES_MAX = 256 * 1024 * 1024  # 4,000 proofs of 64 KB
-PROOF_START = b"c2sp.org/tlog-proof@v1\n"
-
-
-class EvidenceError(MalformedError):
-    """Not an evidence file of version 1."""
-
-    code = "bad_evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class EvidenceFile(Frozen):
 
     @property
     def network_document(self) -> bytes:
-        """The network document, all its versions, that came with the file; it counts only against a pinned fingerprint."""
-        return _text(self.network).encode()
+        """The network document that came with the file; it counts only against a pinned fingerprint."""
+        return lines_to_text(self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,14 @@ def verify_proof_file(data: bytes, network: Network, *, entry: bytes | None = No
     return _Verifier(network).proof(parse_proof(data), entry)
 
 
-def encode_evidence(record: str, proofs: Sequence[bytes], memberships: Sequence[dict[str, Any]], network: bytes) -> bytes:
+def encode_evidence(
+    record: str, proofs: Sequence[bytes], memberships: Sequence[dict[str, Any]], network: bytes
+) -> bytes:
     """Return the evidence file made of its parts; :func:`verify_evidence` judges what they are worth."""
     body: JsonObject = {
         "manifests": list(memberships),
-        "network": _lines(network),
-        "proofs": [_lines(proof) for proof in proofs],
+        "network": text_to_lines(network),
+        "proofs": [text_to_lines(proof) for proof in proofs],
         "record": record,
         "schema": SCHEMA,
     }
@@ -140,7 +146,7 @@ def parse_evidence(data: bytes) -> EvidenceFile:
     text = decode_utf8(data, field="evidence")
     if not text.endswith("\n"):
         raise EvidenceError("an evidence file ends in a newline", field="evidence")
-    return parse_model(EvidenceFile, parse_canonical_json(text[:-1], field="evidence"))
+    return parse_model(EvidenceFile, parse_canonical_json(text[:-1], field="evidence"), whole="evidence")
 
 
 def verify_evidence(data: bytes, *, fingerprint: str, network: Network | None = None) -> Evidence:
@@ -155,17 +161,14 @@ def verify_evidence(data: bytes, *, fingerprint: str, network: Network | None = 
     """
     file = parse_evidence(data)
     enclosed = verify_chain(file.network_document, fingerprint)
-    verifier = _Verifier(network or enclosed)
+    verifier = _Verifier(network if network is not None else enclosed)
     proven = []
     for number, lines in enumerate(file.proofs):
         try:
-            proven.append(verifier.proof(parse_proof(_text(lines).encode()), None))
+            proven.append(verifier.proof(parse_proof(lines_to_text(lines)), None))
         except LedgerError as error:
             raise error.at(f"proofs[{number}]") from None
-    trace = _trace(file, proven)
-    if trace.gaps and any(gap.kind == "unreadable" for gap in trace.gaps):
-        raise VerificationError(next(gap.detail for gap in trace.gaps if gap.kind == "unreadable"), field="proofs")
-    return Evidence(trace, tuple(proven))
+    return Evidence(_trace(file, proven), tuple(proven))
 
 
 class _Verifier:
@@ -178,7 +181,9 @@ class _Verifier:
     def proof(self, proof: Proof, raw: bytes | None) -> Proven:
         raw = raw if raw is not None else proof.extra
         if raw is None:
-            raise VerificationError("the proof does not carry the entry that it proves", field="extra", hint="give the entry's file too")
+            raise VerificationError(
+                "the proof does not carry its entry", field="extra", hint="give the entry's file too"
+            )
         if proof.extra is not None and raw != proof.extra:
             raise VerificationError("the proof carries another entry", field="extra")
         entry = parse_entry(raw)
@@ -210,103 +215,129 @@ class _Verifier:
 def _refuse_strangers(judged: Judged, network: Network) -> None:
     """Refuse a signature line by nobody in the network: it may be a damaged line of somebody who is."""
     log_key = judged.owner.checkpoint_key(judged.size)
-    known = {(log_key.name, log_key.key_id), *network.voters}
+    known = {(log_key.name, log_key.key_id), *network.cosigners}
     for number, signature in enumerate(judged.note.signatures):
         if (signature.name, signature.key_id) not in known:
             raise UnsignedError(
-                f"signature line {number + 1} is by {signature.name[:80]!r} with key {signature.key_id.hex()}, "
+                f"signature line {number + 1} is by {cut(signature.name)!r} with key {signature.key_id.hex()}, "
                 "whom the network document does not name",
                 field="checkpoint",
             )
 
 
-class _Statements:
-    """The entries of an evidence file as a history (see :class:`ledger.lineage.History`)."""
+class _Statements(History):
+    """The entries of an evidence file as a history."""
 
     def __init__(self, file: EvidenceFile, proven: Iterable[Proven]) -> None:
-        self._record = file.record
-        self._memberships = {(m.root, m.count): m for m in file.manifests}
-        self._by_hash: dict[str, Statement] = {}
-        self._children: dict[str, list[Statement]] = defaultdict(list)
-        self._receipts: dict[str, list[Statement]] = defaultdict(list)
+        self._manifests = {(membership.root, membership.count): membership for membership in file.manifests}
+        self._by_ref: dict[EntryRef, Statement] = {}
+        self._children: dict[EntryRef, list[Statement]] = defaultdict(list)
+        self._receipts: dict[EntryRef, list[Statement]] = defaultdict(list)
         for one in proven:
             self._add(one)
 
     def _add(self, one: Proven) -> None:
         ref = one.entry.ref
         statement = Statement(
-            ref=ref, time=one.entry.time, event=read_event(one.entry.event), confirmed=True, verified=True, words=one.words
+            ref=ref,
+            time=one.entry.time,
+            event=read_event(one.entry.event),
+            confirmed=True,
+            verified=True,
+            words=one.words,
         )
-        if ref.hash in self._by_hash:
-            raise EvidenceError(f"{ref} is there twice", field="proofs")
-        self._by_hash[ref.hash] = statement
+        self._by_ref[ref] = statement
         if isinstance(statement.event, Share):
             for parent in statement.event.parents or ():
-                self._children[parent.hash].append(statement)
+                self._children[parent].append(statement)
         elif isinstance(statement.event, Receipt):
-            self._receipts[statement.event.share.hash].append(statement)
+            self._receipts[statement.event.share].append(statement)
 
-    @property
-    def hashes(self) -> set[str]:
-        return set(self._by_hash)
+    def __iter__(self) -> Iterator[Statement]:
+        return iter(self._by_ref.values())
 
     def naming(self, record: str) -> list[Statement]:
+        """Return the shares that name the record, or of whose manifest the file shows that the record is in it."""
         return [
             statement
-            for statement in self._by_hash.values()
+            for statement in self
             if isinstance(statement.event, Share)
-            and (record in (statement.event.records or ()) or self._is_member(statement.event.manifest))
+            and (record in (statement.event.records or ()) or self._is_member(record, statement.event.manifest))
         ]
 
-    def _is_member(self, ref: ManifestRef | None) -> bool:
-        membership = self._memberships.get((ref.root, ref.count)) if ref is not None else None
+    def _is_member(self, record: str, ref: ManifestRef | None) -> bool:
+        membership = self._manifests.get((ref.root, ref.count)) if ref is not None else None
         if ref is None or membership is None:
             return False
         proof = [parse_hash(text) for text in membership.proof]
-        verify_membership(self._record, ref=ref, index=membership.index, proof=proof)
+        verify_membership(record, ref=ref, index=membership.index, proof=proof)
         return True
 
     def at(self, ref: EntryRef) -> Statement | None:
-        statement = self._by_hash.get(ref.hash)
-        return statement if statement is not None and statement.ref == ref else None
+        """Return the entry at that place, if the file has it."""
+        return self._by_ref.get(ref)
 
     def children(self, ref: EntryRef) -> list[Statement]:
-        return self._children.get(ref.hash, [])
+        """Return the shares of the file that name this share as a parent."""
+        return self._children.get(ref, [])
 
     def receipts(self, ref: EntryRef) -> list[Statement]:
-        return self._receipts.get(ref.hash, [])
+        """Return the receipts of the file that answer this share."""
+        return self._receipts.get(ref, [])
 
 
 def _trace(file: EvidenceFile, proven: Sequence[Proven]) -> Trace:
+    _refuse_contradictions(proven)
     statements = _Statements(file, proven)
     lineage = collect(file.record, statements)
     if not lineage.named_by:
         raise VerificationError("no entry of the file tells of its record", field="record")
-    strangers = statements.hashes - lineage.statements.keys() - lineage.context.keys()
-    if strangers:
-        place = next(statements._by_hash[one].ref for one in strangers)  # noqa: SLF001 - this module's own class
-        raise VerificationError(f"{place} does not belong to the record's history", field="proofs")
-    roots = {(m.root, m.count) for m in file.manifests}
-    used = {
-        (s.event.manifest.root, s.event.manifest.count)
-        for s in lineage.statements.values()
-        if isinstance(s.event, Share) and s.event.manifest is not None
-    }
-    if roots - used or len(roots) != len(file.manifests):
-        raise VerificationError("a manifest proof belongs to no share of the file", field="manifests")
+    for number, statement in enumerate(statements):
+        if statement.ref.hash not in lineage.statements and statement.ref.hash not in lineage.context:
+            raise VerificationError(
+                f"{statement.ref} does not belong to the record's history", field=f"proofs[{number}]"
+            )
+    _refuse_unused_manifests(file, lineage)
     return fold(
         file.record,
         lineage.statements.values(),
         named_by=frozenset(lineage.named_by),
         known=frozenset(lineage.context),
+        gaps=lineage.gaps,
         checkpoints=checkpoint_summaries(one.judged for one in proven),
         truncated=lineage.truncated,
     )
 
 
+def _refuse_contradictions(proven: Sequence[Proven]) -> None:
+    """Refuse what no honest quorum can have cosigned: two entries of one index, two roots of one size."""
+    roots: dict[tuple[str, int], bytes] = {}
+    leaves: dict[tuple[str, int], bytes] = {}
+    for number, one in enumerate(proven):
+        entry, judged = one.entry, one.judged
+        if roots.setdefault((entry.origin, judged.size), judged.checkpoint.root) != judged.checkpoint.root:
+            raise ConsistencyError(
+                f"{entry.origin} has two roots for size {judged.size}, both cosigned by a quorum",
+                field=f"proofs[{number}]",
+            )
+        if leaves.setdefault((entry.origin, entry.index), entry.leaf) != entry.leaf:
+            raise ConsistencyError(f"two entries {entry.ref}, both cosigned by a quorum", field=f"proofs[{number}]")
+    if len(leaves) < len(proven):
+        raise EvidenceError("an entry is there twice", field="proofs")
+
+
+def _refuse_unused_manifests(file: EvidenceFile, lineage: Lineage) -> None:
+    shares = (one.event for one in lineage.statements.values() if isinstance(one.event, Share))
+    used = {(share.manifest.root, share.manifest.count) for share in shares if share.manifest is not None}
+    for number, membership in enumerate(file.manifests):
+        if (membership.root, membership.count) not in used:  # or it is there a second time
+            raise VerificationError("the manifest belongs to no share of the file", field=f"manifests[{number}]")
+        used.remove((membership.root, membership.count))
+
+
 def checkpoint_summaries(judged: Iterable[Judged]) -> list[dict[str, Any]]:
     """Return the checkpoints that a history rests on, as its JSON has them: one per log and size."""
-    by_place = {(one.checkpoint.origin, one.size): one for one in judged}
+    by_place = {(one.checkpoint.origin, one.size): one for one in sorted(judged, key=lambda one: len(one.cosigners))}
     return [
         {
             "log": origin,
@@ -317,14 +348,3 @@ def checkpoint_summaries(judged: Iterable[Judged]) -> list[dict[str, Any]]:
         }
         for (origin, size), one in sorted(by_place.items())
     ]
-
-
-
-def _lines(data: bytes) -> list[str]:
-    """Canonical JSON has no newline within a string, so a text is the list of its lines."""
-    assert data.endswith(b"\n")
-    return data.decode()[:-1].split("\n")
-
-
-def _text(lines: Sequence[str]) -> str:
-    return "\n".join((*lines, ""))

@@ -5,30 +5,26 @@
     07a1…
     9f2c…
 
-References in ascending order, each once. The share carries the count and the Merkle root (RFC 6962; a leaf is the 32 bytes of a
-reference); both parties keep the manifest, and either can prove that a record was in it without showing the others.
+References in ascending order, each once. The share carries the count and the Merkle root (RFC 6962; a leaf is the 32
+bytes of a reference); both parties keep the manifest, and either can prove that a record was in it without showing the
+others.
 """
 
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ledger.encoding import encode_base64, parse_decimal
-from ledger.errors import InclusionError, MalformedError, TooManyError
+from ledger.errors import InclusionError, ManifestError, TooLongError, TooManyError
 from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
 from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, node_hash, prove_inclusion, root_of, verify_inclusion
 
 FORMAT = "suyuan/manifest/v1"
-MANIFEST_BYTES_MAX = 65 * MANIFEST_RECORDS_MAX + 64
+MANIFEST_BYTES_MAX = len(f"{FORMAT}\n{MANIFEST_RECORDS_MAX}\n") + 65 * MANIFEST_RECORDS_MAX
 
 _REF = re.compile(r"[0-9a-f]{64}")
-
-
-class ManifestError(MalformedError):
-    """Not a manifest of version 1."""
-
-    code = "bad_manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +71,10 @@ def parse_manifest(data: bytes) -> Manifest:
     """Return the manifest that ``data`` spells.
 
     Raises:
-        ManifestError, DecimalError, TooManyError: what is wrong, with the line's number.
+        TooLongError, ManifestError, DecimalError: what is wrong, and where.
     """
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise TooLongError(f"a manifest of {len(data)} bytes", field="manifest", limit=MANIFEST_BYTES_MAX)
     try:
         lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError:
@@ -86,7 +84,7 @@ def parse_manifest(data: bytes) -> Manifest:
     records = tuple(lines[2:-1])
     if parse_decimal(lines[1], field="line 2") != len(records):
         raise ManifestError(f"{len(records)} references where the count says {lines[1]}", field="line 2")
-    for number, (earlier, later) in enumerate(zip(records, records[1:], strict=False), 4):
+    for number, (earlier, later) in enumerate(pairwise(records), 4):
         if earlier >= later:
             raise ManifestError("references stand in ascending order, each once", field=f"line {number}")
     return _manifest(records)
@@ -96,10 +94,11 @@ def verify_membership(record: str, *, ref: ManifestRef, index: int, proof: Seque
     """Check that ``record`` was among those of a share, knowing only what the share carries.
 
     Raises:
+        ManifestError: ``record`` is no reference.
         InclusionError: the proof does not show it.
     """
     verify_inclusion(
-        leaf=leaf_hash(bytes.fromhex(record)),
+        leaf=_leaf(record, "record"),
         index=LeafIndex(index),
         size=TreeSize(ref.count),
         root=ref.root_bytes,
@@ -115,6 +114,7 @@ class _Leaves:
         self._known: dict[Node, bytes] = {}
 
     def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
+        """Return the hash of each node."""
         return [self._hash(node) for node in nodes]
 
     def _hash(self, node: Node) -> bytes:
@@ -132,8 +132,11 @@ def _manifest(records: tuple[str, ...]) -> Manifest:
         raise ManifestError("a manifest names at least one record", field="records")
     if len(records) > MANIFEST_RECORDS_MAX:
         raise TooManyError(f"{len(records)} references", field="records", limit=MANIFEST_RECORDS_MAX)
-    for number, record in enumerate(records):
-        if _REF.fullmatch(record) is None:
-            raise ManifestError("a reference has 64 lowercase hexadecimal digits", field=f"records[{number}]")
-    leaves = tuple(leaf_hash(bytes.fromhex(record)) for record in records)
+    leaves = tuple(_leaf(record, f"records[{number}]") for number, record in enumerate(records))
     return Manifest(records, leaves, root_of(leaves))
+
+
+def _leaf(record: str, field: str) -> bytes:
+    if _REF.fullmatch(record) is None:
+        raise ManifestError("a reference has 64 lowercase hexadecimal digits", field=field)
+    return leaf_hash(bytes.fromhex(record))

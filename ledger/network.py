@@ -8,10 +8,10 @@
 
     — ordos/governor-1 …
 
-The fourth line is the SHA-256 of the previous version's text (of nothing for version 1). Version 1 is pinned by the SHA-256 of
-its own text, given out of band: the network's fingerprint. Version N+1 counts when signed by the threshold of version N's
-governors and by that of its own, as TUF does with its root. A file may hold the versions one behind the other, a blank line
-between two of them.
+The fourth line is the SHA-256 of the previous version's text (of nothing for version 1). Version 1 is pinned by the
+SHA-256 of its own text, given out of band: the network's fingerprint. Version N+1 counts when signed by the threshold
+of version N's governors and by that of its own, as TUF does with its root. A file may hold the versions one behind the
+other, a blank line between two of them.
 """
 
 import hashlib
@@ -19,24 +19,34 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from ledger.encoding import INTEGER_MAX, canonical_json, encode_base64, parse_canonical_json, parse_decimal, parse_hash
+from ledger.encoding import (
+    INTEGER_MAX,
+    canonical_json,
+    check_json,
+    cut,
+    encode_base64,
+    parse_canonical_json,
+    parse_decimal,
+    parse_hash,
+)
 from ledger.errors import (
     FingerprintError,
-    InvalidSignatureError,
     KeyFormatError,
     LedgerError,
     NetworkError,
     QuorumError,
     TooLongError,
+    TooManyError,
     UnknownLogError,
     UnsignedError,
 )
-from ledger.event.base import Absent, Frozen, Hash, Name, Origin, parse_model
+from ledger.event.base import Frozen, Hash, Maybe, Name, Origin, parse_model
 from ledger.note import COSIGNATURE, ED25519, Note, VerifierKey, open_note, parse_note, parse_vkey
 
 FORMAT = "suyuan/network/v1"
@@ -72,7 +82,9 @@ def _vkey(text: str, algorithm: int) -> str:
 
 LogKey = Annotated[str, AfterValidator(_log_key)]
 CosignerKey = Annotated[str, AfterValidator(_cosigner_key)]
-Url = Annotated[str, StringConstraints(max_length=URL_CHARACTERS_MAX, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$")]
+Url = Annotated[
+    str, StringConstraints(max_length=URL_CHARACTERS_MAX, pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$")
+]
 Role = Literal["department", "authority", "auditor", "external"]
 
 
@@ -88,7 +100,7 @@ class KeySpan(Frozen):
 
     key: LogKey
     start: Annotated[int, Field(ge=0, le=INTEGER_MAX, alias="from")]
-    until: Annotated[int, Field(ge=0, le=INTEGER_MAX)] | Absent = None
+    until: Maybe[Annotated[int, Field(ge=1, le=INTEGER_MAX)]] = None
 
 
 class MemberEntry(Frozen):
@@ -96,7 +108,7 @@ class MemberEntry(Frozen):
 
     origin: Origin
     names: Names
-    code: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{1,32}$")] | Absent = None
+    code: Maybe[Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{1,32}$")]] = None
     level: Literal["national", "province", "city", "county", "town"]
     region: Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}$")]
     roles: Annotated[list[Role], Field(min_length=1, max_length=4)]
@@ -132,7 +144,7 @@ class DocumentBody(Frozen):
 
     governors: Governors
     members: Annotated[list[MemberEntry], Field(max_length=MEMBERS_MAX)]
-    quorum: QuorumRule | Absent = None
+    quorum: Maybe[QuorumRule] = None
     rules: Name
     access: Access
 
@@ -148,14 +160,17 @@ class Member:
 
     @property
     def origin(self) -> str:
+        """The name of its log, and its own."""
         return self.entry.origin
 
     @property
     def url(self) -> str:
+        """Where its node answers."""
         return self.entry.url
 
     @property
     def active(self) -> bool:
+        """Whether it takes part: its log goes on, and its cosignatures count."""
         return self.entry.status == "active"
 
     def log_key_at(self, index: int) -> VerifierKey:
@@ -195,6 +210,7 @@ class Network:
 
     @cached_property
     def text_hash(self) -> bytes:
+        """SHA-256 of the text, which the next version names."""
         return hashlib.sha256(self.text.encode()).digest()
 
     @cached_property
@@ -204,24 +220,30 @@ class Network:
 
     @cached_property
     def governors(self) -> tuple[VerifierKey, ...]:
+        """The keys of those who may sign the next version."""
         return tuple(parse_vkey(key) for key in self.body.governors.keys)
+
+    @cached_property
+    def cosigners(self) -> dict[tuple[str, bytes], Member]:
+        """All members by name and ID of their cosigner keys."""
+        return {(member.cosigner.name, member.cosigner.key_id): member for member in self.members.values()}
 
     @cached_property
     def voters(self) -> dict[tuple[str, bytes], Member]:
         """The members whose cosignatures count, by name and ID of their cosigner keys."""
-        return {(m.cosigner.name, m.cosigner.key_id): m for m in self.members.values() if m.active}
+        return {key: member for key, member in self.cosigners.items() if member.active}
 
     @property
     def faults(self) -> int:
-        """f: how many members may fail or lie in any way, by default ⌊(n−1)/3⌋."""
+        """How many members may fail or lie in any way: f, by default ⌊(n−1)/3⌋."""
         if self.body.quorum is not None:
             return self.body.quorum.faults
         return max((len(self.voters) - 1) // 3, 0)
 
     @property
     def quorum(self) -> int:
-        """k = ⌊(n+f)/2⌋+1: any two sets of that size share an honest member (protocol section 1)."""
-        return (len(self.voters) + self.faults) // 2 + 1
+        """How many must cosign: any two sets of that size share an honest member (protocol section 1)."""
+        return _quorum(len(self.voters), self.faults)
 
     def member(self, origin: str) -> Member:
         """Return the member whose log is ``origin``.
@@ -231,7 +253,9 @@ class Network:
         """
         member = self.members.get(origin)
         if member is None:
-            raise UnknownLogError(f"{origin[:80]!r} is no log of network {self.name} version {self.version}", field="log")
+            raise UnknownLogError(
+                f"{cut(origin)!r} is no log of network {self.name} version {self.version}", field="log"
+            )
         return member
 
 
@@ -239,8 +263,9 @@ def network_text(name: str, version: int, previous: bytes, body: dict[str, Any])
     """Return the text of a network document, ready to be signed; ``body`` as :class:`DocumentBody` reads it.
 
     Raises:
-        NetworkError, EventError, LimitError: a part that cannot be.
+        NetworkError, EventError, LimitError, MalformedError: a part that cannot be.
     """
+    check_json(body, field="body")
     text = f"{FORMAT}\n{name}\n{version}\n{encode_base64(previous)}\n{canonical_json(body)}\n"
     _parse_text(text)
     return text
@@ -263,7 +288,8 @@ def split_versions(data: bytes) -> list[bytes]:
     """Return the documents of a file that holds several versions, oldest first.
 
     Raises:
-        NetworkError: no document at all, too many, or something else around them.
+        NetworkError: no document at all, or something else around them.
+        TooManyError: more than 1,000 versions.
     """
     try:
         parts = _START.split(data.decode())
@@ -272,7 +298,7 @@ def split_versions(data: bytes) -> list[bytes]:
     if len(parts) < 2 or parts[0]:  # noqa: PLR2004 - what stands before the first document, and the first document
         raise NetworkError(f"the file does not begin with {FORMAT}", field="line 1")
     if len(parts) - 1 > VERSIONS_MAX:
-        raise NetworkError(f"{len(parts) - 1} versions in one file", field="network", limit=VERSIONS_MAX)
+        raise TooManyError(f"{len(parts) - 1} versions in one file", field="network", limit=VERSIONS_MAX)
     documents = parts[1:]
     for number, document in enumerate(documents[:-1], 1):
         if not document.endswith("\n\n"):
@@ -289,18 +315,19 @@ def verify_chain(data: bytes, fingerprint: str) -> Network:
         QuorumError, InvalidSignatureError, UnsignedError: too few governors, or a false signature.
         NetworkError and its relatives: bytes that are no network document.
     """
-    first, *later = (parse_network(document) for document in split_versions(data))
+    first, *later = split_versions(data)
+    newest = parse_network(first)
     pinned = parse_fingerprint(fingerprint)
-    if first.text_hash.hex() != pinned:
+    if fingerprint_of(newest) != pinned:
         raise FingerprintError(
-            f"the document's fingerprint is {first.text_hash.hex()}, pinned is {pinned}", field="fingerprint"
+            f"the document's fingerprint is {fingerprint_of(newest)}, pinned is {pinned}", field="fingerprint"
         )
-    if first.version != 1:
+    if newest.version != 1:
         raise NetworkError("the first document is not version 1", field="line 3")
-    _check_governors(first, first)
-    _refuse_strangers(first, first)
-    newest = first
-    for following in later:
+    _check_governors(newest, newest)
+    _refuse_strangers(newest, newest)
+    for document in later:
+        following = parse_network(document)
         verify_next(newest, following)
         newest = following
     return newest
@@ -342,16 +369,12 @@ def parse_fingerprint(text: str) -> str:
 
 
 def _check_governors(document: Network, judge: Network) -> None:
-    try:
-        signatures = open_note(document.note, judge.governors)
-    except InvalidSignatureError as error:
-        error.field = error.field or "signatures"
-        raise
-    signed = {verified.key.vkey for verified in signatures}
+    signed = open_note(document.note, judge.governors)  # at most one signature of each
     threshold = judge.body.governors.threshold
     if len(signed) < threshold:
         raise QuorumError(
-            f"version {document.version} is signed by {len(signed)} governors of version {judge.version}, {threshold} are needed",
+            f"version {document.version} is signed by {len(signed)} governors of version {judge.version}, "
+            f"{threshold} are needed",
             field="signatures",
             limit=threshold,
         )
@@ -375,41 +398,61 @@ def _parse_text(text: str) -> tuple[str, int, bytes, DocumentBody]:
     previous = parse_hash(lines[3], field="line 4")
     if version == 0 or (version == 1) != (previous == hashlib.sha256(b"").digest()):
         raise NetworkError("version 1, and only it, names the hash of nothing as its previous version", field="line 4")
-    body = parse_model(DocumentBody, parse_canonical_json(lines[4], field="line 5"))
+    body = parse_model(DocumentBody, parse_canonical_json(lines[4], field="line 5"), whole="line 5")
     _check_body(body)
     return lines[1], version, previous, body
 
 
 def _check_body(body: DocumentBody) -> None:
     """Refuse what the models cannot see: two members that share what must be their own, thresholds out of reach."""
-    _check_unique([entry.origin for entry in body.members], "origin")
-    _check_unique([hashlib.sha256(entry.origin.encode()).hexdigest()[:16] for entry in body.members], "origin hash")
-    keys = [key for entry in body.members for key in (*(span.key for span in entry.log_keys), entry.cosigner, entry.transport)]
-    public = [parse_vkey(key).public_key.hex() for key in (*keys, *body.governors.keys)]
-    _check_unique(public, "key")
-    if body.governors.threshold > len(body.governors.keys):
-        raise NetworkError("more governors must sign than there are", field="governors.threshold", limit=len(body.governors.keys))
-    for number, entry in enumerate(body.members):
+    members = body.members
+    _check_unique([entry.origin for entry in members], "origin")
+    _check_unique([hashlib.sha256(entry.origin.encode()).hexdigest()[:16] for entry in members], "origin hash")
+    keys = [parse_vkey(text) for entry in members for text in _keys_of(entry)]
+    keys += [parse_vkey(text) for text in body.governors.keys]
+    _check_unique([key.public_key.hex() for key in keys], "key")
+    _check_unique([f"{key.name}+{key.key_id.hex()}" for key in keys], "key name and ID")  # all that a note's line tells
+    governors = len(body.governors.keys)
+    if body.governors.threshold > governors:
+        raise NetworkError("more governors must sign than there are", field="governors.threshold", limit=governors)
+    for number, entry in enumerate(members):
+        _check_unique(entry.roles, "role", field=f"members[{number}].roles")
         _check_spans(entry, f"members[{number}].log_keys")
-    voters = sum(entry.status == "active" for entry in body.members)
-    if body.quorum is not None and voters and (voters + body.quorum.faults) // 2 + 1 > voters:
-        raise NetworkError("more members must cosign than there are", field="quorum.faults", limit=max(voters - 2, 0))
+    voters = sum(entry.status == "active" for entry in members)
+    if body.quorum is not None and voters and _quorum(voters, body.quorum.faults) > voters:
+        raise NetworkError("more members must cosign than there are", field="quorum.faults", limit=voters - 1)
+
+
+def _keys_of(entry: MemberEntry) -> tuple[str, ...]:
+    return *(span.key for span in entry.log_keys), entry.cosigner, entry.transport
+
+
+def _quorum(members: int, faults: int) -> int:
+    return (members + faults) // 2 + 1  # k = ⌊(n+f)/2⌋+1, protocol section 1
 
 
 def _check_spans(entry: MemberEntry, field: str) -> None:
+    """Refuse keys under which an index would have two signers, or none before the last key's end."""
     names = {parse_vkey(span.key).name for span in entry.log_keys}
     if names != {entry.origin}:
         raise KeyFormatError("a log key's name must be the log's origin", field=field)
-    starts = [span.start for span in entry.log_keys]
-    if starts[0] != 0 or any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
-        raise NetworkError("the first log key begins at 0, every further one later than the one before", field=field)
+    if entry.log_keys[0].start != 0:
+        raise NetworkError("the first log key begins at 0", field=f"{field}[0].from")
+    for number, (earlier, later) in enumerate(pairwise(entry.log_keys)):
+        if later.start <= earlier.start:
+            raise NetworkError("a log key begins later than the one before", field=f"{field}[{number + 1}].from")
+        if earlier.until not in (None, later.start):
+            raise NetworkError("a log key ends where the next one begins", field=f"{field}[{number}].until")
+    last = entry.log_keys[-1]
+    if last.until is not None and last.until <= last.start:
+        raise NetworkError("a log key ends after it has begun", field=f"{field}[{len(entry.log_keys) - 1}].until")
 
 
-def _check_unique(values: Sequence[str], what: str) -> None:
+def _check_unique(values: Sequence[str], what: str, *, field: str = "members") -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:
-            raise NetworkError(f"the {what} {value} is there twice", field="members")
+            raise NetworkError(f"the {what} {value} is there twice", field=field)
         seen.add(value)
 
 

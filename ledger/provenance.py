@@ -1,11 +1,13 @@
 """Provenance: fold shares and receipts into a record's transfer history.
 
-The history is a graph: a share leads from its provider to its consumer, its parents are the shares that the data came from, a
-receipt answers it. The fold orders the shares causally, says who holds the record and on what ground, and names every gap: what
-the entries do not say, or say against each other. It never guesses and never repairs.
+The history is a graph: a share leads from its provider to its consumer, its parents are the shares that the data came
+from, a receipt answers it. The fold orders the shares causally, says who holds the record and on what ground, and names
+every gap: what the entries do not say, or say against each other. It never guesses and never repairs, and the order in
+which it is given the entries does not matter.
 
-Causal order: a share stands behind its parents and behind the earlier entries of its own log. Between shares that nothing orders,
-the ledger's time decides, then the stated one. (A cycle cannot be built: it would need a hash that contains itself.)
+Causal order: a share stands behind its parents and behind the earlier entries of its own log. Between shares that
+nothing orders, the ledger's time decides, then the stated one. (A cycle would need a hash that contains itself, or a
+quorum that has cosigned a log whose chain is broken.)
 """
 
 import heapq
@@ -15,9 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ledger.encoding import format_time
+from ledger.errors import ChainError
 from ledger.event import EntryRef, Event, Receipt, Share, Violation
 
 SCHEMA = "suyuan.trace/1"
+
+_TOLD = set(  # what a hop repeats of its share, where it is there
+    "resource resource_version legal_basis grant method mode case system operator fields rows labels".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,7 @@ class Statement:
 
     @property
     def place(self) -> tuple[str, int]:
+        """Log and index."""
         return self.ref.log, self.ref.index
 
 
@@ -60,24 +68,23 @@ class Hop:
 
     @property
     def outcome(self) -> Literal["accepted", "rejected", "awaiting"]:
+        """What the consumer has answered."""
         return "awaiting" if self.answer is None else self.answer.outcome
 
     @property
     def verified(self) -> bool:
+        """Whether both sides, as far as they have spoken, have been verified."""
         return self.share.verified and (self.receipt is None or self.receipt.verified)
 
     @property
     def confirmed(self) -> bool:
+        """Whether a quorum has cosigned both sides, as far as they have spoken."""
         return self.share.confirmed and (self.receipt is None or self.receipt.confirmed)
 
     def to_json(self) -> dict[str, Any]:
         """Return the hop as the trace's JSON has it."""
         event = self.event
-        told = event.model_dump(
-            exclude_none=True,
-            include={"resource", "resource_version", "legal_basis", "grant", "method", "mode", "case", "system", "operator",
-                     "fields", "rows", "labels"},
-        )  # fmt: skip
+        told = event.model_dump(exclude_none=True, include=_TOLD)
         return {
             "from": self.share.ref.log,
             "to": event.consumer,
@@ -141,6 +148,7 @@ class Trace:
 
     @property
     def verified(self) -> bool:
+        """Whether every hop has been verified; of the gaps it says nothing."""
         return all(hop.verified for hop in self.hops)
 
     def to_json(self) -> dict[str, Any]:
@@ -168,24 +176,32 @@ def fold(
 ) -> Trace:
     """Return the history that ``statements``, shares and receipts in any order, tell of ``record``.
 
-    ``named_by`` has the leaf hashes (base64) of the shares that name the record, by themselves or through their manifest; the
-    others are there because their parents link them. ``known`` has those of parents that exist but tell of other records.
-    ``gaps`` are those that the collector has met already.
+    ``named_by`` has the leaf hashes (base64) of the shares that name the record, by themselves or through their
+    manifest; the others are there because their parents link them. ``known`` has those of parents that exist but are no
+    part of this history. ``gaps`` are those that the collector has met already.
+
+    Raises:
+        ChainError: the shares are each other's source.
     """
     found = list(gaps)
     shares: list[tuple[Statement, Share]] = []
-    answers: dict[str, list[tuple[Statement, Receipt]]] = defaultdict(list)
-    for statement in statements:
+    answers: dict[EntryRef, list[tuple[Statement, Receipt]]] = defaultdict(list)
+    for statement in sorted(statements, key=lambda statement: (*statement.place, statement.ref.hash)):
         if isinstance(statement.event, Share):
             shares.append((statement, statement.event))
         elif isinstance(statement.event, Receipt):
-            answers[statement.event.share.hash].append((statement, statement.event))
+            answers[statement.event.share].append((statement, statement.event))
         else:
             found.append(Gap("unreadable", _why(statement), statement.ref))
     hops = [
-        _hop(statement, event, answers.get(statement.ref.hash, ()), named_by, found)
+        _hop(statement, event, answers.pop(statement.ref, ()), named_by, found)
         for statement, event in _causal_order(shares)
     ]
+    found.extend(
+        Gap("unknown_share", f"{statement.ref} answers {event.share}, which is not here", statement.ref)
+        for unclaimed in answers.values()
+        for statement, event in unclaimed
+    )
     holders = _walk(hops, known, found)
     return Trace(
         record=record,
@@ -238,7 +254,9 @@ def _sorted_topologically(before: list[set[int]], shares: list[tuple[Statement, 
             waiting[follower] -= 1
             if waiting[follower] == 0:
                 heapq.heappush(ready, rank(follower))
-    assert len(order) == len(shares)  # entry hashes cannot form a cycle
+    if len(order) < len(shares):
+        caught = next(statement.ref for number, (statement, _) in enumerate(shares) if waiting[number])
+        raise ChainError(f"{caught} comes from shares that come from it", field="parents")
     return order
 
 
@@ -249,23 +267,23 @@ def _hop(
     named_by: frozenset[str],
     gaps: list[Gap],
 ) -> Hop:
-    own = sorted(
-        (answer for answer in answers if answer[0].ref.log == event.consumer and answer[1].share == share.ref),
-        key=lambda answer: answer[0].ref.index,
-    )
+    own = [answer for answer in answers if answer[0].ref.log == event.consumer]
     gaps.extend(
         Gap("foreign_receipt", f"{statement.ref} answers {share.ref}, which was not for its log", statement.ref)
         for statement, _ in answers
         if statement.ref.log != event.consumer
     )
     gaps.extend(
-        Gap("second_receipt", f"{statement.ref} answers {share.ref} once more", statement.ref) for statement, _ in own[1:]
+        Gap("second_receipt", f"{statement.ref} answers {share.ref} once more", statement.ref)
+        for statement, _ in own[1:]
     )
     receipt, answer = own[0] if own else (None, None)
     if answer is None:
         gaps.append(Gap("no_receipt", f"{event.consumer} has not answered {share.ref}", share.ref))
     elif answer.outcome == "accepted" and _differ(event.payload_digest, answer.payload_digest):
-        gaps.append(Gap("digest_differs", f"{event.consumer} received other data than {share.ref} states", share.ref))
+        gaps.append(
+            Gap("digest_differs", f"{event.consumer} has received another digest than {share.ref} states", share.ref)
+        )
     return Hop(share=share, event=event, receipt=receipt, answer=answer, direct=share.ref.hash in named_by)
 
 
@@ -282,30 +300,32 @@ def _walk(hops: list[Hop], known: frozenset[str], gaps: list[Gap]) -> dict[str, 
         if not holders:
             holders[provider] = Holder(log=provider, state="origin", since=hop.share.time, share=None)
         _check_parents(hop, by_hash, known, gaps)
-        if hop.direct and not hop.event.parents:
+        if hop.direct and all(parent.hash in known for parent in hop.event.parents or ()):
             _check_source(hop, holders.get(provider), gaps)
         _hand_over(hop, holders)
     return holders
 
 
 def _check_parents(hop: Hop, by_hash: dict[str, Hop], known: frozenset[str], gaps: list[Gap]) -> None:
+    here = hop.share.ref
     for parent in hop.event.parents or ():
         if parent.hash in known:
             continue
         source = by_hash.get(parent.hash)
         if source is None or source.share.ref != parent:
-            gaps.append(Gap("unknown_parent", f"{hop.share.ref} names {parent} as its source, which is not here", hop.share.ref))
-        elif source.event.consumer != hop.share.ref.log:
-            gaps.append(Gap("parent_of_another", f"{hop.share.ref} names {parent}, which went to {source.event.consumer}", hop.share.ref))
+            gaps.append(Gap("unknown_parent", f"{here} names {parent} as its source, which is not here", here))
+        elif source.event.consumer != here.log:
+            gaps.append(Gap("parent_of_another", f"{here} names {parent}, which went to {source.event.consumer}", here))
         elif source.outcome == "rejected":
-            gaps.append(Gap("parent_rejected", f"{hop.share.ref} passes on {parent}, which was rejected", hop.share.ref))
+            gaps.append(Gap("parent_rejected", f"{here} passes on {parent}, which was rejected", here))
 
 
 def _check_source(hop: Hop, holder: Holder | None, gaps: list[Gap]) -> None:
+    here = hop.share.ref
     if holder is None:
-        gaps.append(Gap("source_unknown", f"nothing says where {hop.share.ref.log} had the record of {hop.share.ref} from", hop.share.ref))
+        gaps.append(Gap("source_unknown", f"nothing says where {here.log} had the record of {here} from", here))
     elif holder.state != "origin":
-        gaps.append(Gap("parent_not_named", f"{hop.share.ref} passes on a received record without naming its source", hop.share.ref))
+        gaps.append(Gap("parent_not_named", f"{here} passes on a received record without naming its source", here))
 
 
 def _hand_over(hop: Hop, holders: dict[str, Holder]) -> None:

@@ -1,8 +1,9 @@
-"""Quorums: is a checkpoint confirmed? (protocol sections 1 and 5)
+"""Quorums: whether a checkpoint is confirmed (protocol sections 1 and 5).
 
-A checkpoint that carries the cosignatures of k = ⌊(n+f)/2⌋+1 members, the owner's own among them, is confirmed: no conflicting
-one can ever be, and its entries lie on at least k−f honest machines. Whoever asks counts for himself, from the network
-document alone.
+A checkpoint that carries the cosignatures of k = ⌊(n+f)/2⌋+1 members, the owner's own among them, is confirmed: no
+conflicting one can ever be, and its entries lie on at least k−f honest machines. Whoever asks counts for himself, from
+the network document alone. Cosignatures of suspended members do not count, but are checked as well: who was suspended
+later has cosigned what is evidence now.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Judged:
 
     @property
     def size(self) -> int:
+        """How many entries it promises."""
         return self.checkpoint.size
 
     @property
@@ -38,24 +40,24 @@ def judge_checkpoint(data: bytes | Note, network: Network) -> Judged:
 
     Raises:
         UnknownLogError: its origin is no member's log.
-        UnsignedError: the log has not signed it.
+        UnsignedError: the log has not signed it, or has no key for that size.
         InvalidSignatureError: a signature in the name of a known key is false; nothing of such a note counts.
-        CheckpointError, NoteError, MalformedError: bytes that are no checkpoint.
+        CheckpointError, NoteError, LimitError: bytes that are no checkpoint.
     """
     note = data if isinstance(data, Note) else parse_note(data)
     checkpoint = parse_checkpoint_text(note.text)
     owner = network.member(checkpoint.origin)
     log_key = owner.checkpoint_key(checkpoint.size)
-    cosigners = _cosigner_keys(note, network)
-    seen = open_note(note, (log_key, *cosigners))
-    if all(verified.key.key_id != log_key.key_id for verified in seen):
+    cosigners = _cosigners(note, network)
+    seen = open_note(note, (log_key, *cosigners))  # at most one signature of each key
+    if all(verified.key != log_key for verified in seen):
         raise UnsignedError(f"{checkpoint.origin} has not signed this checkpoint", field="checkpoint")
-    times: dict[str, int] = {}
-    for verified in seen:
-        member = cosigners.get(verified.key)
-        if member is not None and verified.time is not None:
-            times[member.origin] = max(verified.time, times.get(member.origin, 0))
-    return Judged(checkpoint, note, owner, tuple(sorted(times.items())), network.quorum)
+    votes = [
+        (cosigners[verified.key].origin, verified.time)
+        for verified in seen
+        if verified.time is not None and cosigners[verified.key].active
+    ]
+    return Judged(checkpoint, note, owner, tuple(sorted(votes)), network.quorum)
 
 
 def require_quorum(judged: Judged) -> Judged:
@@ -73,8 +75,8 @@ def require_quorum(judged: Judged) -> Judged:
     return judged
 
 
-def _cosigner_keys(note: Note, network: Network) -> dict[VerifierKey, Member]:
-    """Return the voters' keys that the note names: only those need be looked at."""
+def _cosigners(note: Note, network: Network) -> dict[VerifierKey, Member]:
+    """Return the members whose cosigner keys the note names: only those need be looked at."""
     named = ((signature.name, signature.key_id) for signature in note.signatures)
-    members = (network.voters.get(name) for name in named)
+    members = (network.cosigners.get(name) for name in named)
     return {member.cosigner: member for member in members if member is not None}

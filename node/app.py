@@ -1,6 +1,7 @@
 """The node's web application: wiring and lifespan, nothing else."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.errors import BadValueError, LedgerError
+from ledger.errors import BadValueError, LedgerError, MissingMemberError, OutOfRangeError
 from node.api import docs, events, logs, problems, records, system, witness
+from node.api.bodies import LARGE_AT_ONCE_MAX
 from node.service import Node
 
 log = structlog.get_logger(__name__)
@@ -25,8 +28,8 @@ def create_app(node: Node) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await node.start()
         try:
+            await node.start()
             yield
         finally:
             await node.stop()
@@ -36,13 +39,14 @@ def create_app(node: Node) -> FastAPI:
         openapi_url="/openapi.json", redirect_slashes=False,
     )  # fmt: skip
     app.state.node = node
+    app.state.room_for_large = asyncio.Semaphore(LARGE_AT_ONCE_MAX)
     for module in (events, records, logs, witness, system, docs):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.exception_handler(LedgerError)(_ledger_error)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
-    app.middleware("http")(_no_bug_escapes)
+    app.add_middleware(NoBugEscapes)
     return app
 
 
@@ -51,9 +55,14 @@ async def _ledger_error(request: Request, error: LedgerError) -> Response:
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    """A path or query parameter that its pattern refuses."""
+    """A path or query parameter that its schema refuses."""
     first = error.errors()[0]
-    field = str(first["loc"][-1])
+    field, limits = str(first["loc"][-1]), first.get("ctx", {})
+    if first["type"] == "missing":
+        return await _ledger_error(request, MissingMemberError("this parameter is required", field=field))
+    for name in ("ge", "le"):
+        if name in limits:
+            return await _ledger_error(request, OutOfRangeError(str(first["msg"]), field=field, limit=limits[name]))
     return await _ledger_error(request, BadValueError(str(first["msg"]), field=field))
 
 
@@ -61,12 +70,32 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     return problems.count_problem(request, problems.http_problem(error), str(error.status_code))
 
 
-async def _no_bug_escapes(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    try:
-        return await call_next(request)
-    except Exception:
-        log.exception("a request met a fault of the software", method=request.method, path=request.url.path)
-        return problems.count_problem(request, problems.bug(), "bug")
+class NoBugEscapes:
+    """The outermost layer: what nobody has thought of is logged, and answered like any other problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            log.exception("a request met a fault of the software", method=scope["method"], path=scope["path"])
+            if begun:
+                raise
+            request = Request(scope)
+            await problems.count_problem(request, problems.bug(), "bug")(scope, receive, send)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

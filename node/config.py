@@ -99,26 +99,32 @@ class Home:
 
     @property
     def config(self) -> Path:
+        """The settings file."""
         return self.folder / CONFIG_NAME
 
     @property
     def keys(self) -> Path:
+        """The folder of the key files."""
         return self.folder / "keys"
 
     @property
     def data(self) -> Path:
+        """The folder of the store."""
         return self.folder / "data"
 
     @property
     def head(self) -> Path:
+        """The head file: the newest checkpoint that was signed."""
         return self.folder / "head"
 
     @property
     def tokens(self) -> Path:
+        """The file of tokens."""
         return self.folder / "tokens.json"
 
     @property
     def network(self) -> Path:
+        """The network document."""
         return self.folder / self.settings.network
 
     def path(self, relative: Path) -> Path:

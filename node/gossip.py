@@ -1,8 +1,9 @@
 """Comparing heads: what push has missed, pull repairs (protocol section 7).
 
-At an interval, each peer is asked which logs it holds and how far they are confirmed; where it knows more than this node, the confirmed
-checkpoint is fetched and, through the mirror, the entries below it, from whoever has them. So a node that was down catches up,
-and an owner that is down for good does not stop its log from spreading.
+At an interval, each peer is asked which logs it holds and how far they are confirmed; where it knows more than this
+node, the confirmed checkpoint is fetched and, through the mirror, the entries below it, from whoever has them. So a
+node that was down catches up, and an owner that is down for good does not stop its log from spreading. Neither a log
+that cannot be had nor one that is in doubt holds up the others.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from node.peers import Peer, PeerError
 log = structlog.get_logger(__name__)
 
 FAILED_PEER_ROUNDS_MAX = 15  # a peer that keeps failing is asked that much more rarely at most
+LOGS_AT_ONCE = 4  # of one peer: as many as it gets connections
 
 
 class Gossip:
@@ -50,25 +52,35 @@ class Gossip:
                 await self.compare(peer)
             except PeerError as error:
                 log.debug("comparing heads failed", peer=peer.origin, error=str(error))
-            except LedgerError as error:
-                log.warning("comparing heads failed", peer=peer.origin, error=str(error), code=error.code)
             rounds = min(1 + peer.status.failures, FAILED_PEER_ROUNDS_MAX)
             await asyncio.sleep(self._interval * rounds)
 
     async def compare(self, peer: Peer) -> None:
-        """Ask one peer for its heads, and fetch what it knows better.
+        """Ask one peer for its heads, and fetch what it knows better; trouble with one log is logged.
 
         Raises:
             PeerError: it did not answer.
-            LedgerError: what it gave does not verify.
         """
         heads = await peer.logs()
         states = self._states()
+        news = []
         for origin, (size, confirmed) in heads.items():
-            if origin not in states:
-                continue
-            peer.status.sizes[origin] = size
-            peer.status.confirmed[origin] = confirmed
-            if confirmed > states[origin].confirmed_size:
+            if origin in states:
+                peer.status.sizes[origin] = size
+                peer.status.confirmed[origin] = confirmed
+                if confirmed > states[origin].confirmed_size:
+                    news.append(origin)
+        room = asyncio.Semaphore(LOGS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for origin in news:
+                group.create_task(self._take(peer, origin, room), name=f"take {origin}")
+
+    async def _take(self, peer: Peer, origin: str, room: asyncio.Semaphore) -> None:
+        async with room:
+            try:
                 data = await peer.checkpoint(origin)
                 await self._mirror.take_confirmed(data, origin=origin, hint=peer.origin)
+            except PeerError as error:
+                log.debug("a log could not be had", peer=peer.origin, log=origin, error=str(error))
+            except LedgerError as error:
+                log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)

@@ -1,13 +1,13 @@
 """History: a record's trace, proofs and evidence, read from this node's store and verified again as they are read.
 
-Indexes only say where to look. What is found there is parsed, its signature checked, and its inclusion in the confirmed checkpoint
-proven from the stored tiles; an entry that fails is shown as damaged, never as verified.
+Indexes only say where to look. What is found there is parsed, its signature checked, and its inclusion in the
+confirmed checkpoint proven from the stored tiles; an entry that fails is shown as damaged, never as verified.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ledger.encoding import encode_base64, parse_hash
+from ledger.encoding import HASH_SIZE, encode_base64, parse_hash
 from ledger.entry import Entry, verify_signature
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.event import EntryRef, Receipt, Share, Violation, read_event
@@ -26,7 +26,7 @@ from node.errors import NotConfirmedError, NotFoundError
 from node.logs import LogState
 from node.sequencer import read_entry
 
-NAMED_MAX = 2000  # shares of one record that are read; the trace says when there are more
+NAMED_MAX = 2000  # entries that are read for one look into an index; the trace says when there are more
 
 
 class History:
@@ -38,7 +38,8 @@ class History:
         self._by_log = {state.log: state for state in states.values()}
         self._network = network
         self._known: dict[layout.Place, Statement] = {}
-        self._damaged: list[Gap] = []
+        self._damaged: dict[layout.Place, Gap] = {}
+        self._cut = False  # an index had more than was read
 
     def trace(self, record: str) -> Trace:
         """Return a record's history.
@@ -52,9 +53,9 @@ class History:
             lineage.statements.values(),
             named_by=frozenset(lineage.named_by),
             known=frozenset(lineage.context),
-            gaps=(*lineage.gaps, *self._damaged),
+            gaps=(*lineage.gaps, *self._damaged.values()),
             checkpoints=checkpoint_summaries(self._checkpoints(lineage)),
-            truncated=lineage.truncated,
+            truncated=lineage.truncated or self._cut,
         )
 
     def evidence(self, record: str, network_document: bytes) -> bytes:
@@ -121,11 +122,12 @@ class History:
     def naming(self, record: str) -> list[Statement]:
         """Return the shares that name a record, by themselves or through a manifest that is kept here."""
         places = list(self._places(layout.record_prefix(record)))
-        prefix = layout.membership_prefix(record)
-        for key, _ in self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX):
-            places += self._places(layout.manifest_share_prefix(key[len(prefix) :]))
+        for key in self._keys(layout.membership_prefix(record)):
+            root = key[-HASH_SIZE:]
+            if _has(self._store.get(layout.manifest_key(root)), record):
+                places += self._places(layout.manifest_share_prefix(root))
         found = [self._statement(place) for place in dict.fromkeys(places)]
-        return [statement for statement in found if self._names(statement, record)]
+        return [statement for statement in found if _names(statement, record)]
 
     def at(self, ref: EntryRef) -> Statement | None:
         """Return the entry at a reference, if it is here and has that hash."""
@@ -146,30 +148,31 @@ class History:
         return [one for one in found if isinstance(one.event, Receipt) and one.event.share == ref]
 
     def _collect(self, record: str) -> Lineage:
-        self._damaged.clear()
         lineage = collect(record, self)
         if not lineage.named_by and not self._damaged:
             raise NotFoundError("no share that is known here names this record", field="record")
         return lineage
 
-    def _names(self, statement: Statement, record: str) -> bool:
-        """Compare in full what a shortened index key has found; a damaged entry is reported, not passed over."""
-        event = statement.event
-        if isinstance(event, Violation):
-            self._damaged.append(Gap("damaged", f"{statement.ref}: {statement.words}", statement.ref))
-            return False
-        return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
-
     def _places(self, prefix: bytes) -> Iterator[layout.Place]:
-        for key, _ in self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX):
+        for key in self._keys(prefix):
             place = layout.place_of(key)
             state = self._by_log.get(place.log)
             if state is not None and place.number < state.size:
                 yield place
 
+    def _keys(self, prefix: bytes) -> Iterator[bytes]:
+        for number, (key, _) in enumerate(self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX + 1)):
+            if number == NAMED_MAX:
+                self._cut = True
+                return
+            yield key
+
     def _statement(self, place: layout.Place) -> Statement:
+        """Return the entry at a place; one that is damaged is reported as a gap, wherever it was met."""
         if place not in self._known:
-            self._known[place] = self._read(self._by_log[place.log], place.number)
+            statement = self._known[place] = self._read(self._by_log[place.log], place.number)
+            if not statement.verified:
+                self._damaged[place] = Gap("damaged", f"{statement.ref}: {statement.words}", statement.ref)
         return self._known[place]
 
     def _read(self, state: LogState, index: int) -> Statement:
@@ -234,6 +237,16 @@ class History:
         if state is None:
             raise NotFoundError(f"no log {origin[:80]!r} is known here", field="log")
         return state
+
+
+def _names(statement: Statement, record: str) -> bool:
+    """Compare in full what a shortened index key has found; a manifest was compared when it was looked up."""
+    event = statement.event
+    return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
+
+
+def _has(manifest: bytes | None, record: str) -> bool:
+    return manifest is not None and f"\n{record}\n".encode() in manifest
 
 
 def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:

@@ -4,9 +4,10 @@
     E       log, index                              entry, as signed
     T       log, tile level, tile index             hash tile, the partial one at the right edge growing
     S       log                                     chain head: size, hash of the last text, its time
-    C       log                                     newest checkpoint that the log has signed, and this node has verified
+    C       log                                     newest checkpoint that the log has signed, verified by this node
     Q       log                                     newest confirmed checkpoint, with its quorum of cosignatures
     W       log                                     the signed checkpoint that this node has cosigned last
+    X       log                                     a checkpoint that the log has signed against its own history
     I       event id, log                           index, digest of the event
     R       record, log, index                      – the share names the record
     P       parent's leaf hash, log, index          – the share names the parent
@@ -16,8 +17,8 @@
     V       manifest root, log, index               – the share has the manifest
     F       log, index                              code of what is wrong with an event that is history all the same
 
-A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document); hashes in index keys are cut to 16 bytes,
-and whatever is found by them is compared in full.
+A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document); hashes in index keys are cut
+to 16 bytes, and whatever is found by them is compared in full.
 """
 
 import hashlib
@@ -66,6 +67,11 @@ def confirmed_key(log: bytes) -> bytes:
 def cosigned_key(log: bytes) -> bytes:
     """Key of the checkpoint that this node has cosigned last."""
     return b"W" + log
+
+
+def contradiction_key(log: bytes) -> bytes:
+    """Key of the signed checkpoint that contradicts what the log has signed before: the proof against it."""
+    return b"X" + log
 
 
 def event_prefix(event_id: str) -> bytes:

@@ -1,7 +1,8 @@
 """Logs: what this node knows of each log, its own and its peers', and the writes by which that grows.
 
-A :class:`LogState` is a value: whoever holds one sees a consistent log, whatever is written meanwhile. Everything that a batch of
-entries changes (entries, tiles, chain head, indexes) goes into one :class:`Batch`, so that a crash leaves all of it or nothing.
+A :class:`LogState` is a value: whoever holds one sees a consistent log, whatever is written meanwhile. Everything that
+a batch of entries changes (entries, tiles, chain head, indexes) goes into one :class:`Batch`, so that a crash leaves
+all of it or nothing.
 """
 
 import hashlib
@@ -103,9 +104,17 @@ def with_checkpoint(state: LogState, judged: Judged, batch: Batch) -> LogState:
 
 
 def with_confirmed(state: LogState, judged: Judged, batch: Batch) -> LogState:
-    """Put a confirmed checkpoint into ``batch``."""
+    """Put a confirmed checkpoint into ``batch``, unless the log has a better one already."""
+    if not is_news(state, judged):
+        return state
     batch.put(layout.confirmed_key(state.log), judged.note.encode())
     return replace(state, confirmed=judged)
+
+
+def is_news(state: LogState, judged: Judged) -> bool:
+    """Tell whether a confirmed checkpoint says more than the one that is known: a larger size, or more cosigners."""
+    known = state.confirmed
+    return known is None or (judged.size, len(judged.cosigners)) > (known.size, len(known.cosigners))
 
 
 def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:

@@ -1,25 +1,26 @@
 """The mirror: this node's copies of its peers' logs.
 
-Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that it wants;
-one task per log then fetches what is missing, from the owner or from any other member that has it, verifies every entry, and
-stores piece by piece in bounded memory. What was stored before a break is not fetched again.
+Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that
+it wants; one task per log then fetches what is missing, from the owner or from any other member that has it, verifies
+every entry, and stores piece by piece in bounded memory. What was stored before a break is not fetched again.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
-from ledger.entry import verify_entries
-from ledger.errors import LedgerError, VerificationError
+from ledger.entry import ChainHead, parse_entry, verify_entries
+from ledger.errors import LedgerError, StoreError, VerificationError
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint, require_quorum
 from ledger.store import Store
-from node import logs
-from node.clock import Clock
-from node.errors import IntegrityAlarm
+from node import layout, logs
+from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import ENTRIES_MAX, Peer, PeerError
@@ -31,26 +32,31 @@ log = structlog.get_logger(__name__)
 class Mirror:
     """Fetches, verifies and stores the entries of other logs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one line per part of the node that it works with
         self,
         *,
         own: str,
         store: Store,
         writer: Writer,
         network: Callable[[], Network],
+        openings: frozenset[bytes],
         peers: Mapping[str, Peer],
         pool: Executor | None,
-        clock: Clock,
         metrics: Metrics,
         alarm: Callable[[IntegrityAlarm], None],
     ) -> None:
+        """Mirror into ``store`` what ``peers`` have.
+
+        ``openings`` are what a log may begin with: the SHA-256 of the text of every version of the network document so
+        far, since a log that was opened under an earlier version stays as it is.
+        """
         self._own = own
         self._store = store
         self._writer = writer
         self._network = network
+        self._openings = openings
         self._peers = peers
         self._pool = pool
-        self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -68,12 +74,19 @@ class Mirror:
         """
         while self.state(origin).size < size:
             task = self._tasks.get(origin)
-            if task is not None and not task.done():
-                await asyncio.wait([task])  # somebody else's, for another size: it may or may not be enough
-                continue
-            task = asyncio.create_task(self._fetch(origin, size, hint), name=f"fetch {origin}")
-            self._tasks[origin] = task
-            await asyncio.shield(task)
+            if task is None:
+                task = asyncio.create_task(self._fetch(origin, size, hint), name=f"fetch {origin}")
+                task.add_done_callback(lambda ended: self._ended(origin, ended))
+                self._tasks[origin] = task
+            await asyncio.wait([task])  # perhaps somebody else's, for another size: it may or may not be enough
+            if (error := task.exception()) is not None and self.state(origin).size < size:
+                raise error  # whatever size it was for: nobody has given the entry that comes next
+
+    def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
+        """Forget a task; its error is for those who wait, if anybody still does."""
+        del self._tasks[origin]
+        if not task.cancelled():
+            task.exception()
 
     async def take_confirmed(self, data: bytes, *, origin: str, hint: str | None = None) -> bool:
         """Take a checkpoint with a quorum, and the entries below it; tell whether it was news.
@@ -88,8 +101,7 @@ class Mirror:
             raise VerificationError(
                 f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"
             )
-        known = self.state(origin).confirmed
-        if known is not None and (judged.size, len(judged.cosigners)) <= (known.size, len(known.cosigners)):
+        if not logs.is_news(self.state(origin), judged):
             return False
         if origin == self._own and judged.size > self.state(origin).size:
             self.raise_alarm(
@@ -115,30 +127,33 @@ class Mirror:
             self.raise_alarm(
                 f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash",
                 state.origin,
+                judged,
             )
 
-    def raise_alarm(self, message: str, origin: str) -> None:
-        """Tell the operator that two histories do not fit.
+    def raise_alarm(self, message: str, origin: str, against: Judged | None = None) -> None:
+        """Tell the operator that two histories do not fit, and keep the signed checkpoint that shows it; any thread.
 
         Raises:
             IntegrityAlarm: always.
         """
+        if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
+            with suppress(BusyError, ReadOnlyError):  # the next one that comes is as good
+                self._writer.submit(lambda transaction: _keep(transaction, against))
         alarm = IntegrityAlarm(message, field=origin)
         self._alarm(alarm)
         raise alarm
 
     async def close(self) -> None:
         """Stop fetching."""
-        for task in self._tasks.values():
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @staticmethod
     def _store_confirmed(transaction: Transaction, judged: Judged) -> None:
         state = transaction.state(judged.checkpoint.origin)
-        known = state.confirmed
-        if known is None or (judged.size, len(judged.cosigners)) > (known.size, len(known.cosigners)):
-            transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
+        transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
     async def _fetch(self, origin: str, size: int, hint: str | None) -> None:
         """Fetch until ``size`` entries are there, asking one source after the other."""
@@ -147,7 +162,9 @@ class Mirror:
             try:
                 while (state := self.state(origin)).size < size:
                     await self._fetch_piece(peer, state, size)
-            except (PeerError, LedgerError) as error:
+            except (BusyError, ReadOnlyError, StoreError):  # our own trouble, which no other source can help
+                raise
+            except LedgerError as error:
                 self._metrics.fetch_failures.labels(origin).inc()
                 log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
                 problems.append(f"{peer.origin}: {error}")
@@ -156,17 +173,17 @@ class Mirror:
         raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
 
     def _sources(self, origin: str, hint: str | None) -> list[Peer]:
-        """The owner first, then who is known to have it, then everybody else."""
+        """The owner, then who is known to have it, then all others; whoever did not answer last time comes last."""
         first = [name for name in (origin, hint) if name is not None and name in self._peers]
         rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
-        return [self._peers[name] for name in dict.fromkeys((*first, *rest))]
+        sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
+        return sorted(sources, key=lambda peer: peer.status.failures > 0)
 
     async def _fetch_piece(self, peer: Peer, state: LogState, size: int) -> None:
         raws = await peer.entries(state.origin, state.size, min(size - state.size, ENTRIES_MAX))
         member = self._network().member(state.origin)
-        entries, chain = await asyncio.to_thread(
-            verify_entries, state.chain, raws, key_at=member.log_key_at, pool=self._pool
-        )
+        head = state.chain if state.size else self._opening(state.chain, raws[0])
+        entries, chain = await asyncio.to_thread(verify_entries, head, raws, key_at=member.log_key_at, pool=self._pool)
 
         def store(transaction: Transaction) -> None:
             current = transaction.state(state.origin)
@@ -175,3 +192,13 @@ class Mirror:
 
         await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws))))
         self._metrics.mirrored.labels(state.origin).inc(len(entries))
+
+    def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
+        """Return what entry 0 follows: the version of the network document under which the log was opened."""
+        named = parse_entry(raw).previous
+        return replace(head, previous=named) if named in self._openings else head
+
+
+def _keep(transaction: Transaction, against: Judged) -> None:
+    log = transaction.state(against.checkpoint.origin).log
+    transaction.batch.put(layout.contradiction_key(log), against.note.encode())

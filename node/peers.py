@@ -1,25 +1,27 @@
 """Peers: one HTTP client per member, and what is known of it.
 
-Every answer of a peer is hostile until proven otherwise: its length is bounded while it arrives, it comes uncompressed, and what it
-says is verified by whoever asked.
+Every answer of a peer is hostile until proven otherwise: its length and the time that it takes are bounded while it
+arrives, it comes uncompressed, it sets no cookie, and what it says is verified by whoever asked.
 """
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import parse_decimal, parse_json
+from ledger.encoding import DECIMAL_MAX, JsonValue, parse_decimal, parse_json
 from ledger.errors import LedgerError
 from ledger.network import Member
 from ledger.note import Signature
 from ledger.tile import parse_bundle
 from node.clock import Clock
-from node.errors import NodeError
+from node.errors import ConfigError, NodeError
 from node.layout import origin_hash
 
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at most half of it
@@ -27,7 +29,8 @@ ENTRIES_MAX = 1000
 CHECKPOINT_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
 LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
 CONNECTIONS_MAX = 4  # to one peer
-
+ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
+PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
 
 T = TypeVar("T")
 
@@ -83,8 +86,16 @@ class Peer:
     """One member's node, as a client sees it."""
 
     def __init__(
-        self, member: Member, *, auth: httpx.Auth, clock: Clock, timeout_ms: int, verify: ssl.SSLContext
+        self,
+        member: Member,
+        *,
+        auth: httpx.Auth,
+        clock: Clock,
+        timeout_ms: int,
+        verify: ssl.SSLContext,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
         self._clock = clock
         self._auth = auth
         self.member = member
@@ -96,6 +107,8 @@ class Peer:
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
             verify=verify,
+            transport=transport,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
             trust_env=False,
         )
@@ -164,11 +177,7 @@ class Peer:
         """
         status, answer, _ = await self._call("GET", "/v1/logs", LOGS_BYTES_MAX)
         _expect(status, answer)
-        body: Any = _checked(lambda: parse_json(answer))
-        try:
-            return {str(one["log"]): (int(one["size"]), int(one["confirmed_size"])) for one in body["logs"]}
-        except (KeyError, TypeError, ValueError):
-            raise PeerRefusedError("the list of logs has another form") from None
+        return await asyncio.to_thread(_sizes, answer)
 
     async def _call(
         self,
@@ -180,17 +189,17 @@ class Peer:
         headers: dict[str, str] | None = None,
         signed: bool = True,
     ) -> tuple[int, bytes, httpx.Headers]:
+        auth = self._auth if signed else None  # a checkpoint is authenticated by its own signature
         try:
-            auth = self._auth if signed else None  # a checkpoint is authenticated by its own signature
-            async with self._client.stream(method, path, content=body, headers=headers, auth=auth) as response:
-                answer = bytearray()
-                async for part in response.aiter_raw():
-                    answer += part
-                    if len(answer) > bytes_max:
-                        raise PeerRefusedError("the answer is too long", limit=bytes_max)
-        except httpx.HTTPError as error:
-            self._failed(str(error) or type(error).__name__)
-            raise PeerUnreachableError(f"{self.origin} did not answer: {error or type(error).__name__}") from None
+            async with (
+                asyncio.timeout(self._answer_seconds_max),
+                self._client.stream(method, path, content=body, headers=headers, auth=auth) as response,
+            ):
+                answer = await _read(response, bytes_max)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            why = _words(str(error)) or type(error).__name__
+            self._failed(why)
+            raise PeerUnreachableError(f"{self.origin} did not answer: {why}") from None
         except PeerRefusedError as error:
             self._failed(str(error))
             raise
@@ -198,7 +207,7 @@ class Peer:
         self.status.failures = 0
         self.status.last_error = None
         self.status.last_seen_ms = self._clock.now_ms()
-        return response.status_code, bytes(answer), response.headers
+        return response.status_code, answer, response.headers
 
     def _failed(self, why: str) -> None:
         self.status.reachable = False
@@ -207,22 +216,60 @@ class Peer:
 
 
 def tls_context(authority: Path | None) -> ssl.SSLContext:
-    """Return how peers' certificates are checked: by the given authority, else by those that the system trusts."""
-    return ssl.create_default_context(cafile=None if authority is None else str(authority))
+    """Return how peers' certificates are checked: by the given authority, else by those that the system trusts.
+
+    Raises:
+        ConfigError: the authority's file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=None if authority is None else str(authority))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"no certificates can be read: {error.strerror or error}", field=str(authority)) from None
+
+
+async def _read(response: httpx.Response, bytes_max: int) -> bytes:
+    answer = bytearray()
+    async for part in response.aiter_raw():
+        answer += part
+        if len(answer) > bytes_max:
+            raise PeerRefusedError("the answer is too long", limit=bytes_max)
+    return bytes(answer)
+
+
+def _words(text: str) -> str:
+    """Return what a peer may have worded in a form that fits into a message, and that a terminal only shows."""
+    return repr(text[:PROBLEM_CHARACTERS_MAX])[1:-1]
 
 
 def _expect(status: int, answer: bytes) -> None:
     if status == httpx.codes.SERVICE_UNAVAILABLE:
         raise PeerBusyError("the peer asks to come again later")
     if not httpx.codes.is_success(status):
-        raise PeerRefusedError(f"status {status}: {answer[:200].decode('utf-8', 'replace')}")
+        raise PeerRefusedError(f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}")
 
 
 def _size(answer: bytes) -> int:
     text = answer.decode("ascii", "replace")
     if not text.endswith("\n"):
-        raise PeerRefusedError(f"status 409 without a size: {text[:200]}")
+        raise PeerRefusedError(f"status 409 without a size: {_words(text)}")
     return _checked(lambda: parse_decimal(text[:-1], field="size"))
+
+
+def _sizes(answer: bytes) -> dict[str, tuple[int, int]]:
+    body = _checked(lambda: parse_json(answer))
+    listed = body.get("logs") if isinstance(body, dict) else None
+    if not isinstance(listed, list):
+        raise PeerRefusedError("the list of logs has another form")
+    return dict(map(_log_sizes, listed))
+
+
+def _log_sizes(one: JsonValue) -> tuple[str, tuple[int, int]]:
+    match one:
+        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed)} if (
+            0 <= confirmed <= DECIMAL_MAX and 0 <= size <= DECIMAL_MAX
+        ):
+            return log, (size, confirmed)
+    raise PeerRefusedError("the list of logs has another form")
 
 
 def _checked(parse: Callable[[], T]) -> T:

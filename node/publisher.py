@@ -2,11 +2,12 @@
 
 1. Re-read the entries since the last checkpoint and hash them again: what is signed is what is on the disk.
 2. Write the head file, then the checkpoint. A crash between the two: the entries are there, the head file is right.
-3. Push to every peer at once. A slow peer delays nobody; it is pushed the newest checkpoint whenever it is done with an older one.
+3. Push to every peer at once. A slow peer delays nobody; it is pushed the newest checkpoint whenever it is done with an
+   older one.
 4. With the quorum, store the checkpoint with its cosignatures, tell the callers that wait, and give it to the peers.
 
-One checkpoint at a time is in the making: a new one is signed when the last one is confirmed, or when it has waited too long and
-there is news, so that cosignatures do not scatter over ever newer sizes.
+One checkpoint at a time is in the making: a new one is signed when the last one is confirmed, or when it has waited too
+long and there is news, so that cosignatures do not scatter over ever newer sizes. A log in doubt gets no checkpoint.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from ledger.cosignature import add_signatures, cosign
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.merkle import TreeSize, leaf_hash, prove_consistency
 from ledger.network import Member, Network
-from ledger.note import Note, Signature
+from ledger.note import SIGNATURES_MAX, Note, Signature
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
 from ledger.store.headfile import write_head
@@ -29,7 +30,7 @@ from ledger.store.protocol import prefix_end
 from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
-from node.errors import IntegrityAlarm
+from node.errors import BusyError, IntegrityAlarm
 from node.keys import NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
@@ -61,10 +62,25 @@ class Round:
         return self.judged.size
 
 
+@dataclass(slots=True)
+class _Pushed:
+    """How far the pushes to one peer are."""
+
+    known: int = 0  # the size that the peer has cosigned last, as far as is known; it corrects us
+    done: Round | None = None  # needs no further push
+    delay: float = RETRY_SECONDS_MIN
+    stale: int = 0  # corrections in a row
+
+    async def pause(self) -> None:
+        """Wait, longer each time."""
+        await asyncio.sleep(self.delay)
+        self.delay = min(2 * self.delay, RETRY_SECONDS_MAX)
+
+
 class Publisher:
     """Makes this node's checkpoints and has them cosigned."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one line per part of the node that it works with
         self,
         *,
         own: str,
@@ -78,8 +94,10 @@ class Publisher:
         head_file: Path,
         interval_ms: int,
         timeout_ms: int,
+        alarms: Mapping[str, str],
         alarm: Callable[[IntegrityAlarm], None],
     ) -> None:
+        """Publish from ``store``; ``alarms`` are those that are raised, by log, and ``alarm`` raises one."""
         self._own = own
         self._keys = keys
         self._store = store
@@ -91,10 +109,12 @@ class Publisher:
         self._head_file = head_file
         self._interval = interval_ms / 1000
         self._timeout = timeout_ms / 1000
+        self._alarms = alarms
         self._alarm = alarm
         self._news = asyncio.Event()
         self._round: Round | None = None
-        self._confirmed: bytes | None = None
+        self._confirmed: bytes | None = None  # the newest checkpoint with a quorum, since the start
+        self._told: dict[str, bytes] = {}  # the one that each peer was given last
         self._pushed = asyncio.Condition()
 
     def notice(self) -> None:
@@ -112,32 +132,40 @@ class Publisher:
     async def _publish(self) -> None:
         loop = asyncio.get_running_loop()
         self._news.set()  # whatever a crash left without its quorum
+        delay = RETRY_SECONDS_MIN
         while True:
             await self._news.wait()
+            if self._own in self._alarms:
+                return
             self._news.clear()
             started = loop.time()
             try:
                 judged = await asyncio.wrap_future(self._writer.submit(self._sign))
+                if judged is not None:
+                    await self._gather(judged)
+                    await asyncio.sleep(max(0.0, self._interval - (loop.time() - started)))
+                delay = RETRY_SECONDS_MIN
             except IntegrityAlarm as alarm:
                 self._alarm(alarm)
                 return
             except LedgerError as error:
-                log.error("no checkpoint could be signed", error=str(error), code=error.code)
-                await asyncio.sleep(RETRY_SECONDS_MAX)
+                said = log.info if isinstance(error, BusyError) else log.error
+                said("no checkpoint could be made", error=str(error), code=error.code, again_in_s=delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, RETRY_SECONDS_MAX)
                 self._news.set()
-                continue
-            if judged is None:
-                continue
-            await self._gather(judged)
-            await asyncio.sleep(max(0.0, self._interval - (loop.time() - started)))
 
     async def _gather(self, judged: Judged) -> None:
         """Have one checkpoint cosigned, until the quorum is reached or there is something newer to say."""
-        current = Round(judged, self._clock.now_ms())
-        self._add(current, self._own, cosign(self._keys.cosigner, judged.checkpoint, time=self._clock.now_ms() // 1000))
-        async with self._pushed:
-            self._round = current
-            self._pushed.notify_all()
+        current = self._round
+        if current is None or current.judged is not judged:  # else there was no news but of other logs: go on with it
+            current = Round(judged, self._clock.now_ms())
+            if self._is_voter(self._network().member(self._own)):
+                time = self._clock.now_ms() // 1000
+                self._add(current, self._own, cosign(self._keys.cosigner, judged.checkpoint, time=time))
+            async with self._pushed:
+                self._round = current
+                self._pushed.notify_all()
         while not current.quorum.is_set():
             try:
                 async with asyncio.timeout(self._timeout):
@@ -160,15 +188,18 @@ class Publisher:
     async def _wait_for_the_rest(self, current: Round) -> None:
         """Keep a quiet log's checkpoint open for the cosignatures that the quorum did not need."""
         waits = [asyncio.create_task(current.complete.wait()), asyncio.create_task(self._news.wait())]
-        await asyncio.wait(waits, timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
+        try:
+            await asyncio.wait(waits, timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
         if current.complete.is_set():
             await self._confirm(current)
 
     async def _confirm(self, current: Round) -> None:
         """Store a checkpoint with its cosignatures and give it to the peers."""
-        note = add_signatures(current.judged.note, list(current.cosignatures.values()))
+        room = SIGNATURES_MAX - len(current.judged.note.signatures)
+        note = add_signatures(current.judged.note, list(current.cosignatures.values())[:room])
         judged = await asyncio.to_thread(judge_checkpoint, note, self._network())
         assert judged.confirmed  # every cosignature was verified when it came
 
@@ -207,79 +238,84 @@ class Publisher:
         return judged
 
     def _rehash(self, transaction: Transaction, state: LogState) -> None:
-        """Compare the stored entries since the last checkpoint with the stored tree (one bit flip once retired a public log).
+        """Compare the stored entries since the last checkpoint with the tree (one bit flip once retired a public log).
 
         Raises:
-            IntegrityAlarm: they differ.
+            IntegrityAlarm: they differ, or cannot be read any more.
         """
         start = state.checkpoint.size if state.checkpoint is not None else 0
-        stored = transaction.store.scan(layout.entry_key(state.log, start), prefix_end(b"E" + state.log))
-        leaves = [leaf_hash(raw) for _, raw in stored]
-        before = logs.read_edge(transaction.store, state, start)
-        if len(leaves) < state.size - start:
-            raise StoreCorruptError(f"{state.size - start - len(leaves)} entries are missing", field=self._own)
-        again, _ = before.extended(leaves[: state.size - start])
-        if again.root() != state.edge.root():
+        try:
+            root = self._root_again(transaction, state, start)
+        except StoreCorruptError as error:
+            raise IntegrityAlarm(f"the entries from {start} on are damaged: {error}", field=self._own) from None
+        if root != state.edge.root():
             raise IntegrityAlarm(
                 f"the entries {start} to {state.size - 1} on the disk are not those that were recorded", field=self._own
             )
 
+    def _root_again(self, transaction: Transaction, state: LogState, start: int) -> bytes:
+        stored = transaction.store.scan(layout.entry_key(state.log, start), prefix_end(b"E" + state.log))
+        leaves = [leaf_hash(raw) for _, raw in stored]
+        if len(leaves) != state.size - start:
+            raise StoreCorruptError(f"{len(leaves)} entries where {state.size - start} were recorded", field=self._own)
+        again, _ = logs.read_edge(transaction.store, state, start).extended(leaves)
+        return again.root()
+
     # Pushing: one task per peer.
 
     async def _push_to(self, peer: Peer) -> None:
-        known = 0  # what the peer has cosigned last, as far as is known; it corrects us
-        delay = RETRY_SECONDS_MIN
-        done: Judged | None = None
-        stale = 0
+        pushed = _Pushed()
         while True:
             async with self._pushed:
-                await self._pushed.wait_for(lambda: self._round is not None and self._round.judged is not done)
+                await self._pushed.wait_for(lambda: self._round is not None and self._round is not pushed.done)
             current = self._round
             assert current is not None
             if not self._is_voter(peer.member):
-                done = current.judged
+                pushed.done = current
                 continue
             try:
-                known = await self._push(peer, current, known)
-                done, delay, stale = current.judged, RETRY_SECONDS_MIN, 0
+                pushed.known = await self._push(peer, current, pushed.known)
+                pushed.done, pushed.delay, pushed.stale = current, RETRY_SECONDS_MIN, 0
             except StaleSizeError as error:
-                stale += 1
-                if stale > STALE_MAX:
-                    await asyncio.sleep(delay)
-                    delay = min(2 * delay, RETRY_SECONDS_MAX)
-                if error.size > current.size and error.size > self._writer.states[self._own].size:
-                    self._alarm(
-                        IntegrityAlarm(
-                            f"{peer.origin} has cosigned {error.size} entries of this node's log, "
-                            f"which has {self._writer.states[self._own].size}",
-                            field=self._own,
-                        )
-                    )
+                if error.size > self._writer.states[self._own].size:
+                    self._alarm(self._ahead(peer, error.size))
                     return
-                if error.size > current.size:
-                    done = current.judged  # superseded: the peer has cosigned a newer one of ours
-                known = error.size
+                await self._corrected(pushed, current, error.size)
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
-            except (PeerError, LedgerError) as error:
-                log.info(
-                    "a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=round(delay, 2)
-                )
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, RETRY_SECONDS_MAX)
+            except LedgerError as error:
+                log.info("a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=pushed.delay)
+                await pushed.pause()
+
+    @staticmethod
+    async def _corrected(pushed: "_Pushed", current: Round, size: int) -> None:
+        """Take over what the peer says that it has cosigned last."""
+        pushed.stale += 1
+        if pushed.stale > STALE_MAX:
+            await pushed.pause()
+        if size > current.size:
+            pushed.done = current  # superseded: the peer has cosigned a newer one of ours
+        pushed.known = size
+
+    def _ahead(self, peer: Peer, size: int) -> IntegrityAlarm:
+        own = self._writer.states[self._own].size
+        return IntegrityAlarm(
+            f"{peer.origin} has cosigned {size} entries of this node's log, which has {own}", field=self._own
+        )
 
     async def _tell(self, peer: Peer) -> None:
-        """Give a peer the newest confirmed checkpoint, each time that there is a newer one; what it misses it will ask for."""
-        told: bytes | None = None
+        """Give a peer each newest confirmed checkpoint; what it misses it will ask for."""
         while True:
             async with self._pushed:
-                await self._pushed.wait_for(lambda: self._confirmed is not told)
+                await self._pushed.wait_for(lambda: self._confirmed is not self._told.get(peer.origin))
             told = self._confirmed
-            if told is None or peer.status.reachable is False:
+            assert told is not None
+            self._told[peer.origin] = told
+            if peer.status.reachable is False:
                 continue
             try:
                 await peer.send_checkpoint(self._own, told)
-            except PeerError as error:
+            except LedgerError as error:
                 log.debug("a confirmed checkpoint was not taken", peer=peer.origin, error=str(error))
 
     async def _push(self, peer: Peer, current: Round, known: int) -> int:

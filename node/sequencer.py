@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash
 from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, sign_texts, signature_line_bytes
-from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError
+from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
 from ledger.event import SUBMITTED_TYPES, EntryRef, Event, Receipt, Share, parse_event, read_event
 from ledger.merkle import leaf_hash
 from ledger.network import Network
@@ -231,7 +231,11 @@ class _Round:
 
     def _check_key(self, index: int) -> None:
         """Check that this key signs the log at ``index``: what another one signed could never be verified."""
-        if self.network.member(self.origin).log_key_at(index) != self.signer.verifier:
+        try:
+            key = self.network.member(self.origin).log_key_at(index)
+        except UnsignedError:
+            key = None
+        if key != self.signer.verifier:
             raise ReadOnlyError(
                 f"the network document gives the log another key from entry {index} on",
                 field="keys/log.key",

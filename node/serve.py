@@ -6,14 +6,17 @@ from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from node.app import create_app
 from node.config import Home, Settings
+from node.errors import ConfigError
 from node.service import Node, load_foundation
 
 BACKLOG = 512  # connections that wait to be taken
 KEEP_ALIVE_SECONDS = 75
-HEADER_BYTES_MAX = 32 * 1024
+CONNECTIONS_MAX = 1024  # at one time: 50 peers with four each, and a department's own systems; more get a 503
+HEAD_BYTES_MAX = 64 * 1024  # of a request: a signed one has 2 KB, and the parser itself knows no limit
 SHUTDOWN_SECONDS = 10
 
 
@@ -26,6 +29,10 @@ def run(home: Home) -> int:
     configure_logging(home.settings)
     node = Node(load_foundation(home))
     server = uvicorn.Server(server_config(node))
+    try:
+        server.config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"the certificate or its key cannot be used: {error}", field="tls_certificate") from None
     server.run()
     if not server.started:
         return 2
@@ -51,11 +58,38 @@ def server_config(node: Node) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        http=BoundedHttp,
+        ws="none",
+        limit_concurrency=CONNECTIONS_MAX,
         server_header=False,
         proxy_headers=False,
         **tls,
     )
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on a request's head, which otherwise grows until memory ends."""
+
+    _head_bytes: int | None = 0  # received while a head was incomplete; None: the head is complete
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, unless the head is too long already."""
+        if self._head_bytes is not None:
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.send_400_response("The head of the request is too long.")
+                return
+            self._head_bytes += len(data)
+        super().data_received(data)
 
 
 def configure_logging(settings: Settings) -> None:

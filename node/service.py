@@ -14,13 +14,15 @@ import heapq
 import os
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any
 
+import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
@@ -28,7 +30,7 @@ from ledger.errors import LedgerError
 from ledger.event import LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Network, verify_chain
+from ledger.network import Member, Network, parse_fingerprint, parse_network, split_versions, verify_chain
 from ledger.quorum import judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.store.headfile import read_head
@@ -54,6 +56,7 @@ from node.writer import Transaction, Writer
 log = structlog.get_logger(__name__)
 
 WAITERS_MAX = 10_000  # requests that wait for a confirmation
+WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
 MANIFEST_RECORD_BYTES = 65  # a line of a manifest; its index key is about as long
@@ -117,21 +120,39 @@ def load_network(home: Home) -> tuple[Network, bytes]:
 class Node:
     """One department's node, running in an event loop."""
 
-    def __init__(self, foundation: Foundation, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        foundation: Foundation,
+        *,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None = None,
+    ) -> None:
+        """Build a node on ``foundation``; it is not running before :meth:`start`.
+
+        ``store`` is used in the place of the one in the home, ``transport_to`` in the place of the network.
+
+        Raises:
+            ConfigError: the certificates of the peers' authority cannot be read.
+            StoreError: the store cannot be opened, or is damaged.
+            IntegrityAlarm: the store is not what this node has signed.
+        """
         self.home = foundation.home
         self.settings = foundation.home.settings
         self.origin = self.settings.origin
         self.network = foundation.network
         self.network_document = foundation.network_document
+        self.fingerprint = parse_fingerprint(self.settings.fingerprint or "")
         self.keys = foundation.keys
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
         self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
         self.pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="suyuan-crypto")
         self.started_ms = self.clock.now_ms()
-        self.store: Store = open_store(self.home.data)
+        self.store: Store = open_store(self.home.data) if store is None else store
         try:
             self._build()
+            self._connect(transport_to)
         except BaseException:
             self.store.close()
             raise
@@ -139,6 +160,11 @@ class Node:
     def _build(self) -> None:
         states = self._load_states(self.store)
         check_head(self.home, self.store, states[self.origin], self.network)
+        for state in states.values():
+            if self.store.get(layout.contradiction_key(state.log)) is not None:
+                self.alarms[state.origin] = (
+                    f"{state.origin} has signed a checkpoint against its own history; it is kept"
+                )
         self.writer = Writer(self.store, states, reload=self._load_states, on_commit=self._on_commit)
         self.sequencer = Sequencer(
             origin=self.origin, signer=self.keys.log, network=lambda: self.network, clock=self.clock, pool=self.pool
@@ -149,14 +175,20 @@ class Node:
         self.peers: dict[str, Peer] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
+        self._waiting = 0
         self._numbers = count()
+        self._noticed = 0  # size of the own log that the publisher was told of last
+        self._counted = states[self.origin].size
 
     async def start(self) -> None:
-        """Start writing, publishing and following the peers."""
+        """Start writing, publishing and following the peers.
+
+        Raises:
+            StoreError: the log could not be opened.
+        """
         self._loop = asyncio.get_running_loop()
         self.writer.start()
-        self._connect()
         await self._open_log()
         self._tasks = [
             asyncio.create_task(self.publisher.run(), name="publisher"),
@@ -200,10 +232,11 @@ class Node:
             BusyError, ReadOnlyError, StoreError: nothing was written.
         """
         self._check_writable()
+        if wait_confirmed and self._waiting >= WAITERS_MAX:
+            raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
         size = sum(len(event.text) for event in events)
         future = self.writer.submit_to(self.sequencer, Submission(events), size=2 * size)
         recorded: list[Recorded] = await asyncio.wrap_future(future)
-        self.metrics.events.inc(len(recorded))
         if wait_confirmed:
             await self._wait_confirmed(max(one.ref.index for one in recorded))
         confirmed = self.state.confirmed_size
@@ -231,11 +264,11 @@ class Node:
         if name not in self.alarms:
             self.alarms[name] = alarm.message
             self.metrics.alarms.inc()
-        log.critical("integrity alarm", log=name, alarm=alarm.message)
+            log.critical("integrity alarm", log=name, alarm=alarm.message)
 
     # Building.
 
-    def _connect(self) -> None:
+    def _connect(self, transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
             self.keys.transport,
             origin=self.origin,
@@ -245,23 +278,46 @@ class Node:
         verify = tls_context(self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None)
         timeout = self.settings.peer_timeout_ms
         self.peers.update(
-            (origin, Peer(member, auth=auth, clock=self.clock, timeout_ms=timeout, verify=verify))
+            (
+                origin,
+                Peer(
+                    member,
+                    auth=auth,
+                    clock=self.clock,
+                    timeout_ms=timeout,
+                    verify=verify,
+                    transport=transport_to(member) if transport_to is not None else None,
+                ),
+            )
             for origin, member in self.network.members.items()
             if origin != self.origin and member.active
         )
-        common: dict[str, Any] = {"network": lambda: self.network, "clock": self.clock, "metrics": self.metrics}
+        openings = frozenset(parse_network(one).text_hash for one in split_versions(self.network_document))
+        common: dict[str, Any] = {"own": self.origin, "writer": self.writer, "network": lambda: self.network}
+        common["metrics"] = self.metrics
         self.mirror = Mirror(
-            own=self.origin, store=self.store, writer=self.writer, peers=self.peers, pool=self.pool,
-            alarm=self.raise_alarm, **common,
-        )  # fmt: skip
+            store=self.store,
+            openings=openings,
+            peers=self.peers,
+            pool=self.pool,
+            alarm=self.raise_alarm,
+            **common,
+        )
         self.witness = Witness(
-            own=self.origin, signer=self.keys.cosigner, mirror=self.mirror, writer=self.writer, **common
+            signer=self.keys.cosigner, mirror=self.mirror, clock=self.clock, alarms=self.alarms, **common
         )
         self.publisher = Publisher(
-            own=self.origin, keys=self.keys, store=self.store, writer=self.writer, peers=self.peers,
-            head_file=self.home.head, interval_ms=self.settings.checkpoint_interval_ms,
-            timeout_ms=self.settings.confirm_timeout_ms, alarm=self.raise_alarm, **common,
-        )  # fmt: skip
+            keys=self.keys,
+            store=self.store,
+            peers=self.peers,
+            clock=self.clock,
+            head_file=self.home.head,
+            interval_ms=self.settings.checkpoint_interval_ms,
+            timeout_ms=self.settings.confirm_timeout_ms,
+            alarms=self.alarms,
+            alarm=self.raise_alarm,
+            **common,
+        )
         self.gossip = Gossip(
             mirror=self.mirror, peers=self.peers, states=lambda: self.states, interval_ms=self.settings.pull_interval_ms
         )
@@ -302,12 +358,16 @@ class Node:
 
     def _on_commit(self, states: Mapping[str, LogState]) -> None:
         """Called by the writer's thread after each commit."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._committed, states)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._committed, states)
 
     def _committed(self, states: Mapping[str, LogState]) -> None:
         own = states[self.origin]
-        if own.size > own.confirmed_size:
+        self.metrics.events.inc(max(own.size - self._counted, 0))
+        self._counted = max(own.size, self._counted)
+        if own.size > self._noticed:
+            self._noticed = own.size
             self.publisher.notice()
         while self._waiters and self._waiters[0][0] < own.confirmed_size:
             _, _, future = heapq.heappop(self._waiters)
@@ -318,15 +378,19 @@ class Node:
         """Return when an entry is confirmed, or after the longest wait: the state tells which."""
         if index < self.state.confirmed_size:
             return
-        if len(self._waiters) >= WAITERS_MAX:
-            raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (index, next(self._numbers), future))
+        self._waiting += 1
         try:
             async with asyncio.timeout(CONFIRM_SECONDS_MAX):
                 await future
         except TimeoutError:
             return
+        finally:
+            self._waiting -= 1
+            if len(self._waiters) > 2 * self._waiting + WAITERS_SPARE:
+                self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
+                heapq.heapify(self._waiters)
 
 
 def check_head(home: Home, store: Store, state: LogState, network: Network) -> None:
@@ -346,6 +410,8 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> N
         signed = judge_checkpoint(data, network)
     except LedgerError as error:
         raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head)) from None
+    if signed.checkpoint.origin != state.origin:
+        raise IntegrityAlarm(f"the head file is that of {signed.checkpoint.origin}", field=str(home.head))
     if signed.size > state.size:
         raise IntegrityAlarm(
             f"the store ends at {state.size}, but a checkpoint of size {signed.size} has been signed: "

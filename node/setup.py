@@ -1,5 +1,6 @@
 """Making a node's folder, and joining it to a network (the only places where a store is created)."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 from ledger.encoding import encode_base64
 from ledger.event.base import parse_model
 from ledger.network import Member, MemberEntry, verify_chain
-from ledger.store import create_store
-from node.config import CONFIG_NAME, Home, load_home, make_settings, settings_toml
+from ledger.store import create_store, sync_directory
+from node.config import Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
 from node.keys import NodeKeys, generate_keys, load_keys
 
@@ -72,7 +73,7 @@ def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
     check_enrolled(load_keys(home.keys, home.settings.origin), member)
     settings = home.settings.model_copy(update={"fingerprint": fingerprint})
     joined = Home(home.folder, settings)
-    joined.network.write_bytes(document)
+    _replace(joined.network, document)
     _write_settings(joined)
     return load_home(joined.config)
 
@@ -126,6 +127,15 @@ def member_json(entry: MemberEntry) -> dict[str, Any]:
 
 
 def _write_settings(home: Home) -> None:
-    temporary = home.folder / f"{CONFIG_NAME}.new"
-    temporary.write_text(settings_toml(home.settings), "utf-8")
-    temporary.replace(home.config)
+    _replace(home.config, settings_toml(home.settings).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, each of them whole."""
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_directory(path.parent)

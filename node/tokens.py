@@ -52,7 +52,7 @@ from pydantic_core import PydanticCustomError
 
 from ledger.encoding import parse_json, parse_time
 from ledger.errors import BadValueError, LedgerError, TooManyError
-from ledger.event.base import Absent, Frozen, Time, parse_model
+from ledger.event.base import Frozen, Maybe, Time, parse_model
 from ledger.store.headfile import sync_directory
 from node.errors import NodeError
 
@@ -152,7 +152,7 @@ class TokenEntry(Frozen):
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(_GRANTS)), AfterValidator(_distinct)]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # of the token's text
     created: Time
-    expires: Time | Absent = None  # the first moment at which it is no longer good
+    expires: Maybe[Time] = None  # the first moment at which it is no longer good
 
 
 class _Document(Frozen):

@@ -10,7 +10,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ledger.checkpoint import check_empty_root
@@ -22,14 +22,14 @@ from ledger.errors import (
     StoreError,
     UnsignedError,
 )
-from ledger.merkle import verify_consistency
+from ledger.merkle import TreeHead, verify_consistency
 from ledger.network import Network
 from ledger.note import Signer
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
 from node import logs
 from node.clock import Clock
-from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError
+from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError, ReadOnlyError
 from node.metrics import Metrics
 from node.mirror import Mirror
 from node.peers import PeerError
@@ -82,7 +82,9 @@ class Witness:
         network: Callable[[], Network],
         clock: Clock,
         metrics: Metrics,
+        alarms: Mapping[str, str],
     ) -> None:
+        """Cosign with ``signer``; ``alarms`` are those that are raised, by log."""
         self._own = own
         self._signer = signer
         self._mirror = mirror
@@ -90,6 +92,7 @@ class Witness:
         self._network = network
         self._clock = clock
         self._metrics = metrics
+        self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def add_checkpoint(self, body: bytes) -> Cosigned:
@@ -123,17 +126,19 @@ class Witness:
 
     def _check_step(self, request: AddCheckpoint, judged: Judged) -> None:
         """Check the new head against the one cosigned last."""
-        before = self._mirror.state(judged.checkpoint.origin).cosigned_head
+        origin = judged.checkpoint.origin
+        if origin in self._alarms:
+            raise RejectedError(f"{origin} is in doubt here: {self._alarms[origin]}", field="origin")
+        before = self._mirror.state(origin).cosigned_head
         if request.old_size != before.size:
             raise WrongSizeError(before.size)
         try:
             check_empty_root(judged.checkpoint)
-            if before.size > 0:
-                verify_consistency(old=before, new=judged.checkpoint.head, proof=request.proof)
-            elif request.proof:
-                raise ConsistencyError("from size 0 on the proof is empty", field="proof")
-        except ConsistencyError as error:
-            raise RejectedError(f"{judged.checkpoint.origin}: {error}", field="proof") from None
+            if before.size == judged.size > 0 and before.root != judged.checkpoint.root:
+                self._mirror.raise_alarm(f"{origin} has signed two roots for size {judged.size}", origin, judged)
+            _check_proof(before, request, judged)
+        except (ConsistencyError, IntegrityAlarm) as error:
+            raise RejectedError(f"{origin}: {error.message}", field="proof") from None
 
     async def _have_entries(self, judged: Judged) -> None:
         origin = judged.checkpoint.origin
@@ -145,7 +150,7 @@ class Witness:
             raise BusyError(f"the entries of {origin} up to {judged.size} cannot be had yet: {error}") from None
         except IntegrityAlarm as error:
             raise RejectedError(error.message) from None
-        except StoreError:
+        except (BusyError, ReadOnlyError, StoreError):
             raise
         except LedgerError as error:
             raise BusyError(f"the entries of {origin} are not what they should be: {error}") from None
@@ -159,3 +164,10 @@ class Witness:
             transaction.put_state(logs.with_checkpoint(state, judged, transaction.batch))
 
         await asyncio.wrap_future(self._writer.submit(compare_and_store))
+
+
+def _check_proof(before: TreeHead, request: AddCheckpoint, judged: Judged) -> None:
+    if before.size > 0:
+        verify_consistency(old=before, new=judged.checkpoint.head, proof=request.proof)
+    elif request.proof:
+        raise ConsistencyError("from size 0 on the proof is empty", field="proof")

@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script by which a shell completes commands and options.
+    r"""Print the script by which a shell completes commands and options.
 
     \b
     suyuan completion bash > ~/.local/share/bash-completion/completions/suyuan

@@ -47,13 +47,13 @@ _NEEDED = ("origin", "url", "name_zh", "name_en", "level", "region")
 @option("--network", type=FILE, help=noted("Join this network: its signed document."))
 @option("--fingerprint", type=FINGERPRINT, help=noted("The network's fingerprint, as it was given to you out of band."))
 def command(folder: Path, network: Path | None, fingerprint: str | None, **profile: Any) -> None:
-    """Make a department's node in the folder DIR; or, with --network, join a network with the node that is there.
+    r"""Make a department's node in the folder DIR; or, with --network, join a network with the node that is there.
 
     A node has one folder, with its settings, its secret keys and its data. Its public keys go into DIR/member.json, for the governors
     of the network; with the network document that they sign, the node joins.
 
     \b
-    suyuan init police --origin police.ordos.example/log --url http://127.0.0.1:8301 \\
+    suyuan init police --origin police.ordos.example/log --url http://127.0.0.1:8301 \
         --name-zh 公安局 --name-en Police --level city --region 150600 --role department
     suyuan init police --network network.note --fingerprint 3f1c…
     """

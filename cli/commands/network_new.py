@@ -39,7 +39,7 @@ SEED_BYTES = 32
 )  # fmt: skip
 @option("--faults", type=click.IntRange(min=0), help=noted("How many members may fail or lie; else less than a third."))
 def command(name: str, out: Path, key_files: tuple[Path, ...], vkeys: tuple[str, ...], **said: Any) -> None:
-    """Draft the first version of the network NAME, without members yet.
+    r"""Draft the first version of the network NAME, without members yet.
 
     Each governor's key is a file of its own; keep them apart from each other and from the nodes.
 

@@ -7,7 +7,7 @@ import click
 from cli import output
 from cli.command import Command, option
 from cli.files import read_file
-from cli.language import _, noted
+from cli.language import noted
 from cli.options import FILE, FINGERPRINT, json_option
 
 

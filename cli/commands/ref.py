@@ -26,7 +26,7 @@ IDENTIFIERS_BYTES_MAX = 256 * 1024 * 1024
 @config_option
 @json_option
 def command(identifier: str | None, scheme: str, source: Path | None, config: Path, *, as_json: bool) -> None:
-    """Turn identifiers into record references: keyed pseudonyms that only this department can make.
+    r"""Turn identifiers into record references: keyed pseudonyms that only this department can make.
 
     An identifier on the command line is seen by others in the list of processes; real ones belong in a file.
 

@@ -11,7 +11,7 @@ from cli.options import config_option
 @click.command("run", cls=Command)
 @config_option
 def command(config: Path) -> int:
-    """Run the node of a folder in the foreground. Its log goes to standard error; Ctrl-C or SIGTERM stops it.
+    r"""Run the node of a folder in the foreground. Its log goes to standard error; Ctrl-C or SIGTERM stops it.
 
     \b
     suyuan run --config police

@@ -1,9 +1,9 @@
 """``suyuan token``: who may use the node's interface. A running node sees every change at once."""
 
+import click
+
 from cli.command import Entry, Group
 from cli.language import noted
-
-import click
 
 ENTRIES = (
     Entry("new", "cli.commands.token_new", noted("make a token, and print it this once")),

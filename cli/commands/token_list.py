@@ -15,13 +15,13 @@ from cli.options import config_option, json_option
 @json_option
 def command(config: Path, *, as_json: bool) -> None:
     """List the tokens that a node knows: names, roles and times, never the tokens themselves."""
-    from node.clock import SystemClock  # noqa: PLC0415 - slow to import
+    from ledger.encoding import JsonObject, format_time  # noqa: PLC0415 - slow to import
+    from node.clock import SystemClock  # noqa: PLC0415 - as above
     from node.config import load_home  # noqa: PLC0415 - as above
     from node.tokens import TokenFile  # noqa: PLC0415 - as above
-    from ledger.encoding import format_time  # noqa: PLC0415 - with the rest
 
     now = format_time(SystemClock().now_ms())
-    tokens = [
+    tokens: list[JsonObject] = [
         {
             "name": entry.name,
             "roles": list(entry.roles),

@@ -23,7 +23,7 @@ _MILLISECONDS_PER_DAY = 86_400_000
 @option("--expires", help=noted("When it ends: 90d, 2027-01-01, or 2027-01-01T00:00:00.000Z. Else never."))
 @config_option
 def command(name: str, roles: tuple[str, ...], expires: str | None, config: Path) -> None:
-    """Make the token NAME, and print it on standard output, this once: it is stored nowhere.
+    r"""Make the token NAME, and print it on standard output, this once: it is stored nowhere.
 
     \b
     suyuan token new exchange-platform --role submit --expires 365d --config police > token

@@ -23,7 +23,7 @@ from cli.options import FILE, FINGERPRINT, json_option, network_option
 def command(
     files: tuple[Path, ...], fingerprint: str, network: Path | None, entry: Path | None, *, as_json: bool
 ) -> int:
-    """Verify files offline: evidence of a record's history, proofs of single entries, network documents.
+    r"""Verify files offline: evidence of a record's history, proofs of single entries, network documents.
 
     Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is checked; exit code 1 when
     anything does not hold.

@@ -1,1 +1,1 @@
-"""Transfers that other systems have logged, read and made into events: the pure half of ``suyuan import`` and of the demonstration."""
+"""Transfers that other systems have logged: reading them, and recording them as shares and receipts."""

@@ -7,11 +7,12 @@
     [purposes]
     "LTT/TEST/TEST2/SUB3" = "payroll check under the agreement of 2026"
 
-A map is TOML as above, or CSV with the columns ``name,origin`` (a file whose name ends in ``.csv``). Without a map a name means
-the member whose origin it is, or whose only it is, in Chinese or in English. A map wins over the network document.
+A map is TOML as above, or CSV with the columns ``name,origin`` (a file whose name ends in ``.csv``). What no map says
+means the member whose origin it is, or who alone is called so, in Chinese or in English. The map wins.
 """
 
 import csv
+import io
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ class MapError(MalformedError):
     """The map cannot be used."""
 
     code = "bad_map"
-    hint = 'a map is TOML: [members] with "name" = "origin", [purposes] with "name" = "purpose"; or CSV with the columns name,origin'
+    hint = 'a map is TOML, [members] with "name" = "origin" and [purposes] with "name" = "purpose"; or CSV, name,origin'
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _checked(name: str, table: Any) -> dict[str, str]:
 
 
 def _csv(text: str) -> dict[str, str]:
-    reader = csv.reader(text.splitlines(), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     pairs: dict[str, str] = {}
     if [column.strip() for column in next(reader, [])] != _COLUMNS:
         raise MapError("the first line is name,origin", field="line 1")

@@ -13,8 +13,8 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from node.errors import ConfigError
 COLUMNS = ("record", "provider", "consumer", "occurred_at")
 FILE_BYTES_MAX = 512 * 1024 * 1024  # a million rows of 500 bytes
 ROWS_MAX = 1_000_000
-REFUSED_MAX = 10_000  # rows that cannot be read: so many of them are no accident, it is another kind of file
+ILLEGIBLE_SHOWN_MAX = 10  # rows that cannot be read; who mends them one by one need not see all at once
 TEXT_MEMBERS = (
     "purpose",
     "legal_basis",
@@ -47,27 +47,27 @@ class TransferFileError(MalformedError):
     """The file is not a list of transfers."""
 
     code = "bad_transfers"
-    hint = "the first line names the columns: record,provider,consumer,occurred_at and whatever else is to be carried along"
+    hint = "the first line names the columns: record,provider,consumer,occurred_at and whatever is to be carried along"
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One row."""
+    """One row. Its first four columns can be read; ``problem`` says what is wrong with the further ones."""
 
     line: int
     record: str
     provider: str
     consumer: str
     members: dict[str, Any]  # what the share says beside consumer, records and parents
+    problem: TransferFileError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file: its rows in their order, and those that cannot be read."""
+    """A file: its rows in their order, and the label that each further column becomes."""
 
-    transfers: list[Transfer] = field(default_factory=list)
-    refused: list[TransferFileError] = field(default_factory=list)  # the field names the line
-    labels: dict[str, str] = field(default_factory=dict)  # the label that each further column becomes
+    transfers: list[Transfer]
+    labels: dict[str, str]
 
 
 def read_transfers(path: Path) -> list[Transfer]:
@@ -77,17 +77,19 @@ def read_transfers(path: Path) -> list[Transfer]:
         TransferFileError: a column is missing, a row cannot be read; the field names the line.
         ConfigError: the file cannot be opened.
     """
-    table = read_table(path)
-    if table.refused:
-        raise table.refused[0]
-    return table.transfers
+    transfers = read_table(path).transfers
+    problem = next((one.problem for one in transfers if one.problem is not None), None)
+    if problem is not None:
+        raise problem
+    return transfers
 
 
 def read_table(path: Path) -> Table:
-    """Return the rows of a file, and what is wrong with those that cannot be read.
+    """Return the rows of a file in their order, those too whose further columns cannot be read.
 
     Raises:
-        TransferFileError: the file as a whole is not usable: no CSV, a column is missing, no row, too large.
+        TransferFileError: the file is not usable: no CSV, too large, a column is missing, no row, or a row whose
+            first four columns cannot be read. What rests on what hangs on those, so then no row is to be trusted.
         ConfigError: it cannot be opened.
     """
     try:
@@ -99,7 +101,7 @@ def read_table(path: Path) -> Table:
         raise ConfigError(f"cannot be read: {error.strerror}", field=str(path)) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise TransferFileError(f"not CSV in UTF-8: {error}", field=str(path)) from None
-    if not table.transfers and not table.refused:
+    if not table.transfers:
         raise TransferFileError("there is no row", field=str(path))
     return table
 
@@ -118,25 +120,26 @@ def departments_of(transfers: list[Transfer]) -> list[str]:
 
 
 def _read(reader: "csv.DictReader[str]") -> Table:
-    table = Table(labels=_labels(reader.fieldnames or []))
-    for row in _rows(reader):
-        try:
-            table.transfers.append(_transfer(reader.line_num, row, table.labels))
-        except TransferFileError as error:
-            table.refused.append(error)
-            if len(table.refused) > REFUSED_MAX:
-                raise TransferFileError("too many rows cannot be read", field=error.field, limit=REFUSED_MAX) from None
-    return table
-
-
-def _rows(reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
+    table = Table([], _labels(reader.fieldnames or []))
+    illegible: list[TransferFileError] = []
     for number, row in enumerate(reader):
         if number >= ROWS_MAX:
             raise TransferFileError("too many rows: split the file", field=f"line {reader.line_num}", limit=ROWS_MAX)
-        yield row
+        try:
+            table.transfers.append(_transfer(reader.line_num, row, table.labels))
+        except TransferFileError as error:
+            illegible.append(error)
+            if len(illegible) == ILLEGIBLE_SHOWN_MAX:
+                break
+    if illegible:
+        first, *others = illegible
+        if others:
+            first.message += f" (and so at {', '.join(str(error.field) for error in others)})"
+        raise first
+    return table
 
 
-def _labels(columns: "list[str] | tuple[str, ...]") -> dict[str, str]:
+def _labels(columns: Sequence[str]) -> dict[str, str]:
     """Return the label of each column that no member takes; what is left out or there twice is refused."""
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
@@ -157,6 +160,11 @@ def _labels(columns: "list[str] | tuple[str, ...]") -> dict[str, str]:
 
 
 def _transfer(line: int, row: dict[str, str], labels: dict[str, str]) -> Transfer:
+    """Return a row.
+
+    Raises:
+        TransferFileError: one of its first four columns cannot be read.
+    """
     place = f"line {line}"
     if None in row or None in row.values():
         raise TransferFileError("more or fewer values than columns", field=place)
@@ -173,19 +181,23 @@ def _transfer(line: int, row: dict[str, str], labels: dict[str, str]) -> Transfe
     members: dict[str, Any] = {"occurred_at": values["occurred_at"], "method": "manual", "resource": RESOURCE_DEFAULT}
     members["purpose"] = values.get("activity") or PURPOSE_DEFAULT
     members |= {name: values[name] for name in TEXT_MEMBERS if values.get(name)}
-    for name in NUMBER_MEMBERS:
-        if values.get(name):
-            members[name] = _number(values[name], name, place)
+    problem = _add_numbers(members, values, place)
     carried = {label: values[name] for name, label in labels.items() if values.get(name)}
     if carried:
         members["labels"] = carried
-    return Transfer(line, values["record"], values["provider"], values["consumer"], members)
+    return Transfer(line, values["record"], values["provider"], values["consumer"], members, problem)
 
 
-def _number(text: str, name: str, place: str) -> int:
-    if re.fullmatch(r"0|[1-9][0-9]{0,15}", text) is None:
-        raise TransferFileError(f"{name} is not a whole number", field=place)
-    return int(text)
+def _add_numbers(members: dict[str, Any], values: dict[str, str], place: str) -> TransferFileError | None:
+    """Add the members that are numbers; return what is wrong with one of them."""
+    for name in NUMBER_MEMBERS:
+        text = values.get(name)
+        if not text:
+            continue
+        if re.fullmatch(r"0|[1-9][0-9]{0,15}", text) is None:
+            return TransferFileError(f"{name} is not a whole number", field=place)
+        members[name] = int(text)
+    return None
 
 
 def _label(column: str, position: int) -> str:

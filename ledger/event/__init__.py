@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ledger.encoding import JsonObject, parse_json
+from ledger.encoding import JsonObject, cut, parse_json
 from ledger.errors import EventError, LedgerError, MissingMemberError, UnknownTypeError, WrongTypeError
 from ledger.event.base import EntryRef, Event, Violation, parse_model
 from ledger.event.log import LogOpen
@@ -23,14 +23,14 @@ def parse_event(value: Any) -> Event:
     """
     if not isinstance(value, dict):
         raise WrongTypeError("an event is a JSON object", field="event")
-    kind = value.get("type")
-    if kind is None:
+    if "type" not in value:
         raise MissingMemberError("this member is required", field="type")
+    kind = value["type"]
     if not isinstance(kind, str):
         raise WrongTypeError("expected a string", field="type")
     model = EVENT_TYPES.get(kind)
     if model is None:
-        raise UnknownTypeError(f"there is no event type {kind[:40]!r}; known: {', '.join(EVENT_TYPES)}", field="type")
+        raise UnknownTypeError(f"there is no event type {cut(kind)!r}; known: {', '.join(EVENT_TYPES)}", field="type")
     return parse_model(model, value)
 
 

@@ -2,21 +2,28 @@
 
 An event is one JSON object in canonical form (protocol section 2), the sixth line of an entry. ``type`` says which model
 below reads it, ``id`` is the submitter's own UUID, by which a repeated submission is recognised. Members that have
-nothing to say are absent, never null, so that an event has one spelling.
+nothing to say are absent, never null or empty, so that an event has one spelling.
 
     {"id":"0f1e…","outcome":"accepted","share":{"hash":"…","index":42,"log":"police.ordos.example/log"},"type":"receipt"}
 
 Models are frozen and strict and refuse members that they do not know.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
-from ledger.encoding import INTEGER_MAX, parse_hash, parse_time
+from ledger.encoding import INTEGER_MAX, cut, parse_time
 from ledger.errors import (
     BadValueError,
     Base64Error,
@@ -37,24 +44,18 @@ PSEUDONYM_CHARACTERS_MAX = 128
 LABELS_MAX = 16
 LABEL_CHARACTERS_MAX = 256
 
-_BRANCHES = frozenset({"str", "EntryRef", "[key]"})  # pydantic's own words within a location
-Model = TypeVar("Model", bound=BaseModel)
-
 ORIGIN_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[a-z0-9._~-]+)+$"
+HASH_PATTERN = r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"  # 32 bytes: the last letter has two bits to spare, which are 0
+DIGEST_PATTERN = r"^(sha-256|hmac-sha-256|sm3):" + HASH_PATTERN.removeprefix("^")
 
-
-def _hash(text: str) -> str:
-    return _checked(parse_hash, text)
+_T = TypeVar("_T")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def _time(text: str) -> str:
-    return _checked(parse_time, text)
-
-
-def _checked(parse: Callable[[str], object], text: str) -> str:
     try:
-        parse(text)
-    except LedgerError as error:
+        parse_time(text)
+    except TimeError as error:
         raise PydanticCustomError(error.code, "{problem}", {"problem": error.message}) from None
     return text
 
@@ -65,31 +66,49 @@ def _unpadded(text: str) -> str:
     return text
 
 
+class _NotNull:
+    """Takes null out of what pydantic accepts: None is the default of a member that was left out, never its value."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        assert schema["type"] == "nullable"
+        inner: CoreSchema = schema["schema"]
+        return inner
+
+
+Maybe: TypeAlias = Annotated[_T | None, _NotNull()]  # a member that may be left out: ``case: Maybe[Name] = None``
 Origin = Annotated[str, StringConstraints(max_length=ORIGIN_CHARACTERS_MAX, pattern=ORIGIN_PATTERN)]
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 RecordRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Hash = Annotated[str, AfterValidator(_hash), WithJsonSchema({"type": "string", "format": "byte", "maxLength": 44})]
+Hash = Annotated[str, StringConstraints(pattern=HASH_PATTERN)]
 Time = Annotated[
     str,
     AfterValidator(_time),
     WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}),
 ]
-Digest = Annotated[str, StringConstraints(pattern=r"^(sha-256|hmac-sha-256|sm3):[A-Za-z0-9+/]{43}=$")]
+Digest = Annotated[str, StringConstraints(pattern=DIGEST_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX), AfterValidator(_unpadded)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARACTERS_MAX), AfterValidator(_unpadded)]
-Pseudonym = Annotated[str, StringConstraints(min_length=1, max_length=PSEUDONYM_CHARACTERS_MAX), AfterValidator(_unpadded)]
+Pseudonym = Annotated[
+    str, StringConstraints(min_length=1, max_length=PSEUDONYM_CHARACTERS_MAX), AfterValidator(_unpadded)
+]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 Index = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 LabelValue = Annotated[str, StringConstraints(max_length=LABEL_CHARACTERS_MAX)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=LABELS_MAX)]
-Absent = SkipJsonSchema[None]  # a member that may be left out; null itself is refused by parse_model
+
+
+def _without_null_defaults(schema: dict[str, Any]) -> None:
+    for member in schema.get("properties", {}).values():
+        if "default" in member and member["default"] is None:
+            del member["default"]
 
 
 class Frozen(BaseModel):
     """Base of every model that reads signed bytes: nothing is coerced, nothing ignored, nothing changed."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", json_schema_extra=_without_null_defaults)
 
 
 class EntryRef(Frozen):
@@ -119,25 +138,18 @@ class Violation(NamedTuple):
     message: str
 
 
-def parse_model(model: type[Model], value: Any) -> Model:
-    """Return ``value``, a parsed JSON object, as an instance of ``model``.
+def parse_model(model: type[Model], value: Any, *, whole: str = "event") -> Model:
+    """Return ``value``, a parsed JSON object, as an instance of ``model``; ``whole`` is what errors call the object itself.
 
     Raises:
         UnknownMemberError, MissingMemberError, WrongTypeError, BadValueError, TooLongError, TooManyError,
         OutOfRangeError, TimeError, Base64Error: the first thing that is wrong, with the member's name.
     """
-    _refuse_null(value)
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _translated(_most_telling(error.errors(include_url=False))) from None
-
-
-def _refuse_null(value: Any) -> None:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            if member is None:
-                raise WrongTypeError("null is not a value: leave the member out", field=name)
+        telling = _most_telling(error.errors(include_url=False))
+    raise _translated(telling, _path(telling, value) or whole)
 
 
 def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
@@ -145,49 +157,58 @@ def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
     return next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
 
 
-def _translated(details: ErrorDetails) -> LedgerError:
-    field = _path(details["loc"])
-    kind = details["type"]
-    context = details.get("ctx", {})
-    message = details["msg"]
-    if kind == "extra_forbidden":
-        return UnknownMemberError("there is no member of this name", field=field)
-    if kind == "missing":
-        return MissingMemberError("this member is required", field=field)
-    if kind == "string_too_long":
-        limit = context["max_length"]
-        return TooLongError(f"at most {limit} characters", field=field, limit=limit)
-    if kind == "too_long":
-        limit = context["max_length"]
-        return TooManyError(f"at most {limit} items, {context['actual_length']} given", field=field, limit=limit)
-    if kind in {"greater_than_equal", "less_than_equal"}:
-        limit = context.get("ge", context.get("le"))
-        return OutOfRangeError(f"the number must be {'at least' if 'ge' in context else 'at most'} {limit}", field=field, limit=limit)
-    if kind == "bad_time":
-        return TimeError(message, field=field)
-    if kind == "bad_base64":
-        return Base64Error(message, field=field)
-    if kind.endswith(("_type", "_type_strict")) or kind in {"model_type", "model_attributes_type"}:
-        return WrongTypeError(message.removeprefix("Input should be ").join(("expected ", "")), field=field)
-    return _bad_value(kind, context, message, field)
+def _path(details: ErrorDetails, value: Any) -> str:
+    """Write the place of an error as ``records[3]`` or ``share.index``.
 
-
-def _bad_value(kind: str, context: dict[str, Any], message: str, field: str) -> LedgerError:
-    hints = {
-        "string_pattern_mismatch": f"the text must match {context.get('pattern', '')}",
-        "string_too_short": "the text is empty",
-        "too_short": f"at least {context.get('min_length', 1)} items",
-        "literal_error": f"expected {context.get('expected', '')}",
-    }
-    return BadValueError(hints.get(kind, message), field=field)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """Write a pydantic location as ``records[3]`` or ``share.index``; names of union branches are no member names."""
-    text = ""
-    for part in location:
-        if isinstance(part, int):
+    The location has names besides those of members (of union branches, of dictionary keys), so it is followed through
+    the value. An error of the whole object says itself which member it means.
+    """
+    text = cut(details.get("ctx", {}).get("member", ""))
+    for part in details["loc"]:
+        if isinstance(value, list) and isinstance(part, int):
             text += f"[{part}]"
-        elif part not in _BRANCHES:
-            text += f".{part}" if text else part
-    return text or "event"
+            value = value[part]
+        elif isinstance(value, dict) and (part in value or details["type"] == "missing" and part == details["loc"][-1]):
+            text += f".{cut(str(part))}" if text else cut(str(part))
+            value = value.get(part)
+    return text
+
+
+def _translated(details: ErrorDetails, field: str) -> LedgerError:
+    kind, context, message = details["type"], details.get("ctx", {}), details["msg"]
+    if kind in _LIMITS:
+        error, name, words = _LIMITS[kind]
+        return error(words.format(**context), field=field, limit=context[name])
+    if kind in _TYPES:
+        null = details["input"] is None
+        return WrongTypeError("null is no value: leave the member out" if null else _TYPES[kind], field=field)
+    if context.get("pattern") == HASH_PATTERN:
+        return Base64Error("not the canonical base64 of 32 bytes", field=field)
+    error, words = _OTHERS.get(kind, (BadValueError, "{message}"))
+    return error(words.format(message=message, **context), field=field)
+
+
+# What pydantic calls an error, and what it is called here.
+_LIMITS: dict[str, tuple[type[LedgerError], str, str]] = {
+    "string_too_long": (TooLongError, "max_length", "at most {max_length} characters"),
+    "too_long": (TooManyError, "max_length", "at most {max_length} items, {actual_length} given"),
+    "greater_than_equal": (OutOfRangeError, "ge", "the number must be at least {ge}"),
+    "less_than_equal": (OutOfRangeError, "le", "the number must be at most {le}"),
+}
+_TYPES = {
+    "string_type": "expected a string",
+    "int_type": "expected a whole number",
+    "list_type": "expected an array",
+    "dict_type": "expected an object",
+    "model_type": "expected an object",
+}
+_OTHERS: dict[str, tuple[type[LedgerError], str]] = {
+    "extra_forbidden": (UnknownMemberError, "there is no member of this name"),
+    "missing": (MissingMemberError, "this member is required"),
+    "missing_member": (MissingMemberError, "{message}"),
+    "bad_time": (TimeError, "{message}"),
+    "string_pattern_mismatch": (BadValueError, "the text must match {pattern}"),
+    "string_too_short": (BadValueError, "the text is empty"),
+    "too_short": (BadValueError, "at least {min_length} item"),
+    "literal_error": (BadValueError, "expected {expected}"),
+}

@@ -10,14 +10,14 @@ say later that the other one was alone (domain: provider 提供方, consumer 使
 No personal data: records and operators are keyed pseudonyms, the payload is only a digest (mechanisms M32, M96).
 """
 
+from collections import Counter
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from ledger.encoding import INTEGER_MAX, parse_hash
 from ledger.event.base import (
-    Absent,
     Count,
     Digest,
     EntryRef,
@@ -25,6 +25,7 @@ from ledger.event.base import (
     Frozen,
     Hash,
     Labels,
+    Maybe,
     Name,
     Origin,
     Pseudonym,
@@ -41,7 +42,7 @@ MANIFEST_RECORDS_MAX = 100_000  # a manifest of that size is 6.5 MB of text; a l
 
 def _distinct(items: list[str]) -> list[str]:
     if len(set(items)) != len(items):
-        twice = next(item for item in items if items.count(item) > 1)
+        twice, _ = Counter(items).most_common(1)[0]
         raise PydanticCustomError("bad_value", "{item} is there twice", {"item": twice})
     return items
 
@@ -50,6 +51,19 @@ def _distinct_refs(items: list[EntryRef]) -> list[EntryRef]:
     if len({item.hash for item in items}) != len(items):
         raise PydanticCustomError("bad_value", "the same entry is there twice")
     return items
+
+
+def _grant_kind(value: object) -> str:
+    return "entry" if isinstance(value, dict | EntryRef) else "name"
+
+
+Records = Annotated[list[RecordRef], Field(min_length=1, max_length=RECORDS_MAX), AfterValidator(_distinct)]
+FieldNames = Annotated[list[Name], Field(min_length=1, max_length=FIELDS_MAX), AfterValidator(_distinct)]
+Parents = Annotated[list[EntryRef], Field(min_length=1, max_length=PARENTS_MAX), AfterValidator(_distinct_refs)]
+Grant = Annotated[
+    Annotated[EntryRef, Tag("entry")] | Annotated[Name, Tag("name")],  # in this ledger, or in another system's words
+    Discriminator(_grant_kind),
+]
 
 
 class ManifestRef(Frozen):
@@ -76,30 +90,32 @@ class Share(Event):
     type: Literal["share"]
     consumer: Origin
     resource: Name
-    resource_version: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | Absent = None
-    records: Annotated[list[RecordRef], Field(max_length=RECORDS_MAX), AfterValidator(_distinct)] | Absent = None
-    manifest: ManifestRef | Absent = None
-    fields: Annotated[list[Name], Field(max_length=FIELDS_MAX), AfterValidator(_distinct)] | Absent = None
+    resource_version: Maybe[Annotated[int, Field(ge=1, le=INTEGER_MAX)]] = None
+    records: Maybe[Records] = None
+    manifest: Maybe[ManifestRef] = None
+    fields: Maybe[FieldNames] = None
     purpose: Text
-    legal_basis: Text | Absent = None
-    grant: EntryRef | Name | Absent = None
+    legal_basis: Maybe[Text] = None
+    grant: Maybe[Grant] = None
     method: Literal["api", "database", "file", "message", "manual"]
-    mode: Literal["copy", "query", "verify", "compute"] | Absent = None
-    calls: Count | Absent = None
-    rows: Count | Absent = None
-    bytes: Count | Absent = None
-    payload_digest: Digest | Absent = None
-    parents: Annotated[list[EntryRef], Field(max_length=PARENTS_MAX), AfterValidator(_distinct_refs)] | Absent = None
-    case: Name | Absent = None
-    system: Name | Absent = None
-    operator: Pseudonym | Absent = None
-    labels: Labels | Absent = None
+    mode: Maybe[Literal["copy", "query", "verify", "compute"]] = None
+    calls: Maybe[Count] = None
+    rows: Maybe[Count] = None
+    bytes: Maybe[Count] = None
+    payload_digest: Maybe[Digest] = None
+    parents: Maybe[Parents] = None
+    case: Maybe[Name] = None
+    system: Maybe[Name] = None
+    operator: Maybe[Pseudonym] = None
+    labels: Maybe[Labels] = None
     occurred_at: Time
 
     @model_validator(mode="after")
     def _records_or_manifest(self) -> "Share":
         if self.manifest is not None and self.records is not None:
-            raise PydanticCustomError("bad_value", "a share names its records or a manifest, not both")
+            raise PydanticCustomError(
+                "bad_value", "a share names its records or a manifest, not both", {"member": "manifest"}
+            )
         return self
 
 
@@ -111,18 +127,18 @@ class Receipt(Event):
     type: Literal["receipt"]
     share: EntryRef
     outcome: Literal["accepted", "rejected"]
-    reason: Text | Absent = None
-    payload_digest: Digest | Absent = None
-    rows: Count | Absent = None
-    bytes: Count | Absent = None
-    case: Name | Absent = None
-    system: Name | Absent = None
-    operator: Pseudonym | Absent = None
-    labels: Labels | Absent = None
+    reason: Maybe[Text] = None
+    payload_digest: Maybe[Digest] = None
+    rows: Maybe[Count] = None
+    bytes: Maybe[Count] = None
+    case: Maybe[Name] = None
+    system: Maybe[Name] = None
+    operator: Maybe[Pseudonym] = None
+    labels: Maybe[Labels] = None
     occurred_at: Time
 
     @model_validator(mode="after")
     def _a_rejection_has_a_reason(self) -> "Receipt":
         if self.outcome == "rejected" and self.reason is None:
-            raise PydanticCustomError("bad_value", "a rejection needs a reason")
+            raise PydanticCustomError("missing_member", "a rejection needs a reason", {"member": "reason"})
         return self

@@ -12,7 +12,6 @@ imported only when a folder asks for them, so a machine without plyvel opens a S
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +64,12 @@ _FORMAT = "suyuan/store/v1"
 
 
 def default_kind() -> str:
-    """Return the engine for a new store: LevelDB where plyvel is installed, else SQLite, which always is."""
-    return "leveldb" if find_spec("plyvel") else "sqlite"
+    """Return the engine for a new store: LevelDB where plyvel can be imported, else SQLite."""
+    try:
+        _engine("leveldb")
+    except StoreError:
+        return "sqlite"
+    return "leveldb"
 
 
 def open_store(path: Path, *, kind: str | None = None) -> Store:

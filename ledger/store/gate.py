@@ -7,7 +7,7 @@ microsecond and never waits for a write. The gate also knows whether writing is 
     OPEN ──a write raises──▶ FAILED ──reopen──▶ OPEN
                                └──reopen raises──▶ DOWN ──reopen──▶ OPEN        any ──close──▶ CLOSED
 
-The lock is reentrant because the garbage collector may end an abandoned snapshot at any line, also in here.
+The lock is reentrant because the garbage collector may run somebody's ``finally`` at any line, also in here.
 """
 
 import os
@@ -34,21 +34,21 @@ class Guest(Protocol):
     """A snapshot or a scan under way: what must end before the engine does."""
 
     def close(self) -> None:
-        """End it; must not wait for the gate."""
+        """End it, without waiting for the gate."""
         ...
 
 
 class Gate:
     """Counts calls in and out; ``with gate:`` is one read."""
 
-    __slots__ = ("_guests", "_idle", "_inside", "_name", "_pid", "_shutting", "_writer", "lock", "state")
+    __slots__ = ("_guests", "_idle", "_inside", "_lock", "_name", "_pid", "_shutting", "_writer", "state")
 
     def __init__(self, name: str) -> None:
-        self.lock = threading.RLock()  # held for moments only, save while the engine is closed or opened
+        self._lock = threading.RLock()  # held for moments only, save while the engine is closed or opened
         self.state = State.OPEN
         self._name = name
         self._pid = os.getpid()
-        self._idle = threading.Condition(self.lock)
+        self._idle = threading.Condition(self._lock)
         self._inside = 0
         self._shutting = False
         self._guests: set[Guest] = set()
@@ -68,7 +68,7 @@ class Gate:
         """
         if self.inherited:
             raise StoreClosedError(f"{self._name} was opened by process {self._pid}: open after a fork, not before")
-        with self.lock:
+        with self._lock:
             while self._shutting:
                 self._idle.wait()
             if self.state is State.CLOSED or self.state is State.DOWN:
@@ -79,7 +79,7 @@ class Gate:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End a read."""
-        with self.lock:
+        with self._lock:
             self._inside -= 1
             if self._shutting and not self._inside:
                 self._idle.notify_all()
@@ -132,7 +132,7 @@ class Gate:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with self.lock:
+        with self._lock:
             while self._shutting:
                 self._idle.wait()
             self._shutting = True

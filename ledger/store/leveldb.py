@@ -11,12 +11,12 @@ Sharp edges, each of them measured, and what is done about it here:
 - The newest writes are only in a log, and the tables are only named in a manifest. Some damage to either passes for its
   end; what is then not named is deleted at the next open. So a clean ``close`` leaves a ``SEAL``, the digests of these
   files, and opening compares. It covers what happens at rest; a killed process leaves none.
-- A table that is removed under an open database reads as "not found", and plyvel's ``get`` says ``None``. Opening notices
-  a table that is missing, scans and ``check`` notice one that goes missing; ``get`` cannot, short of being a scan.
+- A table that is removed under an open database reads as "not found", and plyvel's ``get`` says ``None``. Opening
+  notices a table that is missing, scans and ``check`` one that goes missing; ``get`` cannot, short of being a scan.
 - LevelDB's own cache of blocks would hide a rotten disk from ``check``, for a gain of one in eight microseconds.
 """
 
-import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
@@ -30,7 +30,7 @@ from ledger.store.gate import Gate, State
 from ledger.store.headfile import read_head, sync_directory, write_head
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan
-from ledger.store.view import ViewedStore
+from ledger.store.view import ViewedStore, bytes_of, read_all
 
 FOLDER_NAME = "leveldb"
 SEAL_NAME = "SEAL"
@@ -84,6 +84,7 @@ class LevelDbStore(ViewedStore):
         self._folder = folder / FOLDER_NAME
         self._seal = folder / SEAL_NAME
         self._lock = lock
+        self._ended: deque[_Snapshot] = deque()
         _break_seal(self._seal, self._folder)
         self._database = _open(self._folder)
 
@@ -101,6 +102,7 @@ class LevelDbStore(ViewedStore):
     def write(self, batch: Batch) -> None:
         """Apply ``batch``, all of it or nothing; it is durable when this returns."""
         with self._gate.writing():
+            self._tidy()
             try:
                 with self._database.write_batch(transaction=True, sync=True) as writes:
                     for key, value in batch:
@@ -127,31 +129,42 @@ class LevelDbStore(ViewedStore):
             if state is State.CLOSED:
                 return
             self._database.close()
-            with suppress(OSError, StoreError):  # a full disk: then there is no seal, as after a crash
-                write_head(self._seal, _journals(self._folder))
+            if state is State.OPEN:
+                with suppress(OSError, StoreError):  # a full disk: then there is no seal, as after a crash
+                    write_head(self._seal, _journals(self._folder))
             self._lock.release()
 
     def approximate_bytes(self) -> int:
         """Return the bytes of all files."""
-        with self._gate, os.scandir(self._folder) as files:
-            return sum(_size(file) for file in files)
+        with self._gate:
+            return bytes_of(self._folder.iterdir())
 
     def check(self, progress: Progress | None = None) -> None:
-        """Read every pair, having put the newest ones into tables: so every block's checksum is verified."""
+        """Read every pair, having put the newest ones into tables, so that every block's checksum is verified.
+
+        The index of a table that is in use stays in memory: what happened to it on the disk shows at the next open.
+        """
         with self._gate:
             if self._gate.state is State.OPEN:
                 # LevelDB writes out its log before it compacts, even a range without keys
                 self._database.compact_range(start=KEY_END, stop=KEY_END + b"\xff")
-        self._read_all(progress)
+        read_all(self.snapshot(), progress)
 
     def _moment(self) -> "_LevelDbMoment":
-        return _LevelDbMoment(self._gate, self._database.snapshot())
+        self._tidy()
+        return _LevelDbMoment(self._database.snapshot(), self._ended)
+
+    def _tidy(self) -> None:
+        """Release snapshots that ended, here inside the gate: plyvel does it without the interpreter lock."""
+        with suppress(IndexError):
+            while True:
+                self._ended.pop().close()
 
 
 class _LevelDbMoment:
-    def __init__(self, gate: Gate, native: _Snapshot) -> None:
-        self._gate = gate
+    def __init__(self, native: _Snapshot, ended: deque[_Snapshot]) -> None:
         self._native = native
+        self._ended = ended
 
     def get(self, key: bytes) -> bytes | None:
         return _get(self._native, key)
@@ -166,8 +179,7 @@ class _LevelDbMoment:
             native.close()
 
     def close(self) -> None:
-        with self._gate.lock:  # plyvel releases it without the interpreter lock: not while the database is deleted
-            self._native.close()
+        self._ended.append(self._native)
 
 
 def _forward(native: _Iterator, start: bytes, end: bytes) -> Iterator[Pair]:
@@ -219,7 +231,10 @@ def _break_seal(seal: Path, folder: Path) -> None:
     try:
         if changed := set(sealed.splitlines()) ^ set(_journals(folder).splitlines()):
             names = sorted({line.split()[-1].decode(errors="replace") for line in changed})
-            raise StoreCorruptError(f"changed since the store was closed: {', '.join(names)} in {folder}")
+            raise StoreCorruptError(
+                f"changed since the store was closed: {', '.join(names)} in {folder}",
+                hint=f"if it was changed on purpose, remove {seal}; else rebuild the node from its peers",
+            )
         seal.unlink()
         sync_directory(seal.parent)
     except OSError as error:
@@ -253,10 +268,3 @@ def _read_error(error: Exception, key: bytes) -> StoreError:
 
 def _words(error: Exception) -> str:
     return error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else str(error)
-
-
-def _size(file: os.DirEntry[str]) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # a table that was just merged into another
-        return 0

@@ -28,7 +28,7 @@ from ledger.errors import (
 )
 from ledger.store.gate import Gate, State
 from ledger.store.protocol import Batch, Progress, Scan
-from ledger.store.view import ViewedStore
+from ledger.store.view import ViewedStore, read_all
 
 _RUN_KEYS = 512  # keys per sorted run: inserting moves at most this many
 _STEP_KEYS = 32  # keys that a scan looks up at a time
@@ -151,7 +151,7 @@ class MemoryStore(ViewedStore):
 
     def check(self, progress: Progress | None = None) -> None:
         """Read every pair and verify its checksum."""
-        self._read_all(progress)
+        read_all(self.snapshot(), progress)
 
     def _sync(self, fresh: "dict[bytes, Cell | None]") -> None:
         cells = self._disk.cells

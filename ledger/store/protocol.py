@@ -122,6 +122,7 @@ class Reader(Protocol):
         StoreClosedError: the store or the snapshot has ended.
         StoreFailedError: the last ``reopen`` failed, so there is nothing to read from.
         StoreError: the disk did not answer.
+        TooManyError: more snapshots, scans and reads at one time than the engine has room for (SQLite: 64).
     """
 
     def get(self, key: bytes) -> bytes | None:

@@ -30,7 +30,7 @@ from ledger.errors import (
 from ledger.store.gate import Gate, State
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import Batch, Pair, Progress, Scan
-from ledger.store.view import ViewedStore
+from ledger.store.view import View, ViewedStore, bytes_of, read_all
 
 FILE_NAME = "pairs.sqlite"
 READERS_MAX = 64  # reads, snapshots and scans at one time: more than a server has threads, each with a file and a cache
@@ -108,16 +108,18 @@ class SqliteStore(ViewedStore):
     def approximate_bytes(self) -> int:
         """Return the bytes of the file and its log."""
         with self._gate:
-            log = self._file.with_name(FILE_NAME + "-wal")
-            return self._file.stat().st_size + (log.stat().st_size if log.exists() else 0)
+            return bytes_of([self._file, self._file.with_name(FILE_NAME + "-wal")])
 
     def check(self, progress: Progress | None = None) -> None:
         """Have SQLite verify its pages, then read and verify every row, from the file and not from a cache."""
-        with self._gate, _translated(), closing(_reader(self._file)) as connection:
-            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
-            raise StoreCorruptError(f"{self._file}: {verdict}")
-        self._read_all(progress)
+        with closing(_Pool(lambda: _reader(self._file))) as fresh:
+            with self._gate, _translated(), fresh.lend() as connection:
+                (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise StoreCorruptError(f"{self._file}: {verdict}")
+            with self._gate:
+                view = View(self._gate, _SqliteMoment(fresh))
+            read_all(view, progress)
 
     def _moment(self) -> "_SqliteMoment":
         return _SqliteMoment(self._pool)
@@ -132,6 +134,9 @@ class SqliteStore(ViewedStore):
                 connection.execute("PRAGMA fullfsync = ON")  # macOS: past the drive's own cache
                 connection.execute("PRAGMA checkpoint_fullfsync = ON")
                 connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+                connection.execute(
+                    f"PRAGMA journal_size_limit = {_LOG_PAGES * _PAGE_BYTES}"
+                )  # cut after a long snapshot
                 connection.execute("SELECT k, c, v FROM pairs LIMIT 1").fetchall()
             except BaseException:
                 connection.close()
@@ -252,7 +257,8 @@ def _pairs(connection: sqlite3.Connection, start: bytes, end: bytes, *, reverse:
 def _verified(row: tuple[object, object, object]) -> Pair:
     key, checksum, value = row
     if not isinstance(key, bytes) or not isinstance(value, bytes) or checksum != _checksum(key, value):
-        raise StoreCorruptError(f"the row of key {key.hex() if isinstance(key, bytes) else key!r} is damaged")
+        name = key.hex() if isinstance(key, bytes) else repr(key)
+        raise StoreCorruptError(f"the row of key {name} is damaged")
     return key, value
 
 

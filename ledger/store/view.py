@@ -6,11 +6,17 @@ the gate, the taking of turns, the ending.
 A scan reads a page of pairs inside the gate and hands them out outside of it: the caller may take its time between two
 pairs, or never come back, and meanwhile the store can be closed. Pages begin small, since most scans want a few pairs,
 and grow.
+
+An abandoned scan is ended by the garbage collector, at any line of any thread. So nothing on that way takes a lock that
+somebody else could hold for long, or hold while waiting: what a moment leaves behind is put aside, and tidied up later.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Protocol, Self
@@ -39,7 +45,7 @@ class Moment(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go; called once, after all of ``pairs`` were closed."""
+        """Let go; called once, after all of ``pairs`` were closed, on any thread, and never to wait for the gate."""
         ...
 
 
@@ -50,6 +56,7 @@ class View:
         self._gate = gate
         self._moment: Moment | None = moment
         self._cursors: set[Scan] = set()
+        self._ended: deque[Scan] = deque()  # cursors whose scans have ended, to be closed in turn
         self._turn = RLock()  # nobody ends the moment under a read of another thread
         gate.admit(self)
 
@@ -81,7 +88,7 @@ class View:
                 self._cursors.pop().close()
         if moment is not None:
             self._gate.dismiss(self)
-            moment.close()  # without our turn: it may wait for the gate's lock, whose holder may wait for our turn
+            moment.close()
 
     def __enter__(self) -> Self:
         """Return the snapshot itself."""
@@ -96,6 +103,10 @@ class View:
     def _live(self) -> Moment:
         if self._moment is None:
             raise StoreClosedError("the snapshot or scan has ended, or its store was closed or reopened")
+        while self._ended:
+            cursor = self._ended.pop()
+            self._cursors.discard(cursor)
+            cursor.close()
         return self._moment
 
     def _scan(self, start: bytes, end: bytes, *, reverse: bool, limit: int | None, last: bool) -> Scan:
@@ -124,12 +135,7 @@ class View:
             if last:
                 self.close()
             else:
-                self._drop(cursor)
-
-    def _drop(self, cursor: Scan) -> None:
-        with self._turn:
-            self._cursors.discard(cursor)
-            cursor.close()
+                self._ended.append(cursor)
 
 
 def _page(cursor: Scan, pairs: int) -> list[Pair]:
@@ -172,16 +178,33 @@ class ViewedStore(ABC):
         """Whether ``close`` was called."""
         return self._gate.state is State.CLOSED
 
-    def _read_all(self, progress: Progress | None) -> None:
-        """Verify every pair; what is damaged lies behind the last key that could be read."""
-        pairs, last = 0, b""
-        try:
-            for key, _ in self.scan(b"", KEY_END):
-                pairs, last = pairs + 1, key
-                if progress and pairs % PROGRESS_PAIRS == 0:
-                    progress(pairs)
-        except StoreError as error:
-            where = f"behind key {last.hex()}, pair {pairs}" if pairs else "at the first pair"
-            raise type(error)(f"{error.message}, {where}") from error
-        if progress:
-            progress(pairs)
+
+def read_all(view: View, progress: Progress | None) -> None:
+    """Verify every pair of ``view``, and end it; what is damaged lies behind the last key that could be read."""
+    pairs, last = 0, b""
+    try:
+        for key, _ in view.scan_and_close(b"", KEY_END, reverse=False, limit=None):
+            pairs, last = pairs + 1, key
+            if progress and pairs % PROGRESS_PAIRS == 0:
+                progress(pairs)
+    except StoreError as error:
+        where = f"behind key {last.hex()}, pair {pairs}" if pairs else "at the first pair"
+        raise type(error)(f"{error.message}, {where}") from error
+    if progress:
+        progress(pairs)
+
+
+def bytes_of(files: Iterable[Path]) -> int:
+    """Return the bytes of ``files`` together; one that is gone, as a table that was just merged into another, has none.
+
+    Raises:
+        StoreError: the disk did not answer.
+    """
+    total = 0
+    try:
+        for file in files:
+            with suppress(FileNotFoundError):
+                total += file.stat().st_size
+    except OSError as error:
+        raise StoreError(f"the size of the store is unknown: {error}") from error
+    return total

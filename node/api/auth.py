@@ -52,5 +52,10 @@ def log_reader(request: Request) -> None:
     Raises:
         PeerAuthError, TokenError: the reader is neither a member nor a client.
     """
-    if node_of(request).network.body.access.read != "open":
+    if not is_open(node_of(request)):
         reader(request)
+
+
+def is_open(node: Node) -> bool:
+    """Tell whether the network document lets anyone read the logs."""
+    return node.network.body.access.read == "open"

@@ -1,6 +1,10 @@
 """Request bodies and query parameters: bounded while they arrive, strict when they are read."""
 
-from starlette.requests import Request
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
 
 from ledger.encoding import DECIMAL_MAX, JsonValue, parse_decimal, parse_json
 from ledger.errors import BadValueError, LimitError, MissingMemberError, OutOfRangeError, UnknownMemberError
@@ -8,6 +12,10 @@ from node.errors import NodeError
 
 EVENT_BODY_BYTES_MAX = 256 * 1024  # the largest entry in the most generous spelling of its JSON
 BATCH_BODY_BYTES_MAX = 16 * 1024 * 1024  # 1,000 events of 16 KB
+BODY_SECONDS_MAX = 120.0  # 16 MB at 1 Mbit/s; who sends one byte now and then does not hold memory for ever
+LARGE_AT_ONCE_MAX = 4  # bodies above 256 KB in memory at one time, each taking up to ten times its size when parsed
+
+T = TypeVar("T")
 
 
 class BodyTooLargeError(LimitError):
@@ -15,6 +23,13 @@ class BodyTooLargeError(LimitError):
 
     code = "body_too_large"
     hint = "send less at once: large transfers name a manifest, many events go in several batches"
+
+
+class BodyBrokenOffError(NodeError):
+    """The body did not come, or not in time."""
+
+    code = "body_broken_off"
+    hint = "send the whole body at once; the same event ids can safely be sent again"
 
 
 class WrongMediaTypeError(NodeError):
@@ -29,29 +44,59 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
 
     Raises:
         BodyTooLargeError: there is more.
+        BodyBrokenOffError: it did not come in time, or the client has gone.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:19]) > bytes_max:
         raise BodyTooLargeError(f"a body of {announced[:19]} bytes", field="body", limit=bytes_max)
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > bytes_max:
-            raise BodyTooLargeError(f"a body of more than {bytes_max} bytes", field="body", limit=bytes_max)
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for part in request.stream():
+                body += part
+                _check_length(body, bytes_max)
+    except (ClientDisconnect, TimeoutError):
+        raise BodyBrokenOffError(f"the body ended after {len(body)} bytes", field="body") from None
     return bytes(body)
+
+
+def _check_length(body: bytearray, bytes_max: int) -> None:
+    if len(body) > bytes_max:
+        raise BodyTooLargeError(f"a body of more than {bytes_max} bytes", field="body", limit=bytes_max)
+
+
+async def read_large(request: Request, bytes_max: int, parse: Callable[[bytes], T]) -> T:
+    """Return what ``parse`` makes of a body that may be large: in a thread of its own, and a few of them at one time.
+
+    Raises:
+        BodyTooLargeError, BodyBrokenOffError: as :func:`read_body`; and whatever ``parse`` raises.
+    """
+    room: asyncio.Semaphore = request.app.state.room_for_large
+    async with room:
+        body = await read_body(request, bytes_max)
+        return await asyncio.to_thread(parse, body)
 
 
 async def read_json(request: Request, bytes_max: int) -> JsonValue:
     """Return the body as JSON of the restricted kind of protocol section 2.
 
     Raises:
-        BodyTooLargeError, WrongMediaTypeError: before anything is parsed.
+        BodyTooLargeError, BodyBrokenOffError, WrongMediaTypeError: before anything is parsed.
         JsonError, LimitError: see :func:`ledger.encoding.parse_json`.
+    """
+    check_json_type(request)
+    return parse_json(await read_body(request, bytes_max))
+
+
+def check_json_type(request: Request) -> None:
+    """Refuse a body that says that it is something else than JSON.
+
+    Raises:
+        WrongMediaTypeError: it does.
     """
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise WrongMediaTypeError(f"{kind[:80]} where application/json is expected", field="content-type")
-    return parse_json(await read_body(request, bytes_max))
 
 
 def check_parameters(request: Request, *known: str) -> None:

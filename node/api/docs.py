@@ -1,4 +1,4 @@
-"""The API's own documentation: one page, rendered here from the OpenAPI document, without a script or a foreign server."""
+"""The API's own documentation: one page, rendered here from the OpenAPI document, without script or foreign server."""
 
 from html import escape
 from typing import Any
@@ -75,7 +75,8 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(member)}</code><td>{_linked(kind)}<td>{'required' if member in required else ''}"
         for member, kind in schema.get("properties", {}).items()
     )
-    return f'<section id="{escape(name)}"><h3>{escape(name)}</h3><p>{escape(schema.get("description", ""))}</p><table>{rows}</table></section>'
+    described = escape(schema.get("description", ""))
+    return f'<section id="{escape(name)}"><h3>{escape(name)}</h3><p>{described}</p><table>{rows}</table></section>'
 
 
 def _linked(schema: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import JSONResponse, Response
 
-from ledger.encoding import JsonObject
+from ledger.encoding import JsonObject, parse_json
 from ledger.errors import (
     BadValueError,
     LedgerError,
@@ -19,7 +19,14 @@ from ledger.event import Receipt, Share
 from ledger.event.base import EntryRef
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
 from node.api.auth import client, node_of, reader
-from node.api.bodies import BATCH_BODY_BYTES_MAX, EVENT_BODY_BYTES_MAX, check_parameters, read_body, read_json
+from node.api.bodies import (
+    BATCH_BODY_BYTES_MAX,
+    EVENT_BODY_BYTES_MAX,
+    check_json_type,
+    check_parameters,
+    read_json,
+    read_large,
+)
 from node.history import entry_json
 from node.sequencer import EVENTS_MAX, Prepared, prepare
 from node.service import Node
@@ -96,7 +103,8 @@ async def post_event(request: Request, wait: Wait = "recorded") -> Response:
 async def post_events(request: Request, wait: Wait = "recorded") -> Response:
     """Record up to 1,000 events, all or none of them."""
     node, confirmed = _admit(request, wait)
-    events = _prepare_batch(await read_json(request, BATCH_BODY_BYTES_MAX), node.origin)
+    check_json_type(request)
+    events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: _prepare_batch(parse_json(body), node.origin))
     answers = await node.submit(events, wait_confirmed=confirmed)
     return JSONResponse({"events": [recorded.to_json(state) for recorded, state in answers]}, 201)
 
@@ -119,7 +127,7 @@ async def post_manifest(request: Request) -> Response:
     """Keep the record references of a share that has more than 1,000 of them; both parties keep the same manifest."""
     client(request, "submit")
     check_parameters(request)
-    manifest = parse_manifest(await read_body(request, MANIFEST_BYTES_MAX))
+    manifest = await read_large(request, MANIFEST_BYTES_MAX, parse_manifest)
     await node_of(request).keep_manifest(manifest)
     return JSONResponse(manifest.ref.model_dump(), 201)
 

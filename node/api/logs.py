@@ -1,5 +1,6 @@
 """The logs: their own resources as C2SP clients read them, ranges of entries, and the list of what is held here."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,14 +11,15 @@ from ledger.encoding import encode_base64, format_time
 from ledger.errors import TileError
 from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
 from node import logs
-from node.api.auth import log_reader, node_of, peer, reader
+from node.api.auth import is_open, log_reader, node_of, peer, reader
 from node.api.bodies import check_parameters, number_parameter, read_body
-from node.errors import NotFoundError
+from node.errors import BusyError, NotFoundError
 from node.history import entry_json, read_entries
 from node.layout import origin_hash
 from node.logs import LogState
 from node.peers import CHECKPOINT_BYTES_MAX, ENTRIES_MAX
 from node.service import Node
+from node.witness import ENTRIES_SECONDS_MAX
 
 router = APIRouter(tags=["logs"])
 
@@ -25,7 +27,7 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024  # of entries in one answer; a reader asks fo
 ENTRIES_DEFAULT = 100
 BINARY = "application/octet-stream"
 LogHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="hex SHA-256 of the log's origin")]
-FOREVER = "public, max-age=31536000, immutable"  # a tile never changes (c2sp.org/tlog-tiles)
+FOREVER = "max-age=31536000, immutable"  # a tile never changes (c2sp.org/tlog-tiles)
 
 
 @router.get("/v1/logs", summary="The logs that are held here")
@@ -44,7 +46,10 @@ def get_entries(
     start: Annotated[int, Query(ge=0, description="first index")] = 0,
     limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX, description="how many")] = ENTRIES_DEFAULT,
 ) -> Response:
-    """Return entries from ``start`` on; as an entry bundle with their number in Entry-Count for Accept: application/octet-stream."""
+    """Return entries from ``start`` on.
+
+    For Accept: application/octet-stream they come as an entry bundle, with their number in Entry-Count.
+    """
     del start, limit
     log_reader(request)
     check_parameters(request, "start", "limit")
@@ -63,8 +68,9 @@ def get_entries(
 
 @router.get("/logs/{log_hash}/checkpoint", summary="Checkpoint of a log")
 def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
-    """Return the newest confirmed checkpoint with its cosignatures, or the newest signed one where none is confirmed yet."""
+    """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed."""
     log_reader(request)
+    check_parameters(request)
     _, state = _find(request, log_hash)
     judged = state.confirmed or state.checkpoint
     if judged is None:
@@ -77,8 +83,13 @@ async def post_checkpoint(request: Request, log_hash: LogHash) -> Response:
     """Take a checkpoint that a quorum has cosigned, from the peer that has gathered the cosignatures."""
     body = await read_body(request, CHECKPOINT_BYTES_MAX)
     sender = peer(request, body)
+    check_parameters(request)
     node, state = _find(request, log_hash)
-    await node.mirror.take_confirmed(body, origin=state.origin, hint=sender.name)
+    try:
+        async with asyncio.timeout(ENTRIES_SECONDS_MAX):
+            await node.mirror.take_confirmed(body, origin=state.origin, hint=sender.name)
+    except TimeoutError:
+        raise BusyError(f"the entries of {state.origin} are still being fetched") from None
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
@@ -86,6 +97,7 @@ async def post_checkpoint(request: Request, log_hash: LogHash) -> Response:
 def get_tile(request: Request, log_hash: LogHash, path: str) -> Response:
     """Return a hash tile or an entry bundle (c2sp.org/tlog-tiles)."""
     log_reader(request)
+    check_parameters(request)
     node, state = _find(request, log_hash)
     try:
         tile = parse_tile_path(f"tile/{path}")
@@ -94,7 +106,8 @@ def get_tile(request: Request, log_hash: LogHash, path: str) -> Response:
     if tile.size_min > state.size:
         raise NotFoundError(f"{state.origin} has {state.size} entries here", field="path", limit=state.size)
     data = _tile_bytes(node, state, tile)
-    return Response(data, headers={"Cache-Control": FOREVER}, media_type=BINARY)
+    kept_by = "public" if is_open(node) else "private"  # a shared cache does not know who is a member
+    return Response(data, headers={"Cache-Control": f"{kept_by}, {FOREVER}"}, media_type=BINARY)
 
 
 def _tile_bytes(node: Node, state: LogState, tile: Tile | BundlePath) -> bytes:

@@ -4,8 +4,8 @@
      "detail":"colour: there is no member of this name","code":"unknown_member","field":"colour","limit":null,
      "hint":"remove the member or correct its name; …"}
 
-``code`` is what programs rely on, ``field`` names the member, parameter or header at fault, ``limit`` the bound that was
-passed.
+``code`` is what programs rely on, ``field`` names the member, parameter or header at fault, ``limit`` the bound that
+was passed.
 """
 
 from http import HTTPStatus
@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, Response
 
 from ledger import errors as ledger_errors
 from node import errors, tokens
-from node.api.bodies import BodyTooLargeError, WrongMediaTypeError
+from node.api.auth import node_of
+from node.api.bodies import BodyBrokenOffError, BodyTooLargeError, WrongMediaTypeError
 from node.errors import NodeError
-from node.metrics import Metrics
+from node.peers import PeerError
 from node.transport import PeerAuthError
 from node.witness import RejectedError
 
@@ -28,6 +29,7 @@ RETRY_SECONDS = 1
 # The first class that fits decides.
 STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
     (BodyTooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (BodyBrokenOffError, HTTPStatus.REQUEST_TIMEOUT),
     (WrongMediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (tokens.ForbiddenError, HTTPStatus.FORBIDDEN),
     (tokens.TokenFileError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -40,6 +42,7 @@ STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
     (errors.BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.ReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.IntegrityAlarm, HTTPStatus.CONFLICT),
+    (PeerError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ledger_errors.JsonError, HTTPStatus.BAD_REQUEST),
     (ledger_errors.MalformedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ledger_errors.LimitError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -86,8 +89,7 @@ def bug() -> Response:
 
 def count_problem(request: Request, response: Response, code: str) -> Response:
     """Count a refused request, and return its answer."""
-    metrics: Metrics = request.app.state.node.metrics
-    metrics.refused.labels(code).inc()
+    node_of(request).metrics.refused.labels(code).inc()
     return response
 
 

@@ -8,7 +8,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
 from ledger.encoding import format_time
-from ledger.network import fingerprint_of, parse_network, split_versions
 from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters
 from node.service import Node, software
@@ -18,7 +17,7 @@ router = APIRouter(tags=["system"])
 
 @router.get("/v1/health", summary="How the node is")
 def get_health(request: Request) -> Response:
-    """Return whether the node works as it should: 200 when it does, 503 when an alarm is raised or nothing can be written."""
+    """Return whether the node works as it should: 200, or 503 when an alarm is raised or nothing can be written."""
     check_parameters(request)
     body = health(node_of(request))
     return JSONResponse(body, 200 if body["status"] == "ok" else 503)
@@ -69,7 +68,7 @@ def health(node: Node) -> dict[str, Any]:
         "network": {
             "name": node.network.name,
             "version": node.network.version,
-            "fingerprint": fingerprint_of(parse_network(split_versions(node.network_document)[0])),
+            "fingerprint": node.fingerprint,
         },
         "size": node.state.size,
         "confirmed_size": node.state.confirmed_size,
@@ -79,7 +78,7 @@ def health(node: Node) -> dict[str, Any]:
         },
         "started": format_time(node.started_ms),
         "time": format_time(node.clock.now_ms()),
-        "alarms": [{"log": name, "alarm": message} for name, message in node.alarms.items()],
+        "alarms": [{"log": name, "alarm": message} for name, message in list(node.alarms.items())],
         "failure": str(failure) if failure else None,
     }
 

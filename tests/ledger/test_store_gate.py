@@ -30,6 +30,10 @@ def reopen(gate: Gate) -> None:
         pass
 
 
+def state_of(gate: Gate) -> State:
+    return gate.state
+
+
 def begin(gate: Gate, change: Callable[[Gate], None]) -> Thread:
     """Start ``change`` on a thread of its own, and return when it waits for those inside."""
     thread = Thread(target=change, args=(gate,))
@@ -48,9 +52,9 @@ def test_closing_waits_for_those_inside_and_for_each_of_them() -> None:
             assert closer.is_alive()
         closer.join(0.02)
         assert closer.is_alive()
-        assert gate.state is State.OPEN
+        assert state_of(gate) is State.OPEN
     closer.join()
-    assert gate.state is State.CLOSED
+    assert state_of(gate) is State.CLOSED
 
 
 def test_who_comes_while_the_gate_is_shutting_waits_and_enters_when_it_is_open_again() -> None:
@@ -83,7 +87,7 @@ def test_two_who_want_to_be_alone_are_so_one_after_the_other() -> None:
         assert guest.closed == 0
     first.join()
     second.join()
-    assert gate.state is State.CLOSED
+    assert state_of(gate) is State.CLOSED
     assert guest.closed == 1
 
 
@@ -93,19 +97,19 @@ def test_a_state_follows_from_how_writing_and_reopening_went() -> None:
         pass
     with pytest.raises(KeyboardInterrupt), gate.writing():
         raise KeyboardInterrupt
-    assert gate.state is State.FAILED
+    assert state_of(gate) is State.FAILED
     with gate:
         pass
     with pytest.raises(StoreFailedError), gate.writing():
         pass
     with pytest.raises(OSError, match="gone"), gate.reopening():
         raise OSError("gone")
-    assert gate.state is State.DOWN
+    assert state_of(gate) is State.DOWN
     for refused in (gate, gate.writing()):
         with pytest.raises(StoreFailedError), refused:
             pass
     reopen(gate)
-    assert gate.state is State.OPEN
+    assert state_of(gate) is State.OPEN
     with gate.closing() as before:
         assert before is State.OPEN
     with gate.closing() as before:

@@ -12,7 +12,7 @@ from stores import batch, child
 
 from ledger.errors import StoreCorruptError, StoreError, StoreFailedError, StoreLockedError, TooManyError
 from ledger.store import KEY_END, Store, create_store, open_store
-from ledger.store.sqlite import READERS_MAX
+from ledger.store.sqlite import READERS_MAX, SqliteStore
 
 FLIPS = 150
 PAGE_BYTES = 8192
@@ -182,10 +182,11 @@ def test_a_file_cut_short_is_corrupt(folder: Path) -> None:
         store.check()
 
 
-def test_a_schema_that_cannot_be_decoded_is_corrupt(folder: Path) -> None:
+@pytest.mark.parametrize("damaged", [b"CREATE TABLE p\xffirs", b"CREATE T\xc1BLE pairs", b"CREATE TABLE qairs"])
+def test_a_damaged_schema_is_corrupt(folder: Path, damaged: bytes) -> None:
     create_store(folder, kind="sqlite").close()
     file = folder / "pairs.sqlite"
-    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE pairs", b"CREATE TABLE p\xffirs"))
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE pairs", damaged))
     with pytest.raises(StoreCorruptError):
         open_store(folder)
 
@@ -231,6 +232,15 @@ def test_a_read_beyond_the_pool_is_refused_and_room_comes_back(store: Store) -> 
     assert store.get(b"a") == b"2"
 
 
+def test_a_connection_that_comes_back_after_the_pool_was_closed_is_closed_too(store: Store) -> None:
+    assert isinstance(store, SqliteStore)
+    late = store._pool.take()
+    store.close()
+    store._pool.give(late)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        late.execute("SELECT 1")
+
+
 def test_a_file_that_goes_while_the_store_is_open_is_an_error(store: Store, folder: Path) -> None:
     store.write(batch({b"a": b"1"}))
     (folder / "pairs.sqlite").unlink()
@@ -266,6 +276,16 @@ def test_somebody_who_writes_without_our_lock_is_noticed(store: Store, folder: P
             store.write(batch({b"a": b"1"}))
     store.reopen()
     store.write(batch({b"a": b"1"}))
+
+
+def test_check_reads_the_file_and_no_cache(store: Store, folder: Path) -> None:
+    value = bytes(range(256)) * 2
+    store.write(batch({b"a": value}))
+    store.reopen()  # which merges the log into the file
+    assert store.get(b"a") == value
+    overwrite(folder, (folder / "pairs.sqlite").read_bytes().index(value) + 7, b"\0")
+    with pytest.raises(StoreCorruptError, match="61 is damaged"):
+        store.check()
 
 
 def test_the_log_is_merged_into_the_file_at_a_clean_close(folder: Path) -> None:

@@ -1,0 +1,16 @@
+"""``suyuan import``: transfers that another system has logged."""
+
+import click
+
+from cli.command import Entry, Group
+from cli.language import noted
+
+ENTRIES = (
+    Entry("csv", "cli.commands.import_csv", noted("from a table of transfers")),
+    Entry("xroad", "cli.commands.import_xroad", noted("from the message log of an X-Road security server")),
+)
+
+
+@click.command("import", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
+def command() -> None:
+    """Record transfers that another system has logged already. What was imported before is recognised, and not recorded again."""

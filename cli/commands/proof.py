@@ -1,0 +1,48 @@
+"""``suyuan proof``: one entry to take away (c2sp.org/tlog-proof)."""
+
+from pathlib import Path
+
+import click
+
+from cli import output
+from cli.command import Command, option
+from cli.files import write_file
+from cli.language import _, noted
+from cli.options import NEW_FILE, PLACE, Place
+from cli.session import Session, trusting_options
+
+
+@click.command("proof", cls=Command)
+@click.argument("place", metavar="LOG#INDEX", type=PLACE)
+@option("--out", type=NEW_FILE, help=noted("The file to write; else the proof goes to standard output."))
+@trusting_options
+def command(*, place: Place, out: Path | None, session: Session) -> None:
+    r"""Save the proof of one entry: the entry, its place in the log, the checkpoint with its cosignatures.
+
+    Where the fingerprint is known, the proof is verified before it is saved. Tools for C2SP's tlog-proof read it as well.
+
+    \b
+    suyuan proof police.ordos.example/log#42 --out entry.proof --config tax
+    suyuan verify entry.proof --network network.note --fingerprint 3f1c…
+    """
+    from ledger.evidence import verify_proof_file  # noqa: PLC0415 - slow to import
+
+    data = session.client.proof(place.log, place.index)
+    if session.fingerprint is not None:
+        proven = verify_proof_file(data, session.trust.network)
+        _check_place(place, Place(proven.entry.origin, proven.entry.index))
+        output.note(_("Verified here: {words}.", words=proven.words))
+    else:
+        output.note(_("Not verified here: without --fingerprint or --config nobody can say what it is worth."))
+    if out is None:
+        output.raw(data)
+    else:
+        write_file(out, data)
+        output.note(_("The proof is in {path}; suyuan verify judges it offline.", path=out))
+
+
+def _check_place(asked: Place, proven: Place) -> None:
+    from ledger.errors import VerificationError  # noqa: PLC0415 - with the rest
+
+    if asked != proven:
+        raise VerificationError(f"the node has proven {proven} where {asked} was asked for", field="index")

@@ -1,0 +1,166 @@
+"""Files of X-Road's operational monitoring records: a JSON list, what a security server answers, or JSON lines.
+
+    [{"securityServerType": "Client", …}, …]
+    {"records": [{"securityServerType": "Client", …}, …]}
+    {"securityServerType": "Client", …}
+    {"securityServerType": "Producer", …}
+
+Records are decoded one by one, so that what stands before a damaged place is still read, and in JSON lines also what
+stands behind it. A file with a damaged place is not usable all the same: it may lack the other side of a call.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cli.sources.xroad import Sighting, XRoadRecordError, parse_record
+from ledger.errors import MalformedError
+
+FILE_BYTES_MAX = 256 * 1024 * 1024  # a security server's day: some 280,000 records of 900 bytes
+RECORDS_MAX = 1_000_000  # of all files of one import: about 1 GB of memory
+RECORD_PROBLEMS_MAX = 10_000  # records that cannot be used: so many are no accident, it is another kind of file
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_DECODER: Final = json.JSONDecoder()
+
+
+class XRoadFileError(MalformedError):
+    """A file that cannot be read to its end."""
+
+    code = "bad_xroad_file"
+    hint = "export the records anew: a JSON list, or one JSON object per line"
+
+
+@dataclass(slots=True)
+class XRoadFiles:
+    """What several files hold."""
+
+    read: int = 0  # records, whatever became of them
+    sightings: list[Sighting] = field(default_factory=list)
+    problems: list[XRoadRecordError] = field(default_factory=list)  # single records that cannot be used
+    damaged: list[XRoadFileError] = field(default_factory=list)  # files that cannot be used
+
+
+def read_files(paths: list[Path]) -> XRoadFiles:
+    """Return the records of all files, and everything that is wrong with them; the fields name file and record."""
+    result = XRoadFiles()
+    for path in paths:
+        try:
+            _read_file(path, result)
+        except XRoadFileError as error:
+            result.damaged.append(error)
+    return result
+
+
+def _read_file(path: Path, result: XRoadFiles) -> None:
+    for number, value in _records(path, _load(path), result.damaged):
+        result.read += 1
+        if result.read > RECORDS_MAX:
+            raise XRoadFileError("too many records: import fewer files at once", field=str(path), limit=RECORDS_MAX)
+        try:
+            result.sightings.append(parse_record(value, f"{path.name} record {number}"))
+        except XRoadRecordError as error:
+            result.problems.append(error)
+            if len(result.problems) > RECORD_PROBLEMS_MAX:
+                raise XRoadFileError(
+                    "too many records cannot be used", field=str(path), limit=RECORD_PROBLEMS_MAX
+                ) from None
+
+
+def _load(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > FILE_BYTES_MAX:
+                raise XRoadFileError("the file is too large: split it", field=str(path), limit=FILE_BYTES_MAX)
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise XRoadFileError(f"cannot be read: {error.strerror}", field=str(path)) from None
+    if len(data) > FILE_BYTES_MAX:
+        raise XRoadFileError("the file is too large: split it", field=str(path), limit=FILE_BYTES_MAX)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise XRoadFileError(f"not UTF-8 at byte {error.start}", field=str(path)) from None
+
+
+def _records(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
+    """Give the records of a file with their numbers, from 1 on."""
+    start = _skip(text, 0)
+    if start == len(text):
+        raise XRoadFileError("the file is empty", field=str(path))
+    if text[start] == "[":
+        yield from _list(path, text, start)
+        return
+    answer = re.compile(r'\{[ \t\r\n]*"records"[ \t\r\n]*:[ \t\r\n]*(?=\[)').match(text, start)
+    if answer is not None:
+        yield from _list(path, text, answer.end(), closing="}")
+        return
+    yield from _lines(path, text, start, damaged)
+
+
+def _list(path: Path, text: str, start: int, closing: str = "") -> Iterator[tuple[int, Any]]:
+    """Give the items of the list that begins at ``start``."""
+    number = 0
+    place = _skip(text, start + 1)
+    while text[place : place + 1] != "]":
+        number += 1
+        value, place = _decode(path, text, place, number)
+        yield number, value
+        place = _skip(text, place)
+        separator = text[place : place + 1]
+        if separator == ",":
+            place = _skip(text, place + 1)
+            if text[place : place + 1] == "]":
+                raise _damage(path, number + 1, place, "a value is expected")
+        elif separator != "]":
+            raise _damage(path, number + 1, place, "the list does not end")
+    place = _skip(text, place + 1)
+    if text[place:].rstrip(" \t\r\n") != closing:
+        raise _damage(path, number + 1, place, "something stands behind the list")
+
+
+def _lines(path: Path, text: str, start: int, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
+    """Give the values that stand one behind the other; behind a damaged one go on with the next line."""
+    number = 0
+    place = start
+    while place < len(text):
+        number += 1
+        try:
+            value, place = _decode(path, text, place, number)
+        except XRoadFileError as error:
+            damaged.append(error)
+            if len(damaged) > RECORD_PROBLEMS_MAX:
+                raise XRoadFileError(
+                    "too many records cannot be read", field=str(path), limit=RECORD_PROBLEMS_MAX
+                ) from None
+            line_end = text.find("\n", place)
+            place = len(text) if line_end < 0 else line_end
+        else:
+            yield number, value
+        place = _skip(text, place)
+
+
+def _decode(path: Path, text: str, place: int, number: int) -> tuple[Any, int]:
+    """Return the value that begins at ``place``, and where it ends."""
+    try:
+        return _DECODER.raw_decode(text, place)
+    except json.JSONDecodeError as error:
+        raise _damage(path, number, error.pos, error.msg) from None
+    except RecursionError:
+        raise _damage(path, number, place, "nested too deeply") from None
+    except ValueError:  # int() refuses numbers of more than 4,300 digits
+        raise _damage(path, number, place, "a number is too long") from None
+
+
+def _damage(path: Path, number: int, place: int, problem: str) -> XRoadFileError:
+    return XRoadFileError(f"not JSON at character {place}: {problem}", field=f"{path.name} record {number}")
+
+
+def _skip(text: str, place: int) -> int:
+    match = _SPACE.match(text, place)
+    assert match is not None
+    return match.end()

@@ -1,0 +1,57 @@
+"""Sending events to the department's own node, and telling what came of it."""
+
+from typing import TYPE_CHECKING
+
+from cli import exits, output
+from cli.events import UNREACHABLE_HINT
+from cli.language import _
+from cli.options import Place
+from cli.session import Session
+from ledger.encoding import JsonObject
+from ledger.event import EntryRef, parse_event
+
+if TYPE_CHECKING:
+    from node.client import Recorded
+
+SCHEMA = "suyuan.recorded/1"
+
+
+def submit(session: Session, event: JsonObject, *, wait: str, as_json: bool) -> int:
+    """Check an event, send it, and tell where it stands; return the exit code.
+
+    Raises:
+        EventError, LimitError, MalformedError: the event breaks its schema; nothing was sent.
+        ClientError: the node has refused it, or did not answer.
+    """
+    from node.client import UnreachableError  # noqa: PLC0415 - httpx is slow to import
+
+    parse_event(event)
+    try:
+        recorded = session.client.post_event(event, wait=wait)
+    except UnreachableError as error:
+        error.hint = _(UNREACHABLE_HINT, id=event["id"])
+        raise
+    if as_json:
+        output.emit({"schema": SCHEMA, **recorded.to_json()})
+    else:
+        output.data(f"{recorded.entry} {_(recorded.state)}")
+    return told_state([recorded], wait=wait)
+
+
+def told_state(recorded: "list[Recorded]", *, wait: str) -> int:
+    """Say where events stand that were to be confirmed and are not; return the exit code."""
+    if wait == "confirmed" and any(one.state != "confirmed" for one in recorded):
+        output.note(
+            _(
+                "Recorded and durable here, but a quorum of members has not answered yet; it will be confirmed by itself."
+            )
+        )
+        return exits.UNREACHABLE
+    return exits.OK
+
+
+def resolve(session: Session, place: Place) -> EntryRef:
+    """Return the full reference of an entry, with the hash that the node has for it."""
+    from node.client import parse_ref  # noqa: PLC0415 - httpx is slow to import
+
+    return parse_ref(session.client.entry(place.log, place.index).get("entry"))
