@@ -1,7 +1,7 @@
 """The one place where errors become words and exit codes.
 
-Every error is told as ``error:`` and ``hint:`` on standard error. One that nobody has thought of is a fault of this software, and
-says so; its traceback is shown only when asked for.
+Every error is told as ``error:`` and ``hint:`` on standard error. One that nobody has thought of is a fault of this
+software, and says so; its traceback is shown only when asked for.
 """
 
 import difflib

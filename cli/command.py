@@ -1,10 +1,10 @@
 r"""Commands and options as click has them, with two additions: they speak the reader's language, and groups are lazy.
 
-A lazy group knows the name, the module and one line of each command; the module is imported when the command runs or shows its own
-help. So ``suyuan --help`` costs the import of click alone.
+A lazy group knows the name, the module and one line of each command; the module is imported when the command runs or
+shows its own help. So ``suyuan --help`` costs the import of click alone.
 
-A command's help is its docstring. Each of its paragraphs is one message of the catalogue; a paragraph that begins with ``\b`` holds
-examples and is shown as it stands.
+A command's help is its docstring. Each of its paragraphs is one message of the catalogue; a paragraph that begins
+with ``\b`` holds examples and is shown as it stands.
 """
 
 import importlib
@@ -23,7 +23,8 @@ VERBATIM = ("\b", r"\b")  # as click marks it, in a docstring or in a raw one
 
 # White space; one wide character with the punctuation that must not begin a line; a run of anything else.
 _WIDE = r"[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]"
-_PIECES = re.compile(rf"\s+|{_WIDE}[，。；：！？、）》」』]*|(?:(?!{_WIDE})\S)+[，。；：！？、）》」』]*")
+_CLOSING = "[，。；：！？、）》」』]*"
+_PIECES = re.compile(rf"\s+|{_WIDE}{_CLOSING}|(?:(?!{_WIDE})\S)+{_CLOSING}")
 _WIDE_CLASSES = frozenset("WF")
 
 

@@ -1,7 +1,7 @@
 """Network documents in the making: the text that governors will sign, and the file that holds all signed versions.
 
-A draft is the unsigned text of one version (ledger/network.py). A chain file holds the signed versions, oldest first, a blank line
-between two of them; its last one may still lack signatures while the governors sign one after the other.
+A draft is the unsigned text of one version (ledger/network.py). A chain file holds the signed versions, oldest first,
+a blank line between two of them; its last one may still lack signatures while the governors sign one after the other.
 """
 
 from collections.abc import Sequence
@@ -119,8 +119,8 @@ def read_networks(data: bytes) -> list[Network]:
 def sign(draft: Draft, signers: Sequence[Signer], chain: bytes | None) -> tuple[bytes, Network]:
     """Return the chain file with the draft as its last version, signed by further governors, and that version.
 
-    ``chain`` is the file as it is, where there is one: it ends with the version before the draft, or with the draft itself, signed by
-    others.
+    ``chain`` is the file as it is, where there is one: it ends with the version before the draft, or with the draft
+    itself, signed by others.
 
     Raises:
         UnsignedError: a key that governs neither this version nor the one before.
@@ -159,7 +159,7 @@ def _split_chain(draft: Draft, chain: bytes | None) -> tuple[list[bytes], Note |
     if (draft.version, draft.previous) != expected:
         raise click.UsageError(
             _(
-                "version {version} does not follow what the file of signed versions ends with; give that file with --out",
+                "version {version} does not follow the last one of the signed versions; give their file with --out",
                 version=draft.version,
             )
         )

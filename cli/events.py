@@ -22,14 +22,14 @@ UNREACHABLE_HINT = noted(
 _COMMON = (
     option("--rows", type=click.IntRange(min=0), help=noted("How many rows.")),
     option("--bytes", "size", type=click.IntRange(min=0), help=noted("How many bytes; of --payload it is known.")),
-    option("--payload", type=FILE, help=noted("The file that was transferred; only its SHA-256 and its length are recorded.")),
+    option("--payload", type=FILE, help=noted("The file that was transferred; its SHA-256 and length are recorded.")),
     option("--digest", help=noted("Digest of what was transferred, as in sha-256:… in base64.")),
     option("--case", help=noted("The case that it belongs to.")),
     option("--system", help=noted("The system that did it.")),
     option("--operator", help=noted("The person who did it, as a pseudonym.")),
     option("--label", "labels", multiple=True, metavar="NAME=VALUE", help=noted("A label; repeat it for several.")),
     option("--occurred-at", help=noted("When it happened, as in 2026-11-21T08:15:30.123Z; else now.")),
-    option("--id", "event_id", type=click.UUID, help=noted("The event's id; sent twice, it is recorded once. Else a new one.")),
+    option("--id", "event_id", type=click.UUID, help=noted("The event's id: sent twice, it is recorded once.")),
     option(
         "--wait", type=click.Choice(("recorded", "confirmed")), default="recorded", show_default=True,
         help=noted("Answer when it is durable here, or when a quorum of members has it."),

@@ -10,8 +10,8 @@
     70   a fault of this software
     130  interrupted
 
-*False* (1) and *could not tell* (2 to 5) never share a code. The table goes by the names of classes, so that it holds for errors
-of packages which a command has not loaded; the first one in an error's ancestry counts.
+*False* (1) and *could not tell* (2 to 5) never share a code. The table goes by the names of classes, so that it holds
+for errors of packages which a command has not loaded; the first one in an error's ancestry counts.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """Following a record without believing the node that is asked.
 
-The node's evidence is verified here, entry by entry, against the pinned fingerprint, and the history is folded here. Where a part of
-the history is not confirmed yet there is no evidence file: then each entry is verified as far as it can be (a confirmed one by its
-proof, a fresh one by its signature), and what rests on the node's word alone is named.
+The node's evidence is verified here, entry by entry, against the pinned fingerprint, and the history is folded here.
+Where a part of the history is not confirmed yet there is no evidence file: then each entry is verified as far as it
+can be (a confirmed one by its proof, a fresh one by its signature), and what rests on the node's word alone is named.
 
 What a node leaves out it cannot show; another member's node can be asked the same.
 """
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from cli.output import Advance
 from cli.session import Trust
-from ledger.encoding import encode_base64
 from ledger.entry import Entry, parse_entry, verify_signature
 from ledger.errors import LedgerError, MalformedError, VerificationError
-from ledger.event import EntryRef, Receipt, Share, Violation, read_event
+from ledger.event import EntryRef, Share, Violation, read_event
 from ledger.evidence import checkpoint_summaries, verified_words, verify_evidence, verify_proof_file
 from ledger.network import Network
 from ledger.provenance import Gap, Statement, Trace, fold
@@ -150,7 +149,7 @@ def _try(client: Client, ref: EntryRef, network: Network) -> tuple[Statement, Ju
 
 
 def _told_refs(told: "JsonObject") -> tuple[list[EntryRef], set[str]]:
-    """Return the entries that the node's history names, and the leaf hashes of the shares that are said to name the record."""
+    """Return the entries that the node's history names, and the hashes of the shares that it says name the record."""
     hops = told.get("hops")
     if not isinstance(hops, list) or len(hops) > HOPS_MAX or not all(isinstance(hop, dict) for hop in hops):
         raise BadAnswerError("the history has another form", field="hops", limit=HOPS_MAX)
@@ -168,7 +167,7 @@ def _told_refs(told: "JsonObject") -> tuple[list[EntryRef], set[str]]:
 
 
 def _check_about(record: str, statements: Sequence[Statement], named_by: set[str]) -> None:
-    """Check that the signed shares name the record, where the node says that they do; a manifest is taken at the node's word."""
+    """Check that signed shares name the record where the node says so; a manifest is taken at the node's word."""
     for one in statements:
         named = isinstance(one.event, Share) and (one.event.manifest is not None or record in (one.event.records or ()))
         if one.ref.hash in named_by and one.verified and not named:

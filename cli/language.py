@@ -2,8 +2,8 @@
 
     _("{count} entries of {log}", count=7, log="police.ordos.example/log")
 
-The English sentence is the key, as with gettext; the catalogue of a language is a package of this one (``cli/zh``), read only when
-that language is spoken. What a program reads (JSON, codes, the names of options) is never translated.
+The English sentence is the key, as with gettext; the catalogue of a language is a package of this one (``cli/zh``),
+read only when that language is spoken. What a program reads (JSON, codes, the names of options) is never translated.
 
 The language is ``--lang``, else SUYUAN_LANG, else that of LC_ALL, LC_MESSAGES or LANG, else English.
 """

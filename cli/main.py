@@ -78,11 +78,11 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
 )
 @click.pass_context
 def app(ctx: click.Context) -> None:
-    """Suyuan (溯源): a ledger for traceable data sharing between departments. Who passed which record to whom, provably.
+    """Suyuan (溯源): a ledger for traceable data sharing between departments.
 
-    Data is printed on standard output, everything else on standard error. Exit codes: 0 it is so; 1 verification failed or
-    findings; 2 wrong use or configuration; 3 not found; 4 not authorised; 5 no answer; 6 integrity alarm; 70 a fault of this
-    software; 130 interrupted.
+    Data is printed on standard output, everything else on standard error. Exit codes: 0 it is so; 1 verification
+    failed or findings; 2 wrong use or configuration; 3 not found; 4 not authorised; 5 no answer; 6 integrity alarm;
+    70 a fault of this software; 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         _show_first()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import _, name_of, plural
+from cli.language import _, names_of, plural
 from ledger.encoding import encode_base64
 from ledger.network import Network, fingerprint_of
 
@@ -52,13 +52,15 @@ def parts(versions: Sequence[Network]) -> "list[RenderableType]":
         (
             _("Governors"),
             _("{threshold} of {count} must sign a version: {names}",
-              threshold=governors.threshold, count=len(governors.keys), names=", ".join(key.name for key in newest.governors)),
+              threshold=governors.threshold, count=len(newest.governors),
+              names=", ".join(key.name for key in newest.governors)),
         ),
         (_("Signed by"), ", ".join(one.name for one in newest.note.signatures) or _("nobody yet: a draft")),
     ]  # fmt: skip
+    names = names_of(newest)
     members = [
-        (name_of(m.entry.names), m.origin, ", ".join(_(role) for role in m.entry.roles), _(m.entry.status), m.url)
-        for m in newest.members.values()
+        (output.member(origin, names), ", ".join(_(role) for role in m.entry.roles), _(m.entry.status), m.url)
+        for origin, m in newest.members.items()
     ]
     count = plural(len(members), "{count} member", "{count} members")
     return [
@@ -66,7 +68,5 @@ def parts(versions: Sequence[Network]) -> "list[RenderableType]":
         output.pairs(rows),
         output.words(""),
         output.words((count, output.STRONG)),
-        output.table(_("Name"), _("Log"), _("Roles"), _("Status"), _("Address"), rows=members)
-        if members
-        else output.words(),
+        output.table(_("Member"), _("Roles"), _("Status"), _("Address"), rows=members) if members else output.words(),
     ]

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the types of their values. Nothing here knows a node: the offline verifier uses it too."""
+"""Options that several commands share, and the types of their values; the offline verifier uses them too."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The only module that prints. Data goes to standard output, everything else to standard error.
 
-What comes from elsewhere (a member's name, a purpose, a node's answer) is shown without characters that could steer the terminal or
-turn the direction of writing. JSON is data, and shows every character or its escape.
+What comes from elsewhere (a member's name, a purpose, a node's answer) is shown without characters that could steer
+the terminal or turn the direction of writing. JSON is data, and shows every character or its escape.
 
 rich, which draws tables and progress, is imported when something is drawn.
 """
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,8 +34,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 class Advance(Protocol):
     """Tells how much of a long work is done."""
 
-    def __call__(self, done: int, total: int | None = None) -> None:
-        """Say it."""
+    def __call__(self, done: int, total: int | None = None, what: str | None = None) -> None:
+        """Say it; ``what`` names the step where there are several."""
 
 
 def prepare_streams() -> None:
@@ -119,22 +119,27 @@ def table(*headings: str, rows: Sequence[Sequence["str | Text"]], right: Sequenc
     from rich import box  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style=STRONG)
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=STRONG)
     for number, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+        drawn.add_column(words(heading), justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(words(cell) if isinstance(cell, str) else cell for cell in row))
     return drawn
 
 
-def pairs(rows: Sequence[tuple[str, "str | Text"]], *, indent: int = 0) -> "Table":
-    """Return names and values in two columns without lines."""
+def member(log: str, names: Mapping[str, str]) -> "Text":
+    """Return a member in two lines: its name, where it is known, and its log."""
+    return words(f"{names[log]}\n", (log, FAINT)) if log in names else words(log)
+
+
+def pairs(rows: Sequence[tuple[str, "str | Text"]], *, indent: int = 0, first: int | None = None) -> "Table":
+    """Return names and values in two columns; ``first`` is the width of the names where tables must align."""
     from rich.table import Table  # noqa: PLC0415 - as above
 
     drawn = Table.grid(padding=(0, 2, 0, 0))
     if indent:
         drawn.add_column(width=indent - 2)
-    drawn.add_column(style=FAINT, no_wrap=True)
+    drawn.add_column(style=FAINT, no_wrap=first is None, width=first)
     drawn.add_column(overflow="fold")
     for name, value in rows:
         cells = [words(name), words(value) if isinstance(value, str) else value]
@@ -153,13 +158,22 @@ def heading(text: str, *, style: "str | Style" = STRONG) -> "RenderableType":
 def progress(what: str) -> Iterator[Advance]:
     """Show how far a long work is, on standard error, where that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda done, total=None: None
+        yield _unseen
         return
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
     with Progress(console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(clean(what), total=None)
-        yield lambda done, total=None: bar.update(task, completed=done, total=total)
+
+        def advance(done: int, total: int | None = None, what: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield advance
+
+
+def moment(time: str | None) -> str:
+    """Return a time of the protocol as people read it, to the second; empty for none."""
+    return f"{time[:10]} {time[11:19]}" if time else ""
 
 
 def clean(text: str) -> str:
@@ -167,6 +181,10 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join("�" if unicodedata.category(one) in _HIDDEN and one != "\n" else one for one in text)
+
+
+def _unseen(done: int, total: int | None = None, what: str | None = None) -> None:
+    del done, total, what
 
 
 def _labelled(label: str, text: str, colour: str) -> None:

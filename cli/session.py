@@ -1,7 +1,7 @@
 """Which node a command asks, with which token, and what its answers are verified against.
 
-``--config DIR`` names a node's folder: the address, the network document and the fingerprint follow from its settings. ``--url``,
-``--network`` and ``--fingerprint`` say each of them by itself, and win.
+``--config DIR`` names a node's folder: the address, the network document and the fingerprint follow from its
+settings. ``--url``, ``--network`` and ``--fingerprint`` say each of them by itself, and win.
 """
 
 import functools
@@ -114,7 +114,7 @@ class Session:
         if self.fingerprint is None:
             raise click.UsageError(
                 _(
-                    "verified against which network? Give --fingerprint, or --config with the folder of a node that has joined one"
+                    "verified against which network? Give --fingerprint, or --config with a node that has joined one"
                 )
             )
         return self.fingerprint
@@ -131,7 +131,7 @@ class Session:
 
     @cached_property
     def trust(self) -> Trust:
-        """What answers are verified against; a network document from the node counts only when it leads back to the fingerprint."""
+        """What answers are verified against; a document that the node gives must lead back to the fingerprint."""
         from ledger.network import verify_chain  # noqa: PLC0415 - as above
 
         fingerprint = self.require_fingerprint()
@@ -139,7 +139,7 @@ class Session:
         return Trust(fingerprint, network)
 
     def names(self) -> dict[str, str]:
-        """Return the members' names by log, for display only: unverified where no fingerprint is known, empty where they cannot be had."""
+        """Return the members' names by log, for display: unverified where no fingerprint is known, else verified."""
         try:
             return names_of(self.trust.network if self.fingerprint else self._told_network())
         except LedgerError:

@@ -43,7 +43,7 @@ def told_state(recorded: "list[Recorded]", *, wait: str) -> int:
     if wait == "confirmed" and any(one.state != "confirmed" for one in recorded):
         output.note(
             _(
-                "Recorded and durable here, but a quorum of members has not answered yet; it will be confirmed by itself."
+                "Recorded and durable here; a quorum of members has not answered yet. It will be confirmed by itself."
             )
         )
         return exits.UNREACHABLE

@@ -53,7 +53,7 @@ def summary(trace: Trace) -> str:
     gaps = plural(len(trace.gaps), "{count} gap", "{count} gaps") if trace.gaps else _("no gaps")
     holders = plural(len(trace.holders), "{count} holder", "{count} holders")
     hops = plural(len(trace.hops), "{count} transfer", "{count} transfers")
-    return ", ".join((hops, holders, gaps))
+    return f"{hops}, {holders}, {gaps}"
 
 
 def is_damaged(trace: Trace) -> bool:
@@ -80,7 +80,7 @@ def _hop_parts(number: int, hop: Hop, names: Mapping[str, str], sizes: Mapping[s
     )
     rows: list[tuple[str, str | Text]] = [
         (_("logs"), provider + _ARROW + consumer),
-        (_("when"), hop.event.occurred_at),
+        (_("when"), _("{time} UTC", time=output.moment(hop.event.occurred_at))),
         (_("what"), _what(hop)),
         (_("purpose"), hop.event.purpose),
     ]
@@ -135,7 +135,11 @@ def _holders(holders: Sequence[Holder], names: Mapping[str, str]) -> "Renderable
         [
             (
                 names.get(one.log, one.log),
-                _("{how}, since {time}", how=_(HOLDER_WORDS[one.state]), time=format_time(one.since)),
+                _(
+                    "{how}, since {time} UTC",
+                    how=_(HOLDER_WORDS[one.state]),
+                    time=output.moment(format_time(one.since)),
+                ),
             )
             for one in holders
         ],

@@ -1,7 +1,8 @@
-"""Offline verification of files, told in words and as JSON (suyuan.verification/1). Needs the ledger alone, no node and no network.
+"""Offline verification of files, told in words and as JSON (suyuan.verification/1). Needs the ledger alone.
 
-Three kinds of files are known by how they begin: a proof of one entry (c2sp.org/tlog-proof), the evidence of a record's history
-(JSON), a network document. Each is judged against the pinned fingerprint, which is the only thing that is believed.
+Three kinds of files are known by how they begin: a proof of one entry (c2sp.org/tlog-proof), the evidence of a
+record's history (JSON), a network document. Each is judged against the pinned fingerprint, which is the only thing
+that is believed.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +62,7 @@ class Verdict:
 def verify_file(
     name: str, data: bytes, *, fingerprint: str, network: Network | None = None, entry: bytes | None = None
 ) -> Verdict:
-    """Return the verdict on a file; ``network`` is verified already, ``entry`` belongs to a proof that does not carry it."""
+    """Return the verdict on a file; ``network`` is verified, ``entry`` is that of a proof without its entry."""
     if data.startswith(PROOF_START):
         return verify_proof(name, data, network, entry)
     if data.startswith(b"{"):
@@ -164,7 +165,8 @@ def proof_words(proven: Proven) -> Words:
     return Words(
         "{entry}: signed by its department, in its log under the checkpoint of size {size}, "
         "which {count} members have cosigned ({needed} needed)",
-        entry=str(proven.entry.ref), size=proven.judged.size, count=len(proven.judged.cosigners), needed=proven.judged.needed,
+        entry=str(proven.entry.ref), size=proven.judged.size,
+        count=len(proven.judged.cosigners), needed=proven.judged.needed,
     )  # fmt: skip
 
 
@@ -211,7 +213,7 @@ def _failure_parts(verdict: Verdict, error: LedgerError) -> "list[RenderableType
 
 def _proof_rows(proven: Proven) -> list[tuple[str, str]]:
     return [
-        (_("Time"), format_time(proven.entry.time)),
+        (_("Time"), _("{time} UTC", time=output.moment(format_time(proven.entry.time)))),
         (_("Event"), str(proven.entry.event.get("type", ""))),
         (_("Cosigned by"), ", ".join(origin for origin, _time in proven.judged.cosigners)),
     ]

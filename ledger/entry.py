@@ -9,8 +9,8 @@
 
     — police.ordos.example/log WlkgMwAB…=
 
-The fourth line is the SHA-256 of the *text* of the entry before (of the network document's text for entry 0): a batch is
-chained first and signed afterwards on all cores, and every signature commits to all history before it.
+The fourth line is the SHA-256 of the *text* of the entry before (of the network document's text for entry 0): a batch
+is chained first and signed afterwards on all cores, and every signature commits to all history before it.
 """
 
 import hashlib
@@ -127,7 +127,10 @@ def signature_line_bytes(origin: str) -> int:
 
 
 def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
-    """Return the whole entries for ``texts``, in order; with a pool of threads, on all cores (libsodium frees the GIL)."""
+    """Return the whole entries for ``texts``, in order.
+
+    With a pool of threads it works on two cores: libsodium frees the interpreter lock.
+    """
     assert signer.algorithm == ED25519, "an entry is signed by a log's key"
     head = f"\n— {signer.name} "
     key_id = signer.verifier.key_id
@@ -140,7 +143,9 @@ def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None 
 
 
 def parse_entry(raw: bytes) -> Entry:
-    """Return the entry that ``raw`` spells; its signature and its place in the chain are checked by :func:`verify_entries`.
+    """Return the entry that ``raw`` spells.
+
+    Its signature and its place in the chain are checked by :func:`verify_entries`.
 
     Raises:
         TooLongError, EntryError, MalformedError: what is wrong, with the line's number.

@@ -85,7 +85,9 @@ class Verdict:
     words: str
 
 
-def heads_proof(network: bytes, first: Note, second: Note, *, other: bytes | None = None, proof: Sequence[bytes] = ()) -> bytes:
+def heads_proof(
+    network: bytes, first: Note, second: Note, *, other: bytes | None = None, proof: Sequence[bytes] = ()
+) -> bytes:
     """Return the file that shows two checkpoints to contradict each other; ``first`` is not the larger one.
 
     ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof`` the consistency proof from there to
@@ -157,7 +159,9 @@ def _encode(kind: str, network: bytes, origin: str, body: JsonObject) -> bytes:
 
 def _check_members(file: ProofFile) -> None:
     """Refuse members that the kind does not have: every byte of a proof must matter."""
-    allowed = {"heads": {"first", "other", "proof"}, "entries": {"first"}, "content": {"first", "proof", "entries"}}[file.kind]
+    allowed = {"heads": {"first", "other", "proof"}, "entries": {"first"}, "content": {"first", "proof", "entries"}}[
+        file.kind
+    ]
     required = {"heads": {"first"}, "entries": {"first"}, "content": {"entries"}}[file.kind]
     present = {name for name in ("first", "other", "proof", "entries") if getattr(file, name) is not None}
     if wrong := sorted((present - allowed) | (required - present)):
@@ -175,7 +179,9 @@ def _judge_heads(file: ProofFile, network: Network) -> Verdict:
         return _verdict(file, 0, f"{file.log} has signed two roots for size {first.size}")
     _check_other_root(file, first, second)
     return _verdict(
-        file, 0, f"{file.log} has signed a root for size {first.size} that its checkpoint of size {second.size} contradicts"
+        file,
+        0,
+        f"{file.log} has signed a root for size {first.size} that its checkpoint of size {second.size} contradicts",
     )
 
 
@@ -197,7 +203,9 @@ def _check_other_root(file: ProofFile, first: Checkpoint, second: Checkpoint) ->
         proof = [parse_hash(text) for text in file.proof or ()]
         verify_consistency(old=TreeHead(first.size, other), new=second.head, proof=proof)
     except ConsistencyError as error:
-        raise NotProvenError(f"the proof does not belong to the second checkpoint: {error.message}", field="proof") from None
+        raise NotProvenError(
+            f"the proof does not belong to the second checkpoint: {error.message}", field="proof"
+        ) from None
 
 
 def _judge_entries(file: ProofFile, network: Network) -> Verdict:
@@ -231,7 +239,9 @@ def _judge_content(file: ProofFile, network: Network) -> Verdict:
     grown, _ = edge.extended([leaf_hash(raw) for raw in raws])
     if grown.root() == second.root:
         raise NotProvenError("the entries hash to the second checkpoint", field="second")
-    return _verdict(file, edge.size, f"{file.log} has signed a root for size {second.size} to which its own entries do not hash")
+    return _verdict(
+        file, edge.size, f"{file.log} has signed a root for size {second.size} to which its own entries do not hash"
+    )
 
 
 def _edge(file: ProofFile, first: Checkpoint) -> Edge:

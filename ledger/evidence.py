@@ -56,6 +56,7 @@ from ledger.quorum import Judged, judge_checkpoint, require_quorum
 
 SCHEMA = "suyuan.evidence/1"
 EVIDENCE_BYTES_MAX = 256 * 1024 * 1024  # 4,000 proofs of 64 KB
+PROOF_START = b"c2sp.org/tlog-proof@v1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,8 @@ def parse_evidence(data: bytes) -> EvidenceFile:
 def verify_evidence(data: bytes, *, fingerprint: str, network: Network | None = None) -> Evidence:
     """Return the history that an evidence file proves, every entry of it verified.
 
-    The network document that came with the file must lead back to ``fingerprint``; ``network``, where it is given, is the
-    newer one that the entries are judged by.
+    The network document that came with the file must lead back to ``fingerprint``; ``network``, where it is given, is
+    the newer one that the entries are judged by.
 
     Raises:
         VerificationError: something does not hold; the field names the proof.
@@ -189,10 +190,8 @@ class _Verifier:
         entry = parse_entry(raw)
         judged = self._checkpoint(proof)
         if (entry.origin, entry.index) != (judged.checkpoint.origin, proof.index):
-            raise VerificationError(
-                f"the entry is {entry.origin}#{entry.index}, the proof speaks of {judged.checkpoint.origin}#{proof.index}",
-                field="index",
-            )
+            claimed = f"{judged.checkpoint.origin}#{proof.index}"
+            raise VerificationError(f"the entry is {entry.ref}, the proof speaks of {claimed}", field="index")
         verify_signature(entry, judged.owner.log_key_at(entry.index))
         verify_inclusion(
             leaf=entry.leaf,

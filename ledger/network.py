@@ -47,10 +47,10 @@ from ledger.errors import (
     UnsignedError,
 )
 from ledger.event.base import Frozen, Hash, Maybe, Name, Origin, parse_model
-from ledger.note import COSIGNATURE, ED25519, Note, VerifierKey, open_note, parse_note, parse_vkey
+from ledger.note import COSIGNATURE, ED25519, SIGNATURES_MAX, Note, VerifierKey, open_note, parse_note, parse_vkey
 
 FORMAT = "suyuan/network/v1"
-MEMBERS_MAX = 5000  # a country has thousands of departments
+MEMBERS_MAX = 5000  # a country has thousands of departments, of which the active ones must fit onto a checkpoint
 GOVERNORS_MAX = 25
 LOG_KEYS_MAX = 100  # one a year for a century
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # 5,000 members of about 2 KB, with room
@@ -236,9 +236,7 @@ class Network:
     @property
     def faults(self) -> int:
         """How many members may fail or lie in any way: f, by default ⌊(n−1)/3⌋."""
-        if self.body.quorum is not None:
-            return self.body.quorum.faults
-        return max((len(self.voters) - 1) // 3, 0)
+        return _faults(len(self.voters)) if self.body.quorum is None else self.body.quorum.faults
 
     @property
     def quorum(self) -> int:
@@ -419,12 +417,28 @@ def _check_body(body: DocumentBody) -> None:
         _check_unique(entry.roles, "role", field=f"members[{number}].roles")
         _check_spans(entry, f"members[{number}].log_keys")
     voters = sum(entry.status == "active" for entry in members)
-    if body.quorum is not None and voters and _quorum(voters, body.quorum.faults) > voters:
+    if voters:
+        _check_quorum(voters, body.quorum)
+
+
+def _check_quorum(voters: int, rule: QuorumRule | None) -> None:
+    faults = _faults(voters) if rule is None else rule.faults
+    if faults >= voters:
         raise NetworkError("more members must cosign than there are", field="quorum.faults", limit=voters - 1)
+    if _quorum(voters, faults) >= SIGNATURES_MAX:  # the log's own signature needs a line as well
+        raise NetworkError(
+            f"{_quorum(voters, faults)} members must cosign, and a checkpoint has {SIGNATURES_MAX} signatures at most",
+            field="members",
+            limit=SIGNATURES_MAX - 1,
+        )
 
 
 def _keys_of(entry: MemberEntry) -> tuple[str, ...]:
     return *(span.key for span in entry.log_keys), entry.cosigner, entry.transport
+
+
+def _faults(members: int) -> int:
+    return max((members - 1) // 3, 0)  # f = ⌊(n−1)/3⌋, protocol section 1
 
 
 def _quorum(members: int, faults: int) -> int:

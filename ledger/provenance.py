@@ -22,9 +22,9 @@ from ledger.event import EntryRef, Event, Receipt, Share, Violation
 
 SCHEMA = "suyuan.trace/1"
 
-_TOLD = set(  # what a hop repeats of its share, where it is there
-    "resource resource_version legal_basis grant method mode case system operator fields rows labels".split()
-)
+# What a hop repeats of its share, where it is there.
+_TOLD = {"resource", "resource_version", "legal_basis", "grant", "method", "mode"}
+_TOLD |= {"case", "system", "operator", "fields", "rows", "labels"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

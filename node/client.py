@@ -10,8 +10,8 @@
         ├── BadAnswerError     bad_answer: an answer that the interface does not have, or too long a one
         └── NodeProblem        the node's own refusal (RFC 9457): its code, field, limit, hint and status
 
-An answer is read up to a limit, comes uncompressed, and no redirect is followed, so the token goes nowhere else. What the answers
-say is the node's word; whoever wants to know verifies proofs and evidence with :mod:`ledger.evidence`.
+An answer is read up to a limit, comes uncompressed, and no redirect is followed, so the token goes nowhere else. What
+the answers say is the node's word; whoever wants to know verifies proofs and evidence with :mod:`ledger.evidence`.
 """
 
 import ipaddress
@@ -313,7 +313,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _trust(url: str) -> ssl.SSLContext:
-    """Return whose certificates count: those that the system trusts; for plain HTTP nobody is asked, and loading them takes time."""
+    """Return whose certificates count: those that the system trusts; with plain HTTP they are not even loaded."""
     if url.startswith("https:"):
         return ssl.create_default_context()
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""``suyuan config show``: every setting in force, and where it comes from. Settings hold no secrets; keys are named, not shown."""
+"""``suyuan config show``: every setting in force, and where it comes from. Settings hold no secrets."""
 
 import os
 import tomllib
@@ -24,7 +24,7 @@ PREFIX = "SUYUAN_"
 @config_option
 @json_option
 def command(config: Path, *, as_json: bool) -> None:
-    """Show every setting of a node, its value in force, and whether it is set in the file, in the environment, or not at all."""
+    """Show every setting of a node, its value in force, and where it is set: file, environment, or nowhere."""
     from node.config import load_home  # noqa: PLC0415 - slow to import
 
     home = load_home(config)

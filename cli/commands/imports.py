@@ -13,4 +13,4 @@ ENTRIES = (
 
 @click.command("import", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
 def command() -> None:
-    """Record transfers that another system has logged already. What was imported before is recognised, and not recorded again."""
+    """Record transfers that another system has logged. What was imported before is not recorded again."""

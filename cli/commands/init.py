@@ -49,8 +49,8 @@ _NEEDED = ("origin", "url", "name_zh", "name_en", "level", "region")
 def command(folder: Path, network: Path | None, fingerprint: str | None, **profile: Any) -> None:
     r"""Make a department's node in the folder DIR; or, with --network, join a network with the node that is there.
 
-    A node has one folder, with its settings, its secret keys and its data. Its public keys go into DIR/member.json, for the governors
-    of the network; with the network document that they sign, the node joins.
+    A node has one folder, with its settings, its secret keys and its data. Its public keys go into DIR/member.json,
+    for the governors of the network; with the network document that they sign, the node joins.
 
     \b
     suyuan init police --origin police.ordos.example/log --url http://127.0.0.1:8301 \

@@ -25,15 +25,14 @@ def command(*, session: Session, as_json: bool) -> int:
         names = session.names()
         rows = [
             (
-                names.get(log["log"], ""),
-                log["log"],
+                output.member(log["log"], names),
                 str(log["size"]),
                 str(log["confirmed_size"]),
                 _("{count} of {needed}", count=len(log["cosigned_by"]), needed=log["needed"]),
-                output.words((log["alarm"], output.BAD)) if log["alarm"] else output.words(log["time"] or ""),
+                output.words((log["alarm"], output.BAD)) if log["alarm"] else output.words(output.moment(log["time"])),
             )
             for log in logs
         ]
-        headings = (_("Name"), _("Log"), _("Entries"), _("Confirmed"), _("Cosigned"), _("Newest"))
-        output.show(output.table(*headings, rows=rows, right=(2, 3)))
+        headings = (_("Member"), _("Entries"), _("Confirmed"), _("Cosigned"), _("Newest (UTC)"))
+        output.show(output.table(*headings, rows=rows, right=(1, 2)))
     return exits.INTEGRITY if any(log["alarm"] for log in logs) else exits.OK

@@ -16,7 +16,9 @@ ENTRIES = (
 
 @click.command("network", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
 def command() -> None:
-    r"""Make, change, sign and check the network document: who belongs to the network, with which keys, and how many must agree.
+    r"""Make, change, sign and check the network document.
+
+    It says who belongs to the network, with which keys, and how many must agree.
 
     \b
     suyuan network new ordos --out network.draft --governor-key governor-1.key

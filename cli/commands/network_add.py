@@ -22,8 +22,8 @@ DRAFT_SUFFIX = ".draft"
 def command(draft: Path, members: tuple[Path, ...], out: Path | None) -> None:
     """Put members into a draft. From a signed network document, begin the draft of its next version.
 
-    MEMBER.json is what suyuan init has written for each of them: public keys and what the department says of itself. Check with the
-    department that it is really theirs.
+    MEMBER.json is what suyuan init has written for each of them: public keys and what the department says of itself.
+    Check with the department that it is really theirs.
     """
     from cli import drafts  # noqa: PLC0415 - slow to import
 

@@ -15,7 +15,7 @@ from cli.options import FILE, json_option
 @click.argument("file", type=FILE)
 @json_option
 def command(file: Path, *, as_json: bool) -> None:
-    """Show what the newest version in a file says, signed or draft. Nothing is verified: suyuan network verify does that."""
+    """Show what the newest version in a file says, signed or draft. To verify it: suyuan network verify."""
     from cli import drafts, network_view  # noqa: PLC0415 - slow to import
 
     data = read_file(file)

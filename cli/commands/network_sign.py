@@ -28,10 +28,11 @@ from cli.options import FILE, NEW_FILE
 def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     """Sign a draft as a governor: read it first, suyuan network show DRAFT.
 
-    Several governors sign one after the other, each with the file that the one before has made. The next version of a network needs
-    enough governors of the version before as well, and goes behind it into the same file.
+    Several governors sign one after the other, each with the file that the one before has made. The next version of a
+    network needs enough governors of the version before as well, and goes behind it into the same file.
 
-    For version 1 the fingerprint is printed on standard output. Give it to every member by another way than the document itself.
+    For version 1 the fingerprint is printed on standard output. Give it to every member by another way than the
+    document itself.
     """
     from cli import drafts  # noqa: PLC0415 - slow to import
     from ledger.network import fingerprint_of, parse_network, split_versions  # noqa: PLC0415 - as above
@@ -64,6 +65,7 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     elif document.version == 1:
         output.note(
             _(
-                "The line above is the network's fingerprint: every member pins it with suyuan init DIR --network FILE --fingerprint HEX."
+                "The line above is the network's fingerprint; every member pins it: "
+                "suyuan init DIR --network FILE --fingerprint HEX"
             )
         )

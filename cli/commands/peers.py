@@ -23,16 +23,15 @@ def command(*, session: Session, as_json: bool) -> None:
     names = session.names()
     rows = [
         (
-            names.get(peer["log"], ""),
-            peer["log"],
+            output.member(peer["log"], names),
             _state(peer),
-            peer["last_seen"] or _("never"),
+            output.moment(peer["last_seen"]) or _("never"),
             _behind(peer, answer["own"]),
         )
         for peer in answer["peers"]
     ]
-    headings = (_("Name"), _("Log"), _("State"), _("Last answer"), _("Behind with our log"))
-    output.show(output.table(*headings, rows=rows, right=(4,)))
+    headings = (_("Member"), _("State"), _("Last answer (UTC)"), _("Behind"))
+    output.show(output.table(*headings, rows=rows, right=(3,)))
 
 
 def _state(peer: dict[str, Any]) -> Any:

@@ -19,7 +19,8 @@ from cli.session import Session, trusting_options
 def command(*, place: Place, out: Path | None, session: Session) -> None:
     r"""Save the proof of one entry: the entry, its place in the log, the checkpoint with its cosignatures.
 
-    Where the fingerprint is known, the proof is verified before it is saved. Tools for C2SP's tlog-proof read it as well.
+    Where the fingerprint is known, the proof is verified before it is saved. Tools for C2SP's tlog-proof read it as
+    well.
 
     \b
     suyuan proof police.ordos.example/log#42 --out entry.proof --config tax

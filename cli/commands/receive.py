@@ -20,8 +20,8 @@ from cli.session import Session, node_options
 def command(*, share: Place | str, reason: str | None, session: Session, wait: str, as_json: bool, **said: Any) -> int:
     r"""Answer a share that was sent to this department: received, or rejected.
 
-    With --payload, what has arrived is compared with the digest that the share states; where they differ, nothing is recorded, and the
-    share should be rejected.
+    With --payload, what has arrived is compared with the digest that the share states; where they differ, nothing is
+    recorded, and the share should be rejected.
 
     \b
     suyuan receive police.ordos.example/log#42 --payload answer.json

@@ -1,6 +1,5 @@
 """``suyuan share``: the provider's statement that data left, signed and recorded by its own node."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from cli.options import PLACE, RECORD, Place, json_option
 from cli.session import Session, node_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ledger.encoding import JsonObject
 
 METHODS = ("api", "database", "file", "message", "manual")
@@ -144,8 +145,9 @@ def _send_json(session: Session, source: Path, *, wait: str, as_json: bool) -> i
         raise WrongTypeError("an event is a JSON object", field="event")
     if "events" not in value:
         return submission.submit(session, value, wait=wait, as_json=as_json)
-    events = value["events"]
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+    listed = value["events"]
+    events = [event for event in listed if isinstance(event, dict)] if isinstance(listed, list) else []
+    if not isinstance(listed, list) or len(events) != len(listed):
         raise WrongTypeError("expected a list of objects", field="events")
     recorded = session.client.post_events(events, wait=wait)
     if as_json:

@@ -16,6 +16,6 @@ ENTRIES = (
 def command() -> None:
     """Manage the tokens by which a department's programs use its node.
 
-    The node keeps only a digest of each token. Roles: read, for all that the node serves; submit, to record events as well; admin, for
-    all of that and to operate.
+    The node keeps only a digest of each token. Roles: read, for all that the node serves; submit, to record events as
+    well; admin, for all of that and to operate.
     """

@@ -37,12 +37,13 @@ def command(config: Path, *, as_json: bool) -> None:
         output.note(_("There are no tokens; suyuan token new makes one."))
     else:
         rows = [
-            (t["name"], ", ".join(t["roles"]), t["created"], _until(t["expires"], expired=t["expired"])) for t in tokens
+            (t["name"], ", ".join(t["roles"]), output.moment(t["created"]), _until(t["expires"], expired=t["expired"]))
+            for t in tokens
         ]
-        output.show(output.table(_("Name"), _("Roles"), _("Made"), _("Ends"), rows=rows))
+        output.show(output.table(_("Name"), _("Roles"), _("Made (UTC)"), _("Ends (UTC)"), rows=rows))
 
 
 def _until(expires: str | None, *, expired: bool) -> str:
     if expires is None:
         return _("never")
-    return _("{time}, expired", time=expires) if expired else expires
+    return _("{time}, expired", time=output.moment(expires)) if expired else output.moment(expires)

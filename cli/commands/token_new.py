@@ -3,6 +3,7 @@
 import re
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -10,6 +11,9 @@ from cli import output
 from cli.command import Command, option
 from cli.language import _, noted
 from cli.options import config_option
+
+if TYPE_CHECKING:
+    from node.tokens import Role
 
 ROLES = ("read", "submit", "admin")
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
@@ -37,7 +41,7 @@ def command(name: str, roles: tuple[str, ...], expires: str | None, config: Path
     now_ms = SystemClock().now_ms()
     token = new_token(secrets.token_bytes(TOKEN_BYTES))
     until = expiry(expires, now_ms) if expires is not None else None
-    TokenFile(home.tokens).add(name, roles, token, format_time(now_ms), until)  # type: ignore[arg-type] # click.Choice has checked the roles
+    TokenFile(home.tokens).add(name, cast("tuple[Role, ...]", roles), token, format_time(now_ms), until)
     output.data(token)
     output.note(
         _(

@@ -38,8 +38,8 @@ def command(
 ) -> int:
     r"""Show a record's transfer history: who passed it to whom, when, why, and who holds it now.
 
-    The node that is asked is not believed: its evidence is verified here against the network's fingerprint. Exit code 1 when a step
-    does not verify, or damage is reported.
+    The node that is asked is not believed: its evidence is verified here against the network's fingerprint. Exit code
+    1 when a step does not verify, or damage is reported.
 
     \b
     suyuan trace 9f2c… --config police
@@ -82,8 +82,8 @@ def _tell(followed: "Followed", save: Path | None) -> None:
         output.note(
             plural(
                 count,
-                "{count} entry is not confirmed yet by a quorum: signed, but that it stays rests on the node's word until then.",
-                "{count} entries are not confirmed yet by a quorum: signed, but that they stay rests on the node's word until then.",
+                "{count} entry is signed, but not confirmed yet by a quorum: that it stays is the node's word.",
+                "{count} entries are signed, but not confirmed yet by a quorum: that they stay is the node's word.",
             )
         )
         for ref in followed.on_word:
@@ -92,7 +92,8 @@ def _tell(followed: "Followed", save: Path | None) -> None:
     else:
         output.note(
             _(
-                "Verified here against the network's fingerprint; nothing rests on the node's word but that this is all it has."
+                "Verified here against the network's fingerprint. "
+                "Only that the node has left nothing out rests on its word."
             )
         )
     if save is not None and followed.evidence is not None:

@@ -1,4 +1,4 @@
-"""``suyuan verify``: files that convince somebody who trusts no node. Imports the ledger alone, and reads no network."""
+"""``suyuan verify``: files that convince somebody who trusts no node. Imports the ledger alone; asks nobody."""
 
 from pathlib import Path
 
@@ -25,8 +25,8 @@ def command(
 ) -> int:
     r"""Verify files offline: evidence of a record's history, proofs of single entries, network documents.
 
-    Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is checked; exit code 1 when
-    anything does not hold.
+    Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is checked; exit
+    code 1 when anything does not hold.
 
     \b
     suyuan verify evidence.json --fingerprint 3f1c…

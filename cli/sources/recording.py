@@ -108,6 +108,7 @@ class Recorder:
         advance: Advance | None = None,
         wait_seconds: float = 0.0,
         lost: Mapping[str, str] | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         """Post through ``clients`` (by origin); ``wait_seconds`` is the patience for shares of other departments.
 
@@ -117,7 +118,7 @@ class Recorder:
         self._sleep = sleep
         self._advance = advance
         self._wait_seconds = wait_seconds
-        self.outcome = Outcome()
+        self.outcome = outcome or Outcome()
         self._shares: dict[str, _Found] = {}  # recorded in this run, by event id
         self._refused = dict(lost or {})  # the places of shares that were refused, by event id
         self._planned: set[str] = set()  # ids of shares that are not recorded yet
@@ -154,11 +155,13 @@ class Recorder:
         return self.outcome
 
     def rehearse(self, plans: Sequence[Planned]) -> Outcome:
-        """Check all plans, and count as made what a run would try to record; no node is asked."""
+        """Check all plans, and count as made what a run would record; optional ones hang on what only a node knows."""
         self._total = len(plans)
         for plan in self._checked_plans(plans):
             if plan.need is not None and plan.need.share_id in self._refused:
                 self._refuse(plan, self._source_refused(plan.need))
+            elif plan.optional:
+                self.outcome.dropped.add(plan.id)
             else:
                 self.outcome.made[plan.kind] += 1
                 self._count()

@@ -1,1 +1,1 @@
-"""The catalogue of Simplified Chinese: one module per part of the command, each with ``MESSAGES`` from English to Chinese."""
+"""The catalogue of Simplified Chinese: modules with ``MESSAGES``, from English to Chinese."""

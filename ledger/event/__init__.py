@@ -35,7 +35,10 @@ def parse_event(value: Any) -> Event:
 
 
 def read_event(value: JsonObject) -> Event | Violation:
-    """Return an event that is in a log already, or what is wrong with it: history is never refused (protocol section 7)."""
+    """Return an event that is in a log already, or what is wrong with it.
+
+    History is never refused (protocol section 7).
+    """
     try:
         return parse_event(value)
     except LedgerError as error:
@@ -46,7 +49,7 @@ def parse_event_text(text: bytes | str) -> tuple[JsonObject, Event]:
     """Return an event as submitted, in any spelling of JSON: the object as given, and its model.
 
     Raises:
-        JsonError, EventError, LimitError, MalformedError: see :func:`ledger.encoding.parse_json` and :func:`parse_event`.
+        JsonError, EventError, LimitError, MalformedError: see :func:`ledger.encoding.parse_json`, :func:`parse_event`.
     """
     value = parse_json(text)
     event = parse_event(value)

@@ -1,8 +1,8 @@
 """What all events have in common: the frame, the member types, and parsing with errors that name the member.
 
-An event is one JSON object in canonical form (protocol section 2), the sixth line of an entry. ``type`` says which model
-below reads it, ``id`` is the submitter's own UUID, by which a repeated submission is recognised. Members that have
-nothing to say are absent, never null or empty, so that an event has one spelling.
+An event is one JSON object in canonical form (protocol section 2), the sixth line of an entry. ``type`` says which
+model below reads it, ``id`` is the submitter's own UUID, by which a repeated submission is recognised. Members that
+have nothing to say are absent, never null or empty, so that an event has one spelling.
 
     {"id":"0f1e…","outcome":"accepted","share":{"hash":"…","index":42,"log":"police.ordos.example/log"},"type":"receipt"}
 
@@ -139,7 +139,7 @@ class Violation(NamedTuple):
 
 
 def parse_model(model: type[Model], value: Any, *, whole: str = "event") -> Model:
-    """Return ``value``, a parsed JSON object, as an instance of ``model``; ``whole`` is what errors call the object itself.
+    """Return ``value``, a parsed JSON object, as an instance of ``model``; ``whole`` is what errors call it.
 
     Raises:
         UnknownMemberError, MissingMemberError, WrongTypeError, BadValueError, TooLongError, TooManyError,
@@ -163,12 +163,13 @@ def _path(details: ErrorDetails, value: Any) -> str:
     The location has names besides those of members (of union branches, of dictionary keys), so it is followed through
     the value. An error of the whole object says itself which member it means.
     """
-    text = cut(details.get("ctx", {}).get("member", ""))
+    text: str = details.get("ctx", {}).get("member", "")
+    missing = details["loc"][-1] if details["type"] == "missing" else None
     for part in details["loc"]:
         if isinstance(value, list) and isinstance(part, int):
             text += f"[{part}]"
             value = value[part]
-        elif isinstance(value, dict) and (part in value or details["type"] == "missing" and part == details["loc"][-1]):
+        elif isinstance(value, dict) and (part in value or part == missing):
             text += f".{cut(str(part))}" if text else cut(str(part))
             value = value.get(part)
     return text

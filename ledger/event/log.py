@@ -1,7 +1,7 @@
 """Events by which a log speaks of itself.
 
-``log.open`` is entry 0 of every log. The entry's hash line binds it to the network document under which the log was opened;
-the event repeats name and version of that document so that a person can read them.
+``log.open`` is entry 0 of every log. The entry's hash line binds it to the network document under which the log was
+opened; the event repeats name and version of that document so that a person can read them.
 
     {"id":"…","network":"ordos","network_version":1,"software":"suyuan 0.1.0","type":"log.open"}
 """

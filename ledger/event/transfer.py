@@ -1,7 +1,7 @@
 """Events of a transfer: the provider's share and the consumer's receipt.
 
-A share is signed when the data leaves, a receipt when it has arrived; each party speaks in its own log, so that neither can
-say later that the other one was alone (domain: provider 提供方, consumer 使用方).
+A share is signed when the data leaves, a receipt when it has arrived; each party speaks in its own log, so that neither
+can say later that the other one was alone (domain: provider 提供方, consumer 使用方).
 
     {"consumer":"tax.ordos.example/log","id":"…","legal_basis":"…","method":"api","purpose":"…",
      "records":["9f2c…"],"resource":"household-register","type":"share"}
@@ -81,8 +81,8 @@ class ManifestRef(Frozen):
 class Share(Event):
     """One transfer, stated by its provider.
 
-    ``mode`` says what left: a ``copy`` of the data, the answer to a ``query``, a yes or no (``verify``), or only what was
-    computed from it (``compute``); ``method`` says by which way.
+    ``mode`` says what left: a ``copy`` of the data, the answer to a ``query``, a yes or no (``verify``), or only what
+    was computed from it (``compute``); ``method`` says by which way.
     """
 
     TYPE: ClassVar[str] = "share"

@@ -1,9 +1,11 @@
 """The audit: read a stopped node's store completely, and verify again all that it says (``suyuan doctor --deep``).
 
 1. Every stored byte is read, and its checksum verified by the engine.
-2. Every log is walked from its first entry: format, signature, chain, time order. A damaged entry is named, and the walk goes on.
+2. Every log is walked from its first entry: format, signature, chain, time order. A damaged entry is named, and the
+   walk goes on.
 3. The tree is computed anew from the entries and compared with every stored tile.
-4. Checkpoints must be signed by their log, promise the roots that were computed, and have their quorum; so must the head
+4. Checkpoints must be signed by their log, promise the roots that were computed, and have their quorum; so must the
+   head
    file.
 5. Every index key that the entries call for must be there, and no other one.
 6. Manifests must be what their roots say, and be found by each of their records.
@@ -60,9 +62,9 @@ def audit_store(
 ) -> Audit:
     """Return what is wrong in a store that nobody writes to.
 
-    ``networks`` are all versions of the network document, oldest first: a log was opened under one of them, and a quorum
-    was one of its time. ``own`` is the log that this node writes, ``head`` its head file. ``pool`` verifies signatures on
-    several cores.
+    ``networks`` are all versions of the network document, oldest first: a log was opened under one of them, and a
+    quorum was one of its time. ``own`` is the log that this node writes, ``head`` its head file. ``pool`` verifies
+    signatures on several cores.
     """
     findings = Findings()
     walks: list[LogWalk] = []

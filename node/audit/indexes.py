@@ -47,7 +47,7 @@ class IndexAudit:
                 self._check_kept(walk, entry)
 
     def find_strays(self, walks: Mapping[bytes, LogWalk], progress: Progress) -> None:
-        """Look for keys that no entry calls for: each of them is judged only where there are more than were looked up."""
+        """Look for keys that no entry calls for; they are judged one by one only where there are too many."""
         for number, kind in enumerate(KINDS, 1):
             with self._findings.readable("indexes"):
                 for log, count in self._count(kind).items():
@@ -66,7 +66,9 @@ class IndexAudit:
             for key, value in self._store.scan(b"M", prefix_end(b"M")):
                 self._check_manifest(key[1:], value, leading.pop(key[1:], 0))
             for root in leading:
-                self._findings.add("index_stray", f"manifest {root.hex()}", "records lead to a manifest that is not kept")
+                self._findings.add(
+                    "index_stray", f"manifest {root.hex()}", "records lead to a manifest that is not kept"
+                )
 
     def _is_repeated(self, walk: LogWalk, entry: Entry, key: bytes, stored: bytes) -> bool:
         """Tell whether a log has used an event id again: its key then names the later entry."""

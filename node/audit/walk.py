@@ -46,7 +46,9 @@ class LogWalk:
         self.size = self._stored_chain.size if self._stored_chain is not None else self._count_entries()
         if self._stored_chain is None and self.size:
             findings.add("chain_missing", origin, f"{self.size} entries, and no chain head that ends them")
-        self.damaged: set[int] = set()  # entries that do not hold, so that nobody can say which index keys they call for
+        self.damaged: set[int] = (
+            set()
+        )  # entries that do not hold, so that nobody can say which index keys they call for
         self._edge: Edge | None = Edge.empty()  # None once the tree cannot be computed any more
         self._chain: ChainHead | None = None  # None before the first entry, and behind one that does not hold
         self._roots: dict[int, bytes] = {}  # by size, where a checkpoint promises one
@@ -55,12 +57,14 @@ class LogWalk:
     def take_head(self, head: bytes | None, signed: Judged | None) -> None:
         """Take the head file: one more promise about this log."""
         if head is None and self._signed_here:
-            self._findings.add("head_missing", "head file", "it is gone: nobody can say whether this store is the newest")
+            self._findings.add(
+                "head_missing", "head file", "it is gone: nobody can say whether this store is the newest"
+            )
         if signed is not None:
             self._add_promise("head file", signed)
 
     def entries(self) -> Iterator[list[Entry]]:
-        """Yield the entries that hold, piece by piece; at the end, what the log promises is compared with what it is."""
+        """Yield the entries that hold, piece by piece; then compare what the log promises with what it is."""
         stops = sorted({judged.size for _, judged in self._promises if judged.size < self.size} | {self.size})
         start = 0
         for stop in stops:
@@ -102,7 +106,8 @@ class LogWalk:
     def _read_chain(self) -> ChainHead | None:
         with self._findings.readable(f"{self.origin} chain head"):
             data = self._store.get(layout.chain_key(self.log))
-            return logs._decode_chain(self.origin, data) if data is not None else None  # noqa: SLF001 - it alone knows the form
+            if data is not None:
+                return logs._decode_chain(self.origin, data)  # noqa: SLF001 - the one that knows the form
         return None
 
     def _count_entries(self) -> int:
@@ -164,7 +169,9 @@ class LogWalk:
         there = [raw for raw in raws if raw is not None]
         if self._chain is not None and len(there) == len(raws):
             try:
-                entries, self._chain = verify_entries(self._chain, there, key_at=self._member.log_key_at, pool=self._pool)
+                entries, self._chain = verify_entries(
+                    self._chain, there, key_at=self._member.log_key_at, pool=self._pool
+                )
             except LedgerError:
                 pass  # which of them, and what is wrong with it, is found one by one
             else:
@@ -172,7 +179,7 @@ class LogWalk:
         return [self._verify_one(start + offset, raw) for offset, raw in enumerate(raws)]
 
     def _opening(self, raw: bytes) -> ChainHead | None:
-        """Return the chain before entry 0: bound to the version of the network document under which the log was opened."""
+        """Return the chain before entry 0: bound to the network document under which the log was opened."""
         try:
             entry = parse_entry(raw)
         except LedgerError:
@@ -213,7 +220,9 @@ class LogWalk:
     def _compare_tile(self, tile: Tile, data: bytes) -> None:
         stored = self._get(layout.tile_key(self.log, tile.level, tile.index))
         if stored is None:
-            self._findings.add("tile_missing", f"{self.origin} {tile.path}", "the hash tile is missing or cannot be read")
+            self._findings.add(
+                "tile_missing", f"{self.origin} {tile.path}", "the hash tile is missing or cannot be read"
+            )
         elif stored != data:
             self._findings.add("tile_differs", f"{self.origin} {tile.path}", "the hash tile is not that of the entries")
 
@@ -248,7 +257,7 @@ class LogWalk:
 
 
 def judge(data: bytes, networks: Sequence[Network], place: str, findings: Findings) -> Judged | None:
-    """Return a checkpoint as the newest version of the network document judges it that confirms it, else as the newest does."""
+    """Return a checkpoint as the newest network document judges it that confirms it, else as the newest does."""
     first: Judged | None = None
     problem: LedgerError | None = None
     for network in reversed(networks):

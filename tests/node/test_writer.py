@@ -57,7 +57,7 @@ def desk(disk: MemoryDisk) -> Iterator[Desk]:
         yield desk
 
 
-def result(future: "Future[Any]") -> Any:
+def result(future: Future[Any]) -> Any:
     return future.result(PATIENCE_SECONDS)
 
 
@@ -75,9 +75,9 @@ def test_what_waits_is_written_in_one_round(desk: Desk, disk: MemoryDisk) -> Non
 
 def test_an_answer_comes_after_the_write(desk: Desk, disk: MemoryDisk) -> None:
     answered: list[bool] = []
-    disk.on_write = lambda: answered.append(future.done())
     hold = Hold(desk.writer)
     future = desk.writer.submit(put(b"key"))
+    disk.on_write = lambda: answered.append(future.done())
     hold.let_go()
     result(future)
     assert answered == [False]

@@ -1,0 +1,206 @@
+"""``suyuan doctor``: how a node is, down to every stored byte."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import exits, output
+from cli.command import Command, option
+from cli.language import _, noted
+from cli.options import config_option, json_option
+from cli.session import url_of
+
+if TYPE_CHECKING:
+    from cli.diagnosis import Check, Patient
+    from ledger.network import Member
+    from node.audit import Audit
+    from node.config import Home
+
+SCHEMA = "suyuan.doctor/1"
+PEER_SECONDS = 5.0
+PEERS_AT_ONCE = 16
+STATUS_WORDS = {
+    "ok": (noted("ok"), output.GOOD),
+    "warning": (noted("warning"), output.OPEN),
+    "problem": (noted("PROBLEM"), output.BAD),
+    "damage": (noted("DAMAGE"), output.BAD),
+}
+STEP_WORDS = {
+    "store": noted("reading the store"),
+    "entries": noted("verifying entries"),
+    "indexes": noted("comparing indexes"),
+}
+CODES = {"ok": exits.OK, "warning": exits.OK, "problem": exits.FINDINGS, "damage": exits.INTEGRITY}
+
+
+@click.command("doctor", cls=Command)
+@config_option
+@option(
+    "--deep", is_flag=True, help=noted("Read the whole store and verify every entry again; the node must be stopped.")
+)
+@option("--offline", is_flag=True, help=noted("Ask neither the node nor its peers."))
+@json_option
+def command(config: Path, *, deep: bool, offline: bool, as_json: bool) -> int:
+    r"""Examine a node: settings, keys, network document, store, disk, clock, the running node, its peers.
+
+    With --deep, every stored byte is read, and every log verified again from its first entry: signatures, chain,
+    tree, checkpoints, indexes. Every damage is named; nothing is changed.
+
+    Exit code 1 for problems, 6 for damage.
+
+    \b
+    suyuan doctor --config police
+    suyuan doctor --config police --deep
+    """
+    from cli import diagnosis  # noqa: PLC0415 - slow to import
+    from node.clock import SystemClock  # noqa: PLC0415 - as above
+    from node.config import load_home  # noqa: PLC0415 - as above
+
+    patient = diagnosis.Patient(load_home(config), SystemClock())
+    audit: Audit | None = None
+    with ExitStack() as stack:
+        checks = list(diagnosis.examine(patient))
+        if patient.store is not None:
+            stack.callback(patient.store.close)
+        if deep:
+            audit = _audit(patient)
+        if not offline:
+            checks += _ask(patient)
+    status = "damage" if audit is not None and not audit.sound else diagnosis.exit_status(checks)
+    if as_json:
+        output.emit(_to_json(patient.origin, status, checks, audit))
+    else:
+        _show(patient.origin, checks, audit)
+    return CODES[status]
+
+
+def _audit(patient: "Patient") -> "Audit":
+    """Audit the store, which must not be in use.
+
+    Raises:
+        StoreError: it cannot be opened.
+        ConfigError: there is no network document to judge it by.
+    """
+    from ledger.store import open_store  # noqa: PLC0415 - slow to import
+    from ledger.store.headfile import read_head  # noqa: PLC0415 - as above
+    from node.audit import audit_store  # noqa: PLC0415 - as above
+    from node.service import load_network  # noqa: PLC0415 - as above
+
+    if patient.store is None:
+        patient.store = open_store(patient.home.data)  # raises what check_store has told
+    if not patient.versions:
+        load_network(patient.home)  # likewise
+    with output.progress(_("examining")) as advance, ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
+
+        def told(step: str, done: int, total: int | None) -> None:
+            advance(done, total, _(STEP_WORDS[step]))
+
+        return audit_store(
+            patient.store,
+            patient.versions,
+            own=patient.origin,
+            head=read_head(patient.home.head),
+            pool=pool,
+            progress=told,
+        )
+
+
+def _ask(patient: "Patient") -> "list[Check]":
+    """Ask the node itself and its peers how they are."""
+    from cli import diagnosis  # noqa: PLC0415 - slow to import
+
+    health, problem = _health(url_of(patient.home.settings), patient.home)
+    checks = [diagnosis.check_health(health, runs=patient.store is None, problem=problem)]
+    network = patient.network
+    if network is None:
+        return checks
+    peers = [member for member in network.members.values() if member.active and member.origin != patient.origin]
+    with ThreadPoolExecutor(PEERS_AT_ONCE) as pool:
+        answers = list(zip(peers, pool.map(lambda peer: _ask_peer(peer, patient), peers), strict=True))
+    unreachable = {peer.origin: why for peer, (_skew, why) in answers if why}
+    skew = {peer.origin: skew for peer, (skew, _why) in answers if skew is not None}
+    checks.append(diagnosis.check_peers(network, patient.origin, unreachable))
+    found = diagnosis.check_skew(skew)
+    return [*checks, found] if found is not None else checks
+
+
+def _ask_peer(peer: "Member", patient: "Patient") -> tuple[int | None, str]:
+    """Return how far a peer's clock is before ours, in milliseconds, and why it did not answer."""
+    from ledger.encoding import parse_time  # noqa: PLC0415 - slow to import
+    from ledger.errors import LedgerError  # noqa: PLC0415 - as above
+
+    asked = patient.clock.now_ms()
+    health, problem = _health(peer.url, patient.home)
+    if health is None:
+        return None, problem or _("no answer")
+    if health.get("log") != peer.origin:
+        return None, _("another node answers at its address: {log}", log=str(health.get("log")))
+    try:
+        return parse_time(str(health.get("time"))) - (asked + patient.clock.now_ms()) // 2, ""
+    except LedgerError:
+        return None, ""
+
+
+def _health(url: str, home: "Home") -> tuple[dict[str, Any] | None, str]:
+    import ssl  # noqa: PLC0415 - slow to import
+
+    from node.client import Client, ClientError  # noqa: PLC0415 - as above
+
+    authority = home.settings.peer_ca
+    try:
+        verify = ssl.create_default_context(cafile=str(home.path(authority))) if authority is not None else None
+        with Client(url, timeout=PEER_SECONDS, verify=verify) as client:
+            return client.health(), ""
+    except (ClientError, OSError) as error:
+        return None, str(error)
+
+
+def _to_json(origin: str, status: str, checks: "list[Check]", audit: "Audit | None") -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "log": origin,
+        "status": status,
+        "checks": [check.to_json() for check in checks],
+    }
+    if audit is not None:
+        found["audit"] = {
+            "logs": [{"log": one.origin, "size": one.size, "confirmed_size": one.confirmed_size} for one in audit.logs],
+            "pairs": audit.pairs,
+            "damages": [one._asdict() for one in audit.damages],
+            "truncated": audit.truncated,
+        }
+    return found
+
+
+def _show(origin: str, checks: "list[Check]", audit: "Audit | None") -> None:
+    output.show(output.heading(_("The node of {log}", log=origin)))
+    for check in checks:
+        label, style = STATUS_WORDS[check.status]
+        rows = [(check.name, output.words((_(label), style), "  ", str(check.words)))]
+        if check.hint and check.status != "ok":
+            rows.append(("", output.words(f"{_('hint:')} {_(check.hint)}")))
+        output.show(output.pairs(rows, first=12))
+    if audit is not None:
+        _show_audit(audit)
+
+
+def _show_audit(audit: "Audit") -> None:
+    entries = sum(one.size for one in audit.logs)
+    output.show(output.words(""), output.heading(_("Every stored byte")))
+    rows = [(one.origin, str(one.size), str(one.confirmed_size)) for one in audit.logs]
+    output.show(output.table(_("Log"), _("Entries"), _("Confirmed"), rows=rows, right=(1, 2)))
+    if audit.sound:
+        words = _(
+            "{entries} entries and {pairs} stored keys: all of them are what they must be",
+            entries=entries,
+            pairs=audit.pairs,
+        )
+        output.show(output.words((words, output.GOOD)))
+    for damage in audit.damages:
+        output.show(output.pairs([(damage.code, output.words((damage.place, output.BAD), f"\n{damage.message}"))]))
+    if audit.truncated:
+        output.show(output.words((_("There is more damage than is named here."), output.BAD)))

@@ -1,0 +1,281 @@
+"""What ``suyuan doctor`` looks at: each check says how something is, and never raises for what it looks for.
+
+A check is ``ok``; a ``warning``, which the node lives with; a ``problem``, which somebody must mend; or ``damage``:
+stored or signed data is not what it must be.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
+from typing import Any, Literal
+
+from cli.language import Words, noted
+from ledger.encoding import parse_time
+from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
+from ledger.network import Network, parse_network, split_versions
+from ledger.store import Store, open_store
+from node import logs
+from node.clock import Clock
+from node.config import Home
+from node.errors import IntegrityAlarm
+from node.keys import load_keys
+from node.service import check_head, load_network
+from node.setup import check_enrolled
+
+Status = Literal["ok", "warning", "problem", "damage"]
+
+PACKAGES = ("cli", "ledger", "node")
+DISTRIBUTION = "suyuan"
+DISK_BYTES_LOW = 5 << 30  # days of a busy node
+DISK_BYTES_MIN = 500 << 20  # below that a compaction of the store may not find room
+CLOCK_MS_MIN = parse_time("2025-01-01T00:00:00.000Z")  # no clock that is right is before this software
+SKEW_MS_LOW = 5_000
+SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are refused (node/transport.py)
+OTHERS = 0o077
+OTHERS_WRITE = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    words: Words
+    hint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the check for a program."""
+        return {"name": self.name, "status": self.status, "words": self.words.english, "hint": self.hint or None}
+
+
+@dataclass(slots=True)
+class Patient:
+    """A node's folder, and what is known of it so far."""
+
+    home: Home
+    clock: Clock
+    versions: list[Network] = field(
+        default_factory=list
+    )  # of the network document, oldest first; empty where it cannot be used
+    store: Store | None = None  # open, while nobody else has it
+    newest_ms: int | None = None  # time of the newest entry of its own log
+
+    @property
+    def network(self) -> Network | None:
+        """The network document that is in force."""
+        return self.versions[-1] if self.versions else None
+
+    @property
+    def origin(self) -> str:
+        """The node's own log."""
+        return self.home.settings.origin
+
+
+def examine(patient: Patient) -> Iterator[Check]:
+    """Yield all checks that need nobody but this machine; the store is open afterwards, if nobody else has it."""
+    yield Check("config", "ok", Words("{file}: the settings can be read", file=str(patient.home.config)))
+    yield check_packages(packages_distributions())
+    yield from check_files(patient.home)
+    yield from check_network(patient)
+    yield from check_store(patient)
+    yield check_disk(patient.home, shutil.disk_usage(patient.home.folder).free)
+    yield check_clock(patient.clock.now_ms(), patient.newest_ms)
+
+
+def check_packages(owners: "dict[str, list[str]] | Any") -> Check:
+    """Look for other distributions that own the names of our packages: either could be imported for the other."""
+    foreign = sorted(
+        {f"{name} ({owner})" for name in PACKAGES for owner in owners.get(name, ()) if owner != DISTRIBUTION}
+    )
+    if foreign:
+        words = Words("other distributions own our packages: {names}", names=", ".join(foreign))
+        return Check("packages", "problem", words, noted("install suyuan into an environment of its own"))
+    return Check("packages", "ok", Words("no other distribution owns the packages cli, ledger and node"))
+
+
+def check_files(home: Home) -> Iterator[Check]:
+    """Look at who may read the keys, and whether they are whole and this department's."""
+    loose = [path for path in sorted(home.keys.glob("*.key")) if path.stat().st_mode & OTHERS]
+    if home.tokens.exists() and home.tokens.stat().st_mode & OTHERS_WRITE:
+        loose.append(home.tokens)
+    if loose:
+        words = Words("others may read or write {files}", files=", ".join(str(path) for path in loose))
+        yield Check(
+            "permissions",
+            "problem",
+            words,
+            noted("chmod 600 these files; a secret key that others have read must be replaced"),
+        )
+    else:
+        yield Check("permissions", "ok", Words("nobody else can read the keys"))
+    yield _tried(
+        "keys",
+        lambda: load_keys(home.keys, home.settings.origin),
+        Words("all five keys are there, and those of {origin}", origin=home.settings.origin),
+    )
+
+
+def check_network(patient: Patient) -> Iterator[Check]:
+    """Verify the network document, and compare it with the keys."""
+    try:
+        network, document = load_network(patient.home)
+    except LedgerError as error:
+        yield _problem("network", error)
+        return
+    patient.versions = [parse_network(part) for part in split_versions(document)]
+    words = Words(
+        "network {name}, version {version}, {count} members: verified back to the fingerprint",
+        name=network.name, version=network.version, count=len(network.members),
+    )  # fmt: skip
+    yield Check("network", "ok", words)
+    member = network.members.get(patient.origin)
+    if member is None:
+        words = Words("the network document does not name {origin}", origin=patient.origin)
+        yield Check("member", "problem", words, noted("the governors add a member with suyuan network add-member"))
+    elif not member.active:
+        words = Words("the membership of {origin} is {status}", origin=patient.origin, status=member.entry.status)
+        yield Check("member", "warning", words)
+    else:
+        yield _tried(
+            "member",
+            lambda: check_enrolled(load_keys(patient.home.keys, patient.origin), member),
+            Words("the network document names the keys of this node"),
+        )
+
+
+def check_store(patient: Patient) -> Iterator[Check]:
+    """Open the store, and compare it with the head file, as a node does when it starts."""
+    try:
+        patient.store = open_store(patient.home.data)
+    except StoreLockedError as error:
+        yield Check("store", "ok", Words("in use: {holder}", holder=error.message))
+        return
+    except LedgerError as error:
+        yield _problem("store", error)
+        return
+    yield Check("store", "ok", Words("it opens, {size} MB", size=patient.store.approximate_bytes() >> 20))
+    if patient.network is not None and patient.origin in patient.network.members:
+        yield _check_head(patient, patient.store, patient.network)
+
+
+def check_disk(home: Home, free: int) -> Check:
+    """Look at the room that is left."""
+    words = Words("{free} MB free at {folder}", free=free >> 20, folder=str(home.folder))
+    if free < DISK_BYTES_MIN:
+        return Check("disk", "problem", words, noted("free some disk space: a node that cannot write stops recording"))
+    return Check("disk", "warning" if free < DISK_BYTES_LOW else "ok", words)
+
+
+def check_clock(now_ms: int, newest_ms: int | None) -> Check:
+    """Hold the clock against this software's age and the node's own log."""
+    if now_ms < CLOCK_MS_MIN:
+        return Check("clock", "problem", Words("the clock is years behind"), noted("set the clock, and keep it set by NTP"))
+    if newest_ms is not None and newest_ms > now_ms:
+        words = Words(
+            "the clock is {seconds} s behind the newest entry of this log", seconds=(newest_ms - now_ms) // 1000
+        )
+        return Check(
+            "clock", "problem", words, noted("set the clock; until then new entries carry the time of the newest one")
+        )
+    return Check("clock", "ok", Words("it is not behind this node's log"))
+
+
+def check_skew(skew_ms: dict[str, int]) -> Check | None:
+    """Hold the clock against those of the peers; None where none has told its time."""
+    if not skew_ms:
+        return None
+    origin, most = max(skew_ms.items(), key=lambda item: abs(item[1]))
+    words = Words(
+        "against the peers' clocks it differs by {seconds} s at most ({origin})",
+        seconds=round(most / 1000, 1),
+        origin=origin,
+    )
+    if abs(most) > SKEW_MS_MAX:
+        return Check("skew", "problem", words, noted("set the clock, here or there: requests between the two are refused"))
+    return Check("skew", "warning" if abs(most) > SKEW_MS_LOW else "ok", words)
+
+
+def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = "") -> Check:
+    """Judge what the running node says of itself; ``runs`` tells whether a process has its store open."""
+    if health is None and not runs:
+        return Check("node", "ok", Words("it does not run"))
+    if health is None:
+        words = Words("a process has the store open, but the node does not answer: {problem}", problem=problem)
+        return Check(
+            "node",
+            "problem",
+            words,
+            noted("is it starting, hanging, or listening elsewhere? suyuan config show names its address"),
+        )
+    if health.get("alarms"):
+        alarms = "; ".join(f"{one.get('log')}: {one.get('alarm')}" for one in health["alarms"])
+        return Check(
+            "node",
+            "damage",
+            Words("integrity alarm: {alarms}", alarms=alarms),
+            noted("stop the node and keep its folder as it is"),
+        )
+    if health.get("status") != "ok":
+        words = Words("it runs, and cannot write: {problem}", problem=str(health.get("failure")))
+        return Check(
+            "node", "problem", words, noted("see the node's log; free some disk space or mend the disk, then start it again")
+        )
+    words = Words(
+        "it runs: {size} entries, {confirmed} confirmed",
+        size=health.get("size"),
+        confirmed=health.get("confirmed_size"),
+    )
+    return Check("node", "ok", words)
+
+
+def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Check:
+    """Judge which peers answer: with fewer than the quorum nothing is confirmed."""
+    peers = sorted(origin for origin, member in network.members.items() if member.active and origin != own)
+    answering = [origin for origin in peers if origin not in unreachable]
+    words = Words("{count} of {all} peers answer", count=len(answering), all=len(peers))
+    if not unreachable:
+        return Check("peers", "ok", words)
+    silent = ", ".join(f"{origin} ({why})" for origin, why in sorted(unreachable.items()))
+    words = Words("{count} of {all} peers answer; not: {silent}", count=len(answering), all=len(peers), silent=silent)
+    if len(answering) + 1 < network.quorum:
+        return Check(
+            "peers",
+            "problem",
+            words,
+            noted("without a quorum nothing is confirmed; ask the members whose nodes do not answer"),
+        )
+    return Check("peers", "warning", words)
+
+
+def exit_status(checks: list[Check]) -> Status:
+    """Return the worst of all checks."""
+    order: tuple[Status, ...] = ("ok", "warning", "problem", "damage")
+    return max((check.status for check in checks), key=order.index, default="ok")
+
+
+def _check_head(patient: Patient, store: Store, network: Network) -> Check:
+    try:
+        state = logs.load_log(store, patient.origin, network)
+        patient.newest_ms = state.chain.time if state.size else None
+        check_head(patient.home, store, state, network)
+    except IntegrityAlarm as alarm:
+        return Check("head", "damage", Words("{problem}", problem=str(alarm)), alarm.hint)
+    except LedgerError as error:
+        return _problem("head", error)
+    words = Words("the store has {size} entries of this log, as the head file says", size=state.size)
+    return Check("head", "ok", words)
+
+
+def _tried(name: str, attempt: Callable[[], object], words: Words) -> Check:
+    try:
+        attempt()
+    except LedgerError as error:
+        return _problem(name, error)
+    return Check(name, "ok", words)
+
+
+def _problem(name: str, error: LedgerError) -> Check:
+    status: Status = "damage" if isinstance(error, StoreCorruptError) else "problem"
+    return Check(name, status, Words("{problem}", problem=str(error)), error.hint)
