@@ -1,18 +1,20 @@
-"""Equivocation: proof that a log has told two stories, convincing to anybody who holds the network document (protocol section 7).
+"""Equivocation: proof that a log has told two stories, for anybody who holds the network document (protocol section 7).
 
 A proof file is canonical JSON and a newline; a text in it is the list of its lines. It has one of three kinds:
 
-``heads``    two signed checkpoints that cannot both be true: one size with two roots, or a consistency proof which shows that the
+``heads``    two signed checkpoints that cannot both be true: one size with two roots, or a consistency proof which
+shows that the
              tree of the larger one has another root at the smaller one's size.
 ``entries``  two different signed entries with one index.
-``content``  a signed checkpoint, the complete subtrees below it, the signed entries behind it, and a later signed checkpoint to whose
+``content``  a signed checkpoint, the complete subtrees below it, the signed entries behind it, and a later signed
+checkpoint to whose
              root all that does not hash.
 
     {"first":["police.ordos.example/log",…],"kind":"heads","log":"police.ordos.example/log","network":[…],"proof":[…],
      "schema":"suyuan.equivocation/1","second":[…]}
 
-No honest log can be accused: every part that speaks against it carries its own signature, and for an honest log one tree has grown
-from the one to the other.
+No honest log can be accused: every part that speaks against it carries its own signature, and for an honest log one
+tree has grown from the one to the other.
 """
 
 from collections.abc import Sequence
@@ -90,8 +92,8 @@ def heads_proof(
 ) -> bytes:
     """Return the file that shows two checkpoints to contradict each other; ``first`` is not the larger one.
 
-    ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof`` the consistency proof from there to
-    ``second``; neither is needed for equal sizes.
+    ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof`` the consistency proof
+    from there to ``second``; neither is needed for equal sizes.
     """
     body: JsonObject = {"first": text_to_lines(first.encode()), "second": text_to_lines(second.encode())}
     if other is not None:
@@ -109,7 +111,8 @@ def content_proof(
 ) -> bytes:
     """Return the file that shows a checkpoint to which the log's own entries do not hash.
 
-    ``first`` is an earlier checkpoint (None: the empty log), ``peaks`` its complete subtrees, ``entries`` those between the two.
+    ``first`` is an earlier checkpoint (None: the empty log), ``peaks`` its complete subtrees, ``entries`` those between
+    the two.
     """
     body: JsonObject = {
         "second": text_to_lines(second.encode()),
@@ -123,8 +126,8 @@ def content_proof(
 def judge_equivocation(data: bytes, *, fingerprint: str, network: Network | None = None) -> Verdict:
     """Return what a proof file proves.
 
-    The network document that came with the file must lead back to ``fingerprint``; ``network``, where it is given, is the newer one
-    by which keys are judged.
+    The network document that came with the file must lead back to ``fingerprint``; ``network``, where it is given, is
+    the newer one by which keys are judged.
 
     Raises:
         NotProvenError: both parts can be true at once.

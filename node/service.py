@@ -13,6 +13,7 @@ import asyncio
 import heapq
 import os
 import secrets
+import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -275,7 +276,8 @@ class Node:
             clock=self.clock.now_ms,
             nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
         )
-        verify = tls_context(self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None)
+        authority = self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None
+        verify = tls_context(authority) if transport_to is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         timeout = self.settings.peer_timeout_ms
         self.peers.update(
             (

@@ -7,6 +7,7 @@ down, or replaced by somebody who lies.
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,13 +34,13 @@ from ledger.witness_request import AddCheckpoint
 from node import logs
 from node.app import create_app
 from node.clock import ManualClock
-from node.config import Home, load_home
+from node.config import Home, make_settings
 from node.history import read_entries
 from node.keys import NodeKeys, key_name
 from node.layout import origin_hash
 from node.logs import LogState
 from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare
-from node.service import Node, load_foundation
+from node.service import Foundation, Node
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.tokens import Role, TokenFile, new_token
 from node.writer import Transaction, Writer
@@ -422,15 +423,21 @@ class Town:
             await self.stop(Party(name))
 
     def home(self, party: Party) -> Home:
-        """A department's folder, made when it is first asked for."""
-        return make_home(self.folder / party.name, party, self.law, **self.settings)
+        """A department's folder; its keys and the network document are not in it, for they are known."""
+        folder = self.folder / party.name
+        values = {"origin": party.origin, "fingerprint": self.law.fingerprint, **self.settings}
+        home = Home(folder, make_settings(values, "test"))
+        if not home.tokens.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            home.tokens.touch(mode=0o600)
+            home.tokens.write_text(tokens_json({"test": (party.token, "admin")}))
+        return home
 
     def build(self, party: Party) -> Node:
         """A node that does not run yet, on the disk that it had before."""
-        home = self.home(party)
         disk = self.disks.setdefault(party.name, MemoryDisk())
         return Node(
-            load_foundation(home),
+            Foundation(self.home(party), self.law.network, self.law.document, party.keys),
             clock=self.clock,
             store=disk.create() if disk.cells is None else disk.open(),
             transport_to=lambda member: self.wire.to(httpx.URL(member.url).host),
@@ -459,14 +466,26 @@ class Town:
         )
 
 
-def make_home(folder: Path, party: Party, law: Paper, *, roles: tuple[Role, ...] = ("admin",), **settings: Any) -> Home:
-    """A department's folder with its keys and the network document; made once, then found."""
-    if (folder / "suyuan.toml").exists():
-        return load_home(folder)
+def tokens_json(tokens: dict[str, tuple[str, Role]]) -> str:
+    """The file of tokens, written without waiting for the disk."""
+    entries = [
+        {
+            "created": format_time(NOW_MS),
+            "name": name,
+            "roles": [role],
+            "sha256": hashlib.sha256(token.encode()).hexdigest(),
+        }
+        for name, (token, role) in tokens.items()
+    ]
+    return json.dumps({"schema": "suyuan.tokens/1", "tokens": entries})
+
+
+def make_home(folder: Path, party: Party, law: Paper, **settings: Any) -> Home:
+    """A department's folder as ``suyuan init`` makes it, with a store of its own."""
     material = iter([seed(party.origin, role) for role in ("log", "cosigner", "transport", "sealing", "record")])
     home = create_home(folder, {"origin": party.origin, **settings}, random=lambda _: next(material))
     home = join_network(home, law.document, law.fingerprint)
-    TokenFile(home.tokens).add("test", roles, party.token, format_time(NOW_MS))
+    TokenFile(home.tokens).add("test", ("admin",), party.token, format_time(NOW_MS))
     return home
 
 

@@ -25,13 +25,13 @@ from cli.language import noted
 )
 @option("--json", "as_json", is_flag=True, help=noted("Print the summary as JSON (schema suyuan.demo/1)."))
 def command(*, source: Path | None, keep: Path | None, serve: bool, as_json: bool) -> None:
-    """Show what Suyuan does: four departments share a record, on this machine, with real nodes.
+    r"""Show what Suyuan does: four departments share a record, on this machine, with real nodes.
 
-    Makes a network, starts its nodes, plays transfers, waits until they are confirmed, traces a record, verifies it offline, shows that a
-    tampered copy is found out, and stops everything.
+    Makes a network, starts its nodes, plays transfers, waits until they are confirmed, traces a record, verifies it
+    offline, shows that a tampered copy is found out, and stops everything.
 
-    With --from it plays the transfers of a file instead, one node for each department that the file names. The file has the columns
-    record, provider, consumer, occurred_at; further ones are carried along.
+    With --from it plays the transfers of a file instead, one node for each department that the file names. The file has
+    the columns record, provider, consumer, occurred_at; further ones are carried along.
 
     \b
     suyuan demo

@@ -109,7 +109,7 @@ class Screen:
         one = min((proven.judged for proven in evidence.proven), key=lambda judged: len(judged.cosigners))
         self._say(
             "  ", ("✓ ", GOOD),
-            _("{count} entries: each signed, each included in a checkpoint that {members} members have cosigned ({needed} needed)",
+            _("{count} entries, each signed, in a checkpoint that {members} members cosigned ({needed} needed)",
               count=len(evidence.proven), members=len(one.cosigners), needed=one.needed),
         )  # fmt: skip
 
@@ -158,7 +158,7 @@ class Screen:
         self._say(
             ("✓ ", GOOD),
             _(
-                "{rows} transfers of {records} records: shared, received and confirmed on all {nodes} nodes, {seconds:.1f} s",
+                "{rows} transfers of {records} records, confirmed on all {nodes} nodes, {seconds:.1f} s",
                 **summary,
             ),
         )
@@ -179,7 +179,7 @@ class Screen:
         if step > self._lines:
             self._lines = step
             self._say(
-                _("{shares} of {rows} shared, {receipts} received, {confirmed} confirmed on every node", rows=progress.rows,
+                _("{shares} of {rows} shared, {receipts} received, {confirmed} confirmed", rows=progress.rows,
                   shares=progress.shares, receipts=progress.receipts, confirmed=progress.confirmed)
             )  # fmt: skip
 

@@ -82,7 +82,7 @@ class Cluster:
     def _start(self, department: Department) -> None:
         log = (department.home.folder / "node.log").open("ab")
         self._logs.append(log)
-        self._processes[department.id] = subprocess.Popen(
+        self._processes[department.id] = subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, str(department.home.config)],
             stdin=subprocess.DEVNULL,
             stdout=log,

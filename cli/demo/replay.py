@@ -1,9 +1,9 @@
 """Playing transfers through the network: a share by the provider, a receipt by the consumer, row by row of each record.
 
-The rows of one record follow each other, as the data did: a share is posted when the receipt before it is recorded, a receipt
-when the consumer's own node has mirrored the share. Different records go on side by side, so each department has a queue, and posts
-what is in it as one batch. Every event keeps its id when it is posted again, so that a node which is killed and comes back neither
-loses nor doubles anything.
+The rows of one record follow each other, as the data did: a share is posted when the receipt before it is recorded, a
+receipt when the consumer's own node has mirrored the share. Different records go on side by side, so each department
+has a queue, and posts what is in it as one batch. Every event keeps its id when it is posted again, so that a node
+which is killed and comes back neither loses nor doubles anything.
 """
 
 import asyncio
@@ -122,8 +122,12 @@ class Replay:
         row = case.rows.popleft()
         consumer = self._network.departments[row.consumer]
         value = {
-            "type": "share", "id": str(uuid.uuid4()), "consumer": consumer.origin, "records": [case.reference], **row.members,
-        }  # fmt: skip
+            "type": "share",
+            "id": str(uuid.uuid4()),
+            "consumer": consumer.origin,
+            "records": [case.reference],
+            **row.members,
+        }
         if row.provider in case.received:
             value["parents"] = [case.received[row.provider]]
 

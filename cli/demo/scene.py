@@ -5,8 +5,8 @@
     medical insurance ──► civil affairs     passed on, for medical assistance
     tax ──► civil affairs           an income check whose file arrives damaged: refused
 
-Everything goes the way real transfers go: the provider's system posts the share to its own node, the data travels by another way, the
-consumer's system compares the digest of what has arrived and posts the receipt to its own node.
+Everything goes the way real transfers go: the provider's system posts the share to its own node, the data travels by
+another way, the consumer's system compares the digest of what has arrived and posts the receipt to its own node.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import httpx
@@ -218,9 +219,11 @@ class _deadline:  # noqa: N801 - used as a statement, like asyncio.timeout
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            await self._timeout.__aexit__(*error)
+            await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError:
             raise SceneError(f"{self._what} has not answered in {WAIT_SECONDS_MAX:.0f} s") from None
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ledger.encoding import canonical_json, encode_base64, parse_base64
 from ledger.entry import parse_entry
 from ledger.errors import LedgerError
 from ledger.evidence import Evidence, verify_evidence
+from node.clock import SystemClock
 from node.errors import ConfigError
 
 SCHEMA = "suyuan.demo/1"
@@ -31,16 +31,35 @@ LARGE = 6  # nodes; from there on they share two cores more politely
 class Audience(Protocol):
     """Who watches: every moment of a demonstration, to be shown or not."""
 
-    def starting(self, count: int) -> None: ...
-    def started(self, network: DemoNetwork, seconds: float) -> None: ...
-    def played(self, played: Played) -> None: ...
-    def confirmed(self, sizes: dict[str, int]) -> None: ...
-    def traced(self, evidence: Evidence, network: DemoNetwork) -> None: ...
-    def verified(self, path: Path, evidence: Evidence) -> None: ...
-    def tampered(self, share: str, error: LedgerError) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def note(self, text: str) -> None: ...
-    def finished(self, summary: dict[str, Any], kept: Path | None) -> None: ...
+    def starting(self, count: int) -> None:
+        """The nodes are about to be started."""
+
+    def started(self, network: DemoNetwork, seconds: float) -> None:
+        """All nodes are up."""
+
+    def played(self, played: Played) -> None:
+        """A transfer of the scene was made."""
+
+    def confirmed(self, sizes: dict[str, int]) -> None:
+        """Every log is confirmed on every node."""
+
+    def traced(self, evidence: Evidence, network: DemoNetwork) -> None:
+        """A record's history was fetched and verified."""
+
+    def verified(self, path: Path, evidence: Evidence) -> None:
+        """The evidence file was verified offline."""
+
+    def tampered(self, share: str, error: LedgerError) -> None:
+        """A tampered copy was found out."""
+
+    def progress(self, progress: Progress) -> None:
+        """Further rows were played."""
+
+    def note(self, text: str) -> None:
+        """Something happened to a node."""
+
+    def finished(self, summary: dict[str, Any], kept: Path | None) -> None:
+        """Everything has been shown."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,19 +80,19 @@ async def demonstrate(options: Options, audience: Audience) -> dict[str, Any]:
         ReplayError, SceneError, NodeStartError: it could not be played to its end.
         VerificationError: what the nodes tell does not verify.
     """
-    started = time.monotonic()
+    started = SystemClock().now_ms()
     with tempfile.TemporaryDirectory(prefix="suyuan-demo-") as temporary:
         folder = _folder(options.keep, Path(temporary))
         plans = PLANS if options.transfers is None else _plans(options.transfers)
         audience.starting(len(plans))
         network = await asyncio.to_thread(make_network, folder, plans, settings=_settings(len(plans)))
         async with _interruptible() as interrupt, Cluster(network, say=audience.note) as cluster:
-            audience.started(network, time.monotonic() - started)
+            audience.started(network, _seconds_since(started))
             if options.transfers is None:
                 summary = await _play_scene(network, cluster, audience)
             else:
                 summary = await _play_file(network, cluster, options.transfers, audience)
-            summary |= {"seconds": round(time.monotonic() - started, 2), "nodes": len(network.departments)}
+            summary |= {"seconds": round(_seconds_since(started), 2), "nodes": len(network.departments)}
             audience.finished(summary, options.keep)
             if options.serve:
                 options.on_ready([_line(network, name) for name in network.departments])
@@ -122,7 +141,7 @@ async def fetch_evidence(network: DemoNetwork, cluster: Cluster, name: str, reco
 
 
 def tamper(path: Path, fingerprint: str) -> tuple[str, LedgerError]:
-    """Change one byte of a share's purpose in a copy of an evidence file; return which share, and what the verifier says.
+    """Change one byte of a share's purpose in a copy of an evidence file; return which, and what the verifier says.
 
     Everything around it stays well formed, so that only the cryptography can find it.
     """
@@ -185,6 +204,10 @@ async def _interruptible() -> AsyncIterator[Interrupt]:
             loop.remove_signal_handler(number)
 
 
+def _seconds_since(start_ms: int) -> float:
+    return (SystemClock().now_ms() - start_ms) / 1000
+
+
 def _folder(keep: Path | None, temporary: Path) -> Path:
     if keep is None:
         return temporary
@@ -216,5 +239,10 @@ def _line(network: DemoNetwork, name: str) -> dict[str, str]:
 
 def _summary(rows: int, shares: int, receipts: int, confirmed: int, *, records: int) -> dict[str, Any]:
     return {
-        "schema": SCHEMA, "rows": rows, "shares": shares, "receipts": receipts, "confirmed": confirmed, "records": records,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "rows": rows,
+        "shares": shares,
+        "receipts": receipts,
+        "confirmed": confirmed,
+        "records": records,
+    }

@@ -43,7 +43,7 @@ class TransferFileError(MalformedError):
     """The file is not a list of transfers."""
 
     code = "bad_transfers"
-    hint = "the first line names the columns: record,provider,consumer,occurred_at and whatever else is to be carried along"
+    hint = "the first line names the columns: record,provider,consumer,occurred_at and whatever else there is"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Real handovers through real node processes: what every node tells is what the file says, whatever is killed meanwhile."""
+"""Real handovers through real node processes: what every node tells is what the file says, whatever is killed
+meanwhile.
+"""
 
 import asyncio
 import os
