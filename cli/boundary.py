@@ -25,7 +25,7 @@ def guarded(run: Callable[[], object], *, debug: bool) -> int:
     try:
         result = run()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, output.ReaderGoneError):
         return _reader_gone()
     except (click.Abort, KeyboardInterrupt, EOFError):
         output.note(_("interrupted"))

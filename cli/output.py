@@ -45,32 +45,38 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has gone."""
+
+
 def emit(value: Any) -> None:
     """Print a JSON value for a program, whatever the language."""
-    click.echo(json.dumps(value, ensure_ascii=not _writes_unicode(), indent=2))
+    data(json.dumps(value, ensure_ascii=not _writes_unicode(), indent=2))
 
 
 def data(text: str) -> None:
     """Print one line of data, as it is."""
-    click.echo(text)
+    lines((text,))
 
 
 def lines(texts: Iterable[str]) -> None:
     """Print lines of data."""
-    sys.stdout.writelines(f"{text}\n" for text in texts)
-    sys.stdout.flush()
+    with _for_a_reader():
+        sys.stdout.writelines(f"{text}\n" for text in texts)
+        sys.stdout.flush()
 
 
 def raw(data: bytes) -> None:
     """Print bytes, as they are."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    with _for_a_reader():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:
     """Tell a person something that is not the data asked for."""
-    click.echo(clean(text), err=True)
+    sys.stderr.write(f"{clean(text)}\n")
 
 
 def error(text: str) -> None:
@@ -86,8 +92,9 @@ def hint(text: str) -> None:
 def show(*parts: "RenderableType") -> None:
     """Draw on standard output what a person asked for."""
     screen = console()
-    for part in parts:
-        screen.print(part)
+    with _for_a_reader():
+        for part in parts:
+            screen.print(part)
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -190,7 +197,16 @@ def _unseen(done: int, total: int | None = None, what: str | None = None) -> Non
 def _labelled(label: str, text: str, colour: str) -> None:
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     head = click.style(label, fg=colour, bold=True) if coloured else label
-    click.echo(f"{head} {clean(text)}", err=True, color=coloured)
+    sys.stderr.write(f"{head} {clean(text)}\n")
+
+
+@contextmanager
+def _for_a_reader() -> Iterator[None]:
+    """Tell a reader who has gone from other errors: click would take it for its own affair."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGoneError from None
 
 
 def _writes_unicode() -> bool:

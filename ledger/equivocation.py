@@ -5,8 +5,8 @@ A proof file is canonical JSON and a newline; a text in it is the list of its li
 ``heads``    two signed checkpoints that cannot both be true: one size with two roots, or a consistency proof which
 shows that the
              tree of the larger one has another root at the smaller one's size.
-``entries``  two different signed entries with one index.
-``content``  a signed checkpoint, the complete subtrees below it, the signed entries behind it, and a later signed
+``entries``  two different signed entries with one index, or a signed entry that does not follow the signed entry before
+it. ``content``  a signed checkpoint, the complete subtrees below it, the signed entries behind it, and a later signed
 checkpoint to whose
              root all that does not hash.
 
@@ -17,6 +17,7 @@ No honest log can be accused: every part that speaks against it carries its own 
 tree has grown from the one to the other.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -102,7 +103,7 @@ def heads_proof(
 
 
 def entries_proof(network: bytes, origin: str, first: bytes, second: bytes) -> bytes:
-    """Return the file that shows two signed entries of one index."""
+    """Return the file that shows two signed entries of one index, or one that does not follow the one before it."""
     return _encode("entries", network, origin, {"first": text_to_lines(first), "second": text_to_lines(second)})
 
 
@@ -221,9 +222,13 @@ def _judge_entries(file: ProofFile, network: Network) -> Verdict:
         if entry.origin != file.log:
             raise VerificationError("an entry of another log", field=name)
         verify_signature(entry, network.member(file.log).log_key_at(entry.index))
-    if first.index != second.index:
-        raise NotProvenError("the two entries stand at different indexes", field="second")
-    return _verdict(file, first.index, f"{file.log} has signed two entries with index {first.index}")
+    if first.index == second.index:
+        return _verdict(file, first.index, f"{file.log} has signed two entries with index {first.index}")
+    if second.index == first.index + 1 and second.previous != hashlib.sha256(first.text).digest():
+        return _verdict(
+            file, first.index, f"{file.log} has signed an entry {second.index} that follows another entry {first.index}"
+        )
+    raise NotProvenError("the two entries can stand in one log", field="second")
 
 
 def _judge_content(file: ProofFile, network: Network) -> Verdict:

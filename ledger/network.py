@@ -18,7 +18,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -57,6 +57,8 @@ DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # 5,000 members of about 2 KB, with room
 VERSIONS_MAX = 1000
 URL_CHARACTERS_MAX = 500
 
+# To check a key's point takes a tenth of a millisecond, and versions of a document have most of their keys in common.
+_key = lru_cache(maxsize=4 * MEMBERS_MAX)(parse_vkey)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 _TEXT_LINES = 6
 _START = re.compile(rf"^(?={re.escape(FORMAT)}$)", re.MULTILINE)
@@ -72,7 +74,7 @@ def _cosigner_key(text: str) -> str:
 
 def _vkey(text: str, algorithm: int) -> str:
     try:
-        key = parse_vkey(text)
+        key = _key(text)
     except LedgerError as error:
         raise PydanticCustomError("bad_value", "{problem}", {"problem": error.message}) from None
     if key.algorithm != algorithm:
@@ -221,7 +223,7 @@ class Network:
     @cached_property
     def governors(self) -> tuple[VerifierKey, ...]:
         """The keys of those who may sign the next version."""
-        return tuple(parse_vkey(key) for key in self.body.governors.keys)
+        return tuple(_key(key) for key in self.body.governors.keys)
 
     @cached_property
     def cosigners(self) -> dict[tuple[str, bytes], Member]:
@@ -406,8 +408,8 @@ def _check_body(body: DocumentBody) -> None:
     members = body.members
     _check_unique([entry.origin for entry in members], "origin")
     _check_unique([hashlib.sha256(entry.origin.encode()).hexdigest()[:16] for entry in members], "origin hash")
-    keys = [parse_vkey(text) for entry in members for text in _keys_of(entry)]
-    keys += [parse_vkey(text) for text in body.governors.keys]
+    keys = [_key(text) for entry in members for text in _keys_of(entry)]
+    keys += [_key(text) for text in body.governors.keys]
     _check_unique([key.public_key.hex() for key in keys], "key")
     _check_unique([f"{key.name}+{key.key_id.hex()}" for key in keys], "key name and ID")  # all that a note's line tells
     governors = len(body.governors.keys)
@@ -447,7 +449,7 @@ def _quorum(members: int, faults: int) -> int:
 
 def _check_spans(entry: MemberEntry, field: str) -> None:
     """Refuse keys under which an index would have two signers, or none before the last key's end."""
-    names = {parse_vkey(span.key).name for span in entry.log_keys}
+    names = {_key(span.key).name for span in entry.log_keys}
     if names != {entry.origin}:
         raise KeyFormatError("a log key's name must be the log's origin", field=field)
     if entry.log_keys[0].start != 0:
@@ -471,5 +473,5 @@ def _check_unique(values: Sequence[str], what: str, *, field: str = "members") -
 
 
 def _member(entry: MemberEntry) -> Member:
-    spans = tuple((span.start, span.until, parse_vkey(span.key)) for span in entry.log_keys)
-    return Member(entry, spans, parse_vkey(entry.cosigner), parse_vkey(entry.transport))
+    spans = tuple((span.start, span.until, _key(span.key)) for span in entry.log_keys)
+    return Member(entry, spans, _key(entry.cosigner), _key(entry.transport))

@@ -14,6 +14,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from ledger.encoding import format_time
@@ -220,16 +221,14 @@ def _why(statement: Statement) -> str:
 
 
 def _causal_order(shares: list[tuple[Statement, Share]]) -> list[tuple[Statement, Share]]:
+    """Return the shares, given by log and index, in an order that everything which orders them agrees with."""
     by_hash = {statement.ref.hash: number for number, (statement, _) in enumerate(shares)}
     before: list[set[int]] = [set() for _ in shares]
     for number, (_, event) in enumerate(shares):
         before[number] |= {by_hash[parent.hash] for parent in event.parents or () if parent.hash in by_hash}
-    previous: dict[str, int] = {}
-    for number in sorted(range(len(shares)), key=lambda n: shares[n][0].place):
-        log = shares[number][0].ref.log
-        if log in previous:
-            before[number].add(previous[log])
-        previous[log] = number
+    for number, ((earlier, _), (later, _)) in enumerate(pairwise(shares), 1):
+        if earlier.ref.log == later.ref.log:
+            before[number].add(number - 1)
     return [shares[number] for number in _sorted_topologically(before, shares)]
 
 
@@ -240,9 +239,9 @@ def _sorted_topologically(before: list[set[int]], shares: list[tuple[Statement, 
             after[predecessor].append(number)
     waiting = [len(earlier) for earlier in before]
 
-    def rank(number: int) -> tuple[Any, ...]:
+    def rank(number: int) -> tuple[int, str, int]:
         statement, event = shares[number]
-        return (statement.time, event.occurred_at, *statement.place, number)
+        return statement.time, event.occurred_at, number
 
     ready = [rank(number) for number, count in enumerate(waiting) if count == 0]
     heapq.heapify(ready)

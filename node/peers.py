@@ -196,13 +196,13 @@ class Peer:
                 self._client.stream(method, path, content=body, headers=headers, auth=auth) as response,
             ):
                 answer = await _read(response, bytes_max)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except LedgerError as error:
+            self._failed(str(error))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a peer makes the client raise is that peer's failure
             why = _words(str(error)) or type(error).__name__
             self._failed(why)
             raise PeerUnreachableError(f"{self.origin} did not answer: {why}") from None
-        except PeerRefusedError as error:
-            self._failed(str(error))
-            raise
         self.status.reachable = True
         self.status.failures = 0
         self.status.last_error = None

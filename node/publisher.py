@@ -179,25 +179,25 @@ class Publisher:
                 )
                 if self._news.is_set():
                     return
-        await self._confirm(current)
+        stored = await self._confirm(current)
         self._metrics.confirm_seconds.observe((self._clock.now_ms() - current.started_ms) / 1000)
         self._metrics.confirmations.inc()
-        if not self._news.is_set() and not current.complete.is_set():
-            await self._wait_for_the_rest(current)
+        if not self._news.is_set():
+            await self._wait_for_the_rest(current, stored)
 
-    async def _wait_for_the_rest(self, current: Round) -> None:
-        """Keep a quiet log's checkpoint open for the cosignatures that the quorum did not need."""
+    async def _wait_for_the_rest(self, current: Round, stored: int) -> None:
+        """Keep a quiet log's checkpoint open for the cosignatures that the quorum, of ``stored`` ones, did not need."""
         waits = [asyncio.create_task(current.complete.wait()), asyncio.create_task(self._news.wait())]
         try:
             await asyncio.wait(waits, timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
-        if current.complete.is_set():
+        if len(current.cosignatures) > stored:
             await self._confirm(current)
 
-    async def _confirm(self, current: Round) -> None:
-        """Store a checkpoint with its cosignatures and give it to the peers."""
+    async def _confirm(self, current: Round) -> int:
+        """Store a checkpoint with its cosignatures and give it to the peers; return how many of them it has."""
         room = SIGNATURES_MAX - len(current.judged.note.signatures)
         note = add_signatures(current.judged.note, list(current.cosignatures.values())[:room])
         judged = await asyncio.to_thread(judge_checkpoint, note, self._network())
@@ -211,6 +211,7 @@ class Publisher:
         async with self._pushed:
             self._confirmed = note.encode()
             self._pushed.notify_all()
+        return len(judged.cosigners)
 
     def _add(self, current: Round, origin: str, signature: Signature) -> None:
         current.cosignatures[origin] = signature

@@ -39,7 +39,7 @@ def command(*, source: Path | None, keep: Path | None, serve: bool, as_json: boo
     """
     from cli.demo.audience import Screen  # noqa: PLC0415 - starting a demonstration may take longer than showing its help
     from cli.demo.stage import Options, demonstrate  # noqa: PLC0415 - as above
-    from cli.demo.transfers import read_transfers  # noqa: PLC0415 - as above
+    from cli.sources.transfers import read_transfers  # noqa: PLC0415 - as above
 
     transfers = read_transfers(source) if source is not None else None
     options = Options(transfers=transfers, keep=keep, serve=serve, on_ready=_print_lines)

@@ -13,7 +13,7 @@ import click
 
 from cli import exits, output
 from cli.command import option
-from cli.language import _, noted, plural
+from cli.language import _, noted, plural, title_of
 from cli.options import CONFIG, FILE, json_option
 from cli.session import Session, Target
 from cli.sources.names import Members, NameMap, read_map
@@ -244,6 +244,8 @@ def _show(report: Report, rows: Sequence[tuple[str, str]], lists: Sequence[tuple
         _lines(title, lines, count)
     unmapped = [f"{name} ({count})" for name, count in report.unmapped.most_common(SHOWN_MAX)]
     _lines(_("Names that lead to no member of the network (give --map)"), unmapped, len(report.unmapped))
+    for hint in dict.fromkeys(finding.hint for finding in outcome.refused.listed[:SHOWN_MAX] if finding.hint):
+        output.hint(_(hint))
     if report.dry_run:
         output.note(_("Nothing was recorded, and no node was asked."))
 
@@ -254,8 +256,10 @@ def _list(title: str, findings: Findings) -> None:
 
 def _line(finding: Finding) -> str:
     kind = f" {_(finding.kind)}" if finding.kind is not None else ""
-    code = "" if finding.code == "waiting" else f" [{finding.code}]"
-    return f"{finding.place}{kind}: {finding.reason}{code}"
+    if finding.code == "waiting":
+        return f"{finding.place}{kind}: {finding.reason}"
+    title = title_of(finding.code)
+    return f"{finding.place}{kind}: {title + ' ' if title else ''}{finding.reason} [{finding.code}]"
 
 
 def _lines(title: str, lines: Sequence[str], count: int) -> None:

@@ -7,7 +7,7 @@ from cli.language import noted
 
 ENTRIES = (
     Entry("csv", "cli.commands.import_csv", noted("from a table of transfers")),
-    Entry("xroad", "cli.commands.import_xroad", noted("from the message log of an X-Road security server")),
+    Entry("xroad", "cli.commands.import_xroad", noted("from the monitoring records of X-Road security servers")),
 )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 METHODS = ("api", "database", "file", "message", "manual")
 MODES = ("copy", "query", "verify", "compute")
 JSON_BYTES_MAX = 16 * 1024 * 1024  # what a node takes as one batch
+EVENT_BYTES_MAX = 64_000  # an entry has at most 65,535 bytes, its frame and the longest origins included
 RECORDS_BYTES_MAX = 16 * 1024 * 1024  # twice the largest manifest
 _SOURCE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _NEEDED = ("consumer", "resource", "purpose", "method")
@@ -35,7 +36,7 @@ _NEEDED = ("consumer", "resource", "purpose", "method")
     multiple=True,
     help=noted("Reference of a record that was in it; repeat it for several."),
 )
-@option("--records-file", type=_SOURCE, help=noted("References, one per line; more than 1,000 go into a manifest."))
+@option("--records-file", type=_SOURCE, help=noted("References, one per line; too many for one entry go into a manifest."))
 @option("--resource", help=noted("What was shared, as the catalogue names it."))
 @option("--resource-version", type=click.IntRange(min=1), help=noted("Version of the resource."))
 @option("--purpose", help=noted("What the consumer needs it for."))
@@ -115,17 +116,20 @@ def _grant(text: str, resolve: "Callable[[Place], JsonObject]") -> "str | JsonOb
 
 
 def _put_records(session: Session, event: "JsonObject", said: dict[str, Any]) -> None:
-    """Write the references into the event, or post a manifest of them and name that."""
-    from ledger.event.transfer import RECORDS_MAX  # noqa: PLC0415 - slow to import
+    """Write the references into the event; where they are too many for one entry, post a manifest and name that."""
+    from ledger.encoding import canonical_json  # noqa: PLC0415 - slow to import
+    from ledger.event.transfer import RECORDS_MAX  # noqa: PLC0415 - as above
     from ledger.manifest import make_manifest  # noqa: PLC0415 - as above
 
     records = list(dict.fromkeys((*said["records"], *_read_records(said["records_file"]))))
-    if len(records) > RECORDS_MAX:
+    if not records:
+        return
+    event["records"] = records
+    if len(records) > RECORDS_MAX or len(canonical_json(event).encode()) > EVENT_BYTES_MAX:
+        del event["records"]
         manifest = make_manifest(records)
         session.client.post_manifest(manifest)
         event["manifest"] = manifest.ref.model_dump()
-    elif records:
-        event["records"] = records
 
 
 def _read_records(source: Path | None) -> list[str]:

@@ -17,7 +17,7 @@ import httpx
 
 from cli.demo.cluster import Cluster
 from cli.demo.network import DemoNetwork
-from cli.demo.transfers import Transfer, by_record
+from cli.sources.transfers import Transfer, by_record
 from ledger.record import record_ref
 from node.errors import NodeError
 from node.keys import read_record_key

@@ -14,7 +14,7 @@ from cli.demo.cluster import Cluster
 from cli.demo.network import DemoNetwork, Plan, make_network
 from cli.demo.replay import Progress, Replay
 from cli.demo.scene import PLANS, Played, Scene
-from cli.demo.transfers import Transfer, departments_of
+from cli.sources.transfers import Transfer, departments_of
 from ledger.encoding import canonical_json, encode_base64, parse_base64
 from ledger.entry import parse_entry
 from ledger.errors import LedgerError

@@ -326,8 +326,10 @@ def _of_side(sightings: Iterable[Sighting], side: Side) -> list[Sighting]:
     return [one for one in sightings if one.side == side]
 
 
-def _order(sighting: Sighting) -> tuple[int, int, str, str]:
-    return sighting.request_in, sighting.response_out, sighting.side, sighting.place
+def _order(sighting: Sighting) -> tuple[int, int, str, str, str]:
+    """Return what sorts records, the same way whatever the order of the input; the ids come last and seldom decide."""
+    ids = f"{sighting.message_id} {sighting.request_id}"
+    return sighting.request_in, sighting.response_out, sighting.side, ids, sighting.place
 
 
 # Members of a record. Null and the empty text say nothing, as databases export them.

@@ -99,7 +99,7 @@ def _records(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[t
     if answer is not None:
         yield from _list(path, text, answer.end(), closing="}")
         return
-    yield from _lines(path, text, start, damaged)
+    yield from _lines(path, text, damaged)
 
 
 def _list(path: Path, text: str, start: int, closing: str = "") -> Iterator[tuple[int, Any]]:
@@ -123,37 +123,44 @@ def _list(path: Path, text: str, start: int, closing: str = "") -> Iterator[tupl
         raise _damage(path, number + 1, place, "something stands behind the list")
 
 
-def _lines(path: Path, text: str, start: int, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
-    """Give the values that stand one behind the other; behind a damaged one go on with the next line."""
+def _lines(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
+    """Give the values of the lines, numbered without the empty ones; a damaged line does not lose the others."""
     number = 0
-    place = start
-    while place < len(text):
-        number += 1
-        try:
-            value, place = _decode(path, text, place, number)
-        except XRoadFileError as error:
-            damaged.append(error)
-            if len(damaged) > RECORD_PROBLEMS_MAX:
-                raise XRoadFileError(
-                    "too many records cannot be read", field=str(path), limit=RECORD_PROBLEMS_MAX
-                ) from None
-            line_end = text.find("\n", place)
-            place = len(text) if line_end < 0 else line_end
-        else:
-            yield number, value
-        place = _skip(text, place)
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        place = _skip(text, start)
+        if place < end:
+            number += 1
+            try:
+                yield number, _line(path, text[place:end], place, number)
+            except XRoadFileError as error:
+                damaged.append(error)
+                if len(damaged) > RECORD_PROBLEMS_MAX:
+                    raise XRoadFileError(
+                        "too many records cannot be read", field=str(path), limit=RECORD_PROBLEMS_MAX
+                    ) from None
+        start = end + 1
 
 
-def _decode(path: Path, text: str, place: int, number: int) -> tuple[Any, int]:
-    """Return the value that begins at ``place``, and where it ends."""
+def _line(path: Path, line: str, place: int, number: int) -> Any:
+    value, end = _decode(path, line, 0, number, offset=place)
+    if _skip(line, end) != len(line):
+        raise _damage(path, number, place + end, "something stands behind the value")
+    return value
+
+
+def _decode(path: Path, text: str, place: int, number: int, *, offset: int = 0) -> tuple[Any, int]:
+    """Return the value that begins at ``place``, and where it ends; ``offset`` is the text's own place in the file."""
     try:
         return _DECODER.raw_decode(text, place)
     except json.JSONDecodeError as error:
-        raise _damage(path, number, error.pos, error.msg) from None
+        raise _damage(path, number, offset + error.pos, error.msg) from None
     except RecursionError:
-        raise _damage(path, number, place, "nested too deeply") from None
+        raise _damage(path, number, offset + place, "nested too deeply") from None
     except ValueError:  # int() refuses numbers of more than 4,300 digits
-        raise _damage(path, number, place, "a number is too long") from None
+        raise _damage(path, number, offset + place, "a number is too long") from None
 
 
 def _damage(path: Path, number: int, place: int, problem: str) -> XRoadFileError:

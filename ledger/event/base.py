@@ -180,9 +180,10 @@ def _translated(details: ErrorDetails, field: str) -> LedgerError:
     if kind in _LIMITS:
         error, name, words = _LIMITS[kind]
         return error(words.format(**context), field=field, limit=context[name])
+    if details["input"] is None and kind != "extra_forbidden":
+        return WrongTypeError("null is no value: leave the member out", field=field)
     if kind in _TYPES:
-        null = details["input"] is None
-        return WrongTypeError("null is no value: leave the member out" if null else _TYPES[kind], field=field)
+        return WrongTypeError(_TYPES[kind], field=field)
     if context.get("pattern") == HASH_PATTERN:
         return Base64Error("not the canonical base64 of 32 bytes", field=field)
     error, words = _OTHERS.get(kind, (BadValueError, "{message}"))

@@ -62,12 +62,16 @@ def test_a_map_to_somebody_who_is_no_member_is_refused() -> None:
 
 
 def test_toml_maps_members_and_purposes(tmp_path: Path) -> None:
-    found = read_map(write(tmp_path, '[members]\n"LTT/TEST/TEST1" = "police.test/log"\n[purposes]\n"LTT" = " relief "\n'))
+    found = read_map(
+        write(tmp_path, '[members]\n"LTT/TEST/TEST1" = "police.test/log"\n[purposes]\n"LTT" = " relief "\n')
+    )
     assert found == NameMap({"LTT/TEST/TEST1": "police.test/log"}, {"LTT": "relief"})
 
 
 def test_csv_maps_members(tmp_path: Path) -> None:
-    found = read_map(write(tmp_path, '\ufeffname,origin\n"front, desk",police.test/log\n\n税务局,tax.test/log\n', "map.CSV"))
+    found = read_map(
+        write(tmp_path, '\ufeffname,origin\n"front, desk",police.test/log\n\n税务局,tax.test/log\n', "map.CSV")
+    )
     assert found == NameMap({"front, desk": "police.test/log", "税务局": "tax.test/log"})
 
 

@@ -16,7 +16,7 @@ from shared_vectors import shared_file
 from cli.demo.cluster import Cluster
 from cli.demo.network import DemoNetwork, Plan, make_network
 from cli.demo.replay import Progress, Replay
-from cli.demo.transfers import Transfer, departments_of, read_transfers
+from cli.sources.transfers import Transfer, departments_of, read_transfers
 
 ROWS = 120
 FULL = os.environ.get("SUYUAN_FULL") == "1"

@@ -1,0 +1,338 @@
+"""Screens in Chinese: headings, verdicts, notes."""
+
+MESSAGES = {
+    "error:": "错误：",
+    "hint:": "提示：",
+    "interrupted": "已中断",
+    "an unexpected fault of this software: {kind}: {detail}": "软件自身的意外故障：{kind}：{detail}",
+    "please report it, with what the same command prints with --debug and with suyuan --version": (
+        "请报告此故障，并附上同一命令加 --debug 的输出和 suyuan --version 的输出"
+    ),
+    "did you mean {names}?": "您是否想用 {names}？",
+    "{command} --help says how": "用法见 {command} --help",
+    "there is no option {name}": "没有选项 {name}",
+    "there is no command {name}": "没有命令 {name}",
+    "{name} is missing": "缺少 {name}",
+    "{path} cannot be read: {problem}": "无法读取 {path}：{problem}",
+    "{path} cannot be written: {problem}": "无法写入 {path}：{problem}",
+    "{path} is larger than {limit} bytes": "{path} 超过 {limit} 字节",
+    "{path} is not UTF-8: byte {offset}": "{path} 不是 UTF-8：第 {offset} 字节",
+    "{path} is there already; it is not replaced": "{path} 已存在，不予覆盖",
+    "{path} holds no certificates: {problem}": "{path} 中没有证书：{problem}",
+    "{value} is no entry: write it as police.ordos.example/log#42": (
+        "{value} 不是账目：请写作 police.ordos.example/log#42"
+    ),
+    "{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them": (
+        "{value} 不是记录标识：应为 64 位十六进制数，由 suyuan ref 生成"
+    ),
+    "a fingerprint has 64 hexadecimal digits": "指纹为 64 位十六进制数",
+    "which node? Give --url, or --config with the node's folder": (
+        "哪个节点？请给出 --url，或用 --config 给出节点文件夹"
+    ),
+    "a token is not sent unencrypted to another machine: use https": "不向其他机器明文发送令牌：请使用 https",
+    "verified against which network? Give --fingerprint, or --config with a node that has joined one": (
+        "按哪个网络核验？请给出 --fingerprint，或用 --config 给出已加入网络的节点"
+    ),
+    "--network and --fingerprint belong together": "--network 与 --fingerprint 须同时给出",
+    "make the node first, then join the network: --network goes with --fingerprint alone": (
+        "先建立节点，再加入网络：--network 只与 --fingerprint 同用"
+    ),
+    "The node of {origin} is made in {folder}; its keys never leave that folder: back them up.": (
+        "{origin} 的节点已建在 {folder}；密钥不离开该文件夹，请做好备份。"
+    ),
+    "Next: give {path} to the governors of the network (suyuan network add-member),": (
+        "下一步：把 {path} 交给网络的治理方（suyuan network add-member），"
+    ),
+    "then join with the document that they sign: suyuan init {folder} --network FILE --fingerprint HEX": (
+        "再凭其签署的文件加入：suyuan init {folder} --network FILE --fingerprint HEX"
+    ),
+    "{origin} has joined the network with fingerprint {fingerprint}.": "{origin} 已加入指纹为 {fingerprint} 的网络。",
+    "Next: start the node with suyuan run --config {folder}": "下一步：用 suyuan run --config {folder} 启动节点",
+    "and let a program use it: suyuan token new NAME --role submit --config {folder}": (
+        "并让程序使用它：suyuan token new NAME --role submit --config {folder}"
+    ),
+    "a network has at least one governor: --governor-key or --governor": (
+        "网络至少有一个治理方：--governor-key 或 --governor"
+    ),
+    "Next: suyuan network add-member {draft} MEMBER.json…, then suyuan network sign {draft} --key FILE": (
+        "下一步：suyuan network add-member {draft} MEMBER.json…，然后 suyuan network sign {draft} --key FILE"
+    ),
+    "{path}: a new secret key of {name}": "{path}：{name} 的新私钥",
+    "Version {version} has {count} member.": "第 {version} 版有 {count} 个成员。",
+    "Next: the governors sign it: suyuan network sign {draft} --key FILE --out NETWORK": (
+        "下一步：由治理方签署：suyuan network sign {draft} --key FILE --out NETWORK"
+    ),
+    "Version {version} of network {name} is signed in {path}.": "网络 {name} 的第 {version} 版已签署，见 {path}。",
+    "It counts when {count} more governor has signed.": "还须 {count} 个治理方签署方可生效。",
+    "The line above is the network's fingerprint; every member pins it: suyuan init DIR --network FILE "
+    "--fingerprint HEX": (
+        "上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"
+    ),
+    "version {version} does not follow the last one of the signed versions; give their file with --out": (
+        "第 {version} 版不接续已签署的最后一版；请用 --out 给出已签署版本的文件"
+    ),
+    "This is what the file says; suyuan network verify FILE --fingerprint HEX checks who has signed it.": (
+        "以上为文件所述；由谁签署请用 suyuan network verify FILE --fingerprint HEX 核验。"
+    ),
+    "Network {name}": "网络 {name}",
+    "Version": "版本",
+    "Fingerprint": "指纹",
+    "Rules": "规则",
+    "Readers": "可读者",
+    "Quorum": "法定数量",
+    "Governors": "治理方",
+    "Signed by": "签署者",
+    "anyone": "任何人",
+    "members only": "仅成员",
+    "nobody yet: a draft": "尚无，为草稿",
+    "{needed} of {voters} members must cosign; {faults} may fail or lie": (
+        "{voters} 个成员中须有 {needed} 个共同签名；允许 {faults} 个失效或作假"
+    ),
+    "{threshold} of {count} must sign a version: {names}": "{count} 个中须有 {threshold} 个签署：{names}",
+    "{count} member": "{count} 个成员",
+    "Member": "成员",
+    "Roles": "角色",
+    "Status": "状态",
+    "Address": "地址",
+    "Name": "名称",
+    "Log": "账本",
+    "There are no tokens; suyuan token new makes one.": "没有令牌；可用 suyuan token new 生成。",
+    "Made (UTC)": "生成时间（UTC）",
+    "Ends (UTC)": "失效时间（UTC）",
+    "never": "从不",
+    "{time}, expired": "{time}，已失效",
+    "This is the only time that the token {name} is shown; give it to the program with SUYUAN_TOKEN or a file.": (
+        "令牌 {name} 只显示这一次；请用 SUYUAN_TOKEN 或文件交给程序。"
+    ),
+    "The token {name} is revoked.": "令牌 {name} 已撤销。",
+    "give one identifier, or --file": "请给出一个标识，或用 --file",
+    "--from-json says everything itself: leave the other options out": "--from-json 已包含全部内容：请去掉其他选项",
+    "nobody knows whether it was recorded; the same command with --id {id} finds out, and records it once at most": (
+        "无法得知是否已登记；加上 --id {id} 再次执行即可查明，且至多登记一次"
+    ),
+    "reading {file}": "读取 {file}",
+    "the payload's digest is {found}, not {said}": "数据的摘要是 {found}，不是 {said}",
+    "the payload has {found} bytes, not {said}": "数据有 {found} 字节，不是 {said}",
+    "{label} is no label: write it as name=value": "{label} 不是标签：请写作 名称=值",
+    "the label {name} is there twice": "标签 {name} 重复",
+    "{entry} is no share: only shares are answered": "{entry} 不是共享：只能答复共享",
+    "Recorded and durable here; a quorum of members has not answered yet. It will be confirmed by itself.": (
+        "已在本机登记并落盘；法定数量的成员尚未应答，之后会自动确认。"
+    ),
+    "recorded": "已登记",
+    "confirmed": "已确认",
+    "give the record's reference, or --id with its identifier": "请给出记录标识，或用 --id 给出原始标识",
+    "--id takes the department's own key: give --config": "--id 需要本部门的密钥：请给出 --config",
+    "verifying": "正在核验",
+    "{count} entry is signed, but not confirmed yet by a quorum: that it stays is the node's word.": (
+        "{count} 条账目已签名，但尚未得到法定数量的确认：其能否保留只凭节点所述。"
+    ),
+    "That nothing else belongs to the history is the node's word too.": "历史中没有遗漏，也只凭节点所述。",
+    "Verified here against the network's fingerprint. Only that the node has left nothing out rests on its word.": (
+        "已在本机按网络指纹核验。只有“没有遗漏”一点凭节点所述。"
+    ),
+    "The evidence is in {path}; suyuan verify judges it offline.": "证据在 {path}；可用 suyuan verify 离线核验。",
+    "there is no evidence file before everything is confirmed; try again later": "全部确认之前没有证据文件；请稍后再试",
+    "Record {record}": "记录 {record}",
+    "{count} transfer": "{count} 次流转",
+    "{count} holder": "{count} 个持有者",
+    "{count} gap": "{count} 处缺口",
+    "no gaps": "没有缺口",
+    "{count} row": "{count} 行",
+    "logs": "账本",
+    "when": "时间",
+    "what": "内容",
+    "purpose": "用途",
+    "basis": "依据",
+    "share": "共享",
+    "receipt": "接收",
+    "sources": "来源",
+    "grant {grant}": "授权 {grant}",
+    "made from this record": "由该记录加工而成",
+    "none yet": "尚无",
+    "accepted": "已接收",
+    "rejected": "已拒收",
+    "Who holds it": "现由谁持有",
+    "Gaps": "缺口",
+    "What it rests on": "依据的检查点",
+    "The history is longer than what is shown.": "历史比所显示的更长。",
+    "where it comes from": "来源部门",
+    "received it": "已接收",
+    "was sent it, has not answered": "已发送，尚未答复",
+    "{how}, since {time} UTC": "{how}，自 {time} UTC",
+    "{time} UTC": "{time} UTC",
+    "verified: signed, in the log of size {size}, cosigned by a quorum": (
+        "已核验：已签名，在长度为 {size} 的账本中，已获法定数量共同签名"
+    ),
+    "verified: signed, in the log, cosigned by a quorum": "已核验：已签名，在账本中，已获法定数量共同签名",
+    "signed; not confirmed yet by a quorum": "已签名；尚未获法定数量确认",
+    "NOT verified: {problem}": "核验不通过：{problem}",
+    "checkpoint of size {size}, cosigned by {count} ({needed} needed): {cosigners}": (
+        "长度 {size} 的检查点，{count} 个成员共同签名（须 {needed} 个）：{cosigners}"
+    ),
+    "no confirmed checkpoint yet": "尚无已确认的检查点",
+    "the node says: {words}": "节点称：{words}",
+    "verified": "核验",
+    "As it was signed": "签名原文",
+    "type": "类型",
+    "from": "提供方",
+    "to": "使用方",
+    "… and {count} more": "……另有 {count} 项",
+    "the log was opened": "账本启用",
+    "data was shared": "数据已共享",
+    "a share was answered": "已答复共享",
+    "bytes": "字节数",
+    "calls": "调用次数",
+    "case": "案件",
+    "fields": "字段",
+    "grant": "授权",
+    "event id": "事件编号",
+    "labels": "标签",
+    "manifest": "清单",
+    "way": "方式",
+    "what left": "提供的内容",
+    "network": "网络",
+    "network version": "网络版本",
+    "operator": "经办人",
+    "answer": "答复",
+    "payload": "数据摘要",
+    "reason": "理由",
+    "records": "记录",
+    "resource": "数据资源",
+    "resource version": "资源版本",
+    "rows": "行数",
+    "software": "软件",
+    "system": "系统",
+    "api": "接口",
+    "database": "数据库",
+    "file": "文件",
+    "message": "消息",
+    "manual": "人工",
+    "copy": "副本",
+    "query": "查询",
+    "verify": "核验",
+    "compute": "计算",
+    "department": "部门",
+    "authority": "主管部门",
+    "auditor": "审计",
+    "external": "外部机构",
+    "active": "有效",
+    "suspended": "暂停",
+    "ended": "终止",
+    "Verified here: {words}.": "已在本机核验：{words}。",
+    "Not verified here: without --fingerprint or --config nobody can say what it is worth.": (
+        "未在本机核验：没有 --fingerprint 或 --config，无从判断其价值。"
+    ),
+    "The proof is in {path}; suyuan verify judges it offline.": "证明在 {path}；可用 suyuan verify 离线核验。",
+    "VERIFIED": "核验通过",
+    "NOT VERIFIED": "核验不通过",
+    "Taken for": "视为",
+    "Wrong": "问题",
+    "Where": "位置",
+    "Next": "下一步",
+    "Time": "时间",
+    "Event": "事件",
+    "Cosigned by": "共同签名",
+    "a file of no kind that is known here": "未知种类的文件",
+    "the proof of one entry": "一条账目的证明",
+    "the evidence of a record's history": "记录流转历史的证据",
+    "a network document": "网络文件",
+    "{entries} entries of the history of record {record}: each signed by its department, in its log, and under a "
+    "checkpoint that a quorum of members has cosigned": (
+        "记录 {record} 历史中的 {entries} 条账目：每条均由其部门签名、在其账本中，且处于法定数量成员共同签名的检"
+        "查点之下"
+    ),
+    "network {name}, version {version}: every version signed by enough governors, back to the fingerprint": (
+        "网络 {name} 第 {version} 版：每个版本均有足够多的治理方签署，直至指纹"
+    ),
+    "{entry}: signed by its department, in its log under the checkpoint of size {size}, which {count} members "
+    "have cosigned ({needed} needed)": (
+        "{entry}：由其部门签名，在其账本长度 {size} 的检查点之下，{count} 个成员已共同签名（须 {needed} 个）"
+    ),
+    "Entries": "账目数",
+    "Confirmed": "已确认",
+    "Cosigned": "共同签名",
+    "Newest (UTC)": "最新时间（UTC）",
+    "{count} of {needed}": "{count}（须 {needed}）",
+    "State": "状态",
+    "Last answer (UTC)": "最近应答（UTC）",
+    "Behind": "落后",
+    "not asked yet": "尚未询问",
+    "answers": "有应答",
+    "does not answer": "无应答",
+    "Settings file": "设置文件",
+    "Setting": "设置",
+    "Value": "值",
+    "From": "来源",
+    "environment": "环境变量",
+    "default": "默认",
+    "ok": "正常",
+    "warning": "注意",
+    "PROBLEM": "有问题",
+    "DAMAGE": "已损坏",
+    "reading the store": "读取存储",
+    "verifying entries": "核验账目",
+    "comparing indexes": "比对索引",
+    "examining": "正在检查",
+    "no answer": "无应答",
+    "another node answers at its address: {log}": "其地址上应答的是另一节点：{log}",
+    "The node of {log}": "{log} 的节点",
+    "Every stored byte": "存储的每个字节",
+    "There is more damage than is named here.": "损坏之处多于此处所列。",
+    "{entries} entries and {pairs} stored keys: all of them are what they must be": (
+        "{entries} 条账目、{pairs} 个存储键：全部完好"
+    ),
+    "{file}: the settings can be read": "{file}：设置可读",
+    "no other distribution owns the packages cli, ledger and node": "没有其他软件包占用 cli、ledger 和 node 这些名称",
+    "other distributions own our packages: {names}": "其他软件包占用了我们的包名：{names}",
+    "install suyuan into an environment of its own": "请把 suyuan 安装在独立的环境中",
+    "others may read or write {files}": "他人可读或可写 {files}",
+    "chmod 600 these files; a secret key that others have read must be replaced": (
+        "请对这些文件执行 chmod 600；已被他人读取的私钥必须更换"
+    ),
+    "nobody else can read the keys": "他人无法读取密钥",
+    "all five keys are there, and those of {origin}": "五个密钥齐全，且属于 {origin}",
+    "network {name}, version {version}, {count} members: verified back to the fingerprint": (
+        "网络 {name} 第 {version} 版，{count} 个成员：已核验至指纹"
+    ),
+    "the network document does not name {origin}": "网络文件中没有 {origin}",
+    "the governors add a member with suyuan network add-member": "治理方用 suyuan network add-member 加入成员",
+    "the membership of {origin} is {status}": "{origin} 的成员资格为 {status}",
+    "the network document names the keys of this node": "网络文件载明的正是本节点的密钥",
+    "in use: {holder}": "使用中：{holder}",
+    "it opens, {size} MB": "可以打开，{size} MB",
+    "the store has {size} entries of this log, as the head file says": "存储中有本账本的 {size} 条账目，与头文件一致",
+    "{free} MB free at {folder}": "{folder} 剩余 {free} MB",
+    "free some disk space: a node that cannot write stops recording": "请腾出磁盘空间：无法写入的节点会停止登记",
+    "the clock is years behind": "时钟落后数年",
+    "set the clock, and keep it set by NTP": "请校准时钟，并用 NTP 保持准确",
+    "the clock is {seconds} s behind the newest entry of this log": "时钟比本账本最新账目落后 {seconds} 秒",
+    "set the clock; until then new entries carry the time of the newest one": (
+        "请校准时钟；在此之前新账目沿用最新账目的时间"
+    ),
+    "it is not behind this node's log": "不落后于本节点的账本",
+    "against the peers' clocks it differs by {seconds} s at most ({origin})": (
+        "与其他节点的时钟最多相差 {seconds} 秒（{origin}）"
+    ),
+    "set the clock, here or there: requests between the two are refused": (
+        "请校准其中一方的时钟：两者之间的请求会被拒绝"
+    ),
+    "it does not run": "未在运行",
+    "a process has the store open, but the node does not answer: {problem}": "有进程占用存储，但节点无应答：{problem}",
+    "is it starting, hanging, or listening elsewhere? suyuan config show names its address": (
+        "是正在启动、卡住，还是监听在别处？地址见 suyuan config show"
+    ),
+    "integrity alarm: {alarms}": "完整性告警：{alarms}",
+    "stop the node and keep its folder as it is": "请停止节点，保持其文件夹原样",
+    "it runs, and cannot write: {problem}": "正在运行，但无法写入：{problem}",
+    "see the node's log; free some disk space or mend the disk, then start it again": (
+        "请查看节点日志；腾出或修复磁盘后重新启动"
+    ),
+    "it runs: {size} entries, {confirmed} confirmed": "正在运行：{size} 条账目，{confirmed} 条已确认",
+    "{count} of {all} peers answer": "{all} 个其他节点中 {count} 个有应答",
+    "{count} of {all} peers answer; not: {silent}": "{all} 个其他节点中 {count} 个有应答；无应答：{silent}",
+    "without a quorum nothing is confirmed; ask the members whose nodes do not answer": (
+        "达不到法定数量就无法确认；请联系节点无应答的成员"
+    ),
+    "{problem}": "{problem}",
+}

@@ -1,0 +1,222 @@
+"""The way in: the first page, help without waiting, and what becomes of errors."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cli import boundary, exits
+from cli.command import Group
+from cli.main import FIRST, SECTIONS, app
+from ledger import errors as ledger_errors
+from node import client as node_client
+from node import errors as node_errors
+
+SLOW = ("fastapi", "httpx", "ledger.event", "nacl", "node", "pydantic", "rich", "starlette", "uvicorn")
+
+
+def test_the_command_alone_shows_the_five_commands_one_needs_and_where_the_rest_is(suyuan: Any) -> None:
+    ran = suyuan()
+    assert ran.code == 0
+    assert ran.err == ""
+    shown = [line.split()[1] for line in ran.out.splitlines() if line.startswith("  suyuan ")]
+    assert shown == ["demo", "init", "run", "trace", "verify"]
+    assert "suyuan --help" in ran.out
+
+
+def test_help_lists_every_command_with_one_line(suyuan: Any) -> None:
+    out = suyuan("--help").out
+    for _, entries in SECTIONS:
+        for entry in entries:
+            assert f"  {entry.name} " in out
+            assert entry.line in " ".join(out.split())
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The modules that a command line has imported when it is done."""
+    program = f"import sys; from cli.main import main; main({list(arguments)!r}); print(*sys.modules, file=sys.stderr)"
+    env = {**os.environ, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+    return set(ran.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("network", "--help"), ("share", "--help"), ("verify", "--help")])
+def test_help_imports_nothing_slow(arguments: tuple[str, ...]) -> None:
+    modules = imported_by(*arguments)
+    assert not {name for name in modules if name in SLOW or name.startswith(tuple(f"{one}." for one in SLOW))}
+
+
+def test_the_offline_verifier_loads_no_node_and_no_client(suyuan: Any, story: Any, tmp_path: Path) -> None:
+    evidence = tmp_path / "evidence.json"
+    suyuan("trace", story.record, "--save", evidence, *story.network.ask("police"))
+    modules = imported_by("verify", str(evidence), "--fingerprint", story.network.fingerprint)
+    assert "ledger.evidence" in modules
+    assert not {name for name in modules if name.split(".")[0] in {"node", "httpx", "fastapi", "uvicorn"}}
+
+
+def test_every_command_is_where_the_table_of_contents_says() -> None:
+    def walk(group: Group) -> None:
+        for entry in group.entries.values():
+            command = importlib.import_module(entry.module).command
+            assert isinstance(command, click.Command)
+            assert command.name == entry.name
+            assert command.help
+            if isinstance(command, Group):
+                walk(command)
+
+    walk(app)  # type: ignore[arg-type] # click's decorator hides the class
+    assert len(FIRST) == 5
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion_script(suyuan: Any, shell: str) -> None:
+    ran = suyuan("completion", shell)
+    assert ran.code == 0
+    assert f"{shell}_complete" in ran.out
+
+
+def test_names_of_commands_are_completed_without_importing_them(start: Any) -> None:
+    env = {"_SUYUAN_COMPLETE": "bash_complete", "COMP_WORDS": "suyuan tr", "COMP_CWORD": "1"}
+    program = "from cli.main import main; import sys; sys.exit(main())"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        env={**os.environ, **env, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)},
+    )  # fmt: skip
+    assert ran.stdout.split() == ["plain,trace"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "hint"),
+    [
+        (("tracee",), "there is no command tracee", "did you mean trace"),
+        (("trace", "--strikt"), "there is no option --strikt", "--strict"),
+        (("network", "sgin"), "there is no command sgin", "did you mean sign"),
+        (("trace", "xyz"), "no record reference", "suyuan trace --help says how"),
+        (("proof", "police#1x"), "no entry", "suyuan proof --help says how"),
+        (("token", "new", "x", "--role", "king", "--config", "/"), "--role", "suyuan token new --help says how"),
+        (("run",), "--config is missing", "suyuan run --help says how"),
+        (("receive",), "LOG#INDEX|EVENT_ID is missing", "suyuan receive --help says how"),
+        (("trace", "0" * 64), "which node?", ""),
+        (("trace",), "give the record's reference", ""),
+    ],
+)
+def test_wrong_use_is_told_with_a_hint_and_exits_with_2(
+    suyuan: Any, arguments: tuple[str, ...], words: str, hint: str
+) -> None:
+    env = {"SUYUAN_FINGERPRINT": "0" * 64}
+    ran = suyuan(*arguments, env=env)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err.startswith("error: ")
+    assert words in ran.err
+    assert hint in ran.err
+
+
+def raising(error: BaseException) -> int:
+    def run() -> None:
+        raise error
+
+    return boundary.guarded(run, debug=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ledger_errors.InvalidSignatureError("x"), 1),
+        (ledger_errors.QuorumError("x"), 1),
+        (ledger_errors.UnknownMemberError("x"), 2),
+        (ledger_errors.StoreLockedError("x"), 2),
+        (ledger_errors.StoreCorruptError("x"), 6),
+        (node_errors.ConfigError("x"), 2),
+        (node_errors.NotFoundError("x"), 3),
+        (node_errors.IntegrityAlarm("x"), 6),
+        (node_client.UnreachableError("x"), 5),
+        (node_client.NodeProblem(401, {"code": "unauthorized"}), 4),
+        (node_client.NodeProblem(403, {"code": "forbidden"}), 4),
+        (node_client.NodeProblem(404, {"code": "not_found"}), 3),
+        (node_client.NodeProblem(409, {"code": "not_confirmed"}), 3),
+        (node_client.NodeProblem(409, {"code": "event_id_conflict"}), 2),
+        (node_client.NodeProblem(409, {"code": "digest_mismatch"}), 1),
+        (node_client.NodeProblem(409, {"code": "integrity_alarm"}), 6),
+        (node_client.NodeProblem(422, {"code": "unknown_member"}), 2),
+        (node_client.NodeProblem(429, {}), 5),
+        (node_client.NodeProblem(500, {"code": "bug"}), 70),
+        (node_client.NodeProblem(500, {"code": "store_corrupt"}), 6),
+        (node_client.NodeProblem(503, {"code": "busy"}), 5),
+        (click.UsageError("x"), 2),
+        (click.Abort(), 130),
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("x"), 70),
+        (AssertionError(), 70),
+    ],
+    ids=lambda value: f"{type(value).__name__}-{getattr(value, 'code', '')}" if isinstance(value, BaseException) else None,
+)
+def test_every_kind_of_error_has_its_exit_code(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert raising(error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err
+
+
+def test_every_name_in_the_table_of_exit_codes_is_a_class() -> None:
+    from node import peers, tokens  # noqa: PLC0415 - only their names are asked for
+
+    modules = (ledger_errors, node_errors, node_client, peers, tokens)
+    known = {name for module in modules for name in vars(module)}
+    assert not exits.BY_CLASS.keys() - known
+
+
+def test_an_unexpected_error_asks_to_be_reported_and_hides_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert raising(ZeroDivisionError("division by zero")) == 70
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in err
+    assert "report" in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(suyuan: Any, tmp_path: Path) -> None:
+    arguments = ("config", "show", "--config", str(tmp_path))
+    assert "Traceback" not in suyuan(*arguments).err
+    assert "Traceback" in suyuan(*arguments, "--debug").err
+    assert "Traceback" in suyuan(*arguments, env={"SUYUAN_DEBUG": "1"}).err
+    assert "Traceback" not in suyuan(*arguments, env={"SUYUAN_DEBUG": "0"}).err
+
+
+def test_a_reader_who_goes_away_is_no_error(start: Any, network: Any) -> None:
+    process = start("network", "show", network.document, "--json")
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait(30) in {0, 141}
+    assert "Traceback" not in err
+    assert "error" not in err
+
+
+def test_an_interrupt_exits_with_130(start: Any, network: Any) -> None:
+    process = start("ref", "--file", "-", "--config", network.home("police"), stdin=subprocess.PIPE)
+    while "node.keys" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
+        if "_cffi" in Path(f"/proc/{process.pid}/maps").read_text():  # nacl is loaded: it waits for its input
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_nothing_is_coloured_where_nobody_looks(suyuan: Any, network: Any) -> None:
+    ran = suyuan("network", "verify", network.document, "--fingerprint", network.fingerprint)
+    assert "\x1b[" not in ran.out + ran.err
+
+
+def test_the_version_is_told(suyuan: Any) -> None:
+    ran = suyuan("--version")
+    assert ran.code == 0
+    assert ran.out.startswith("suyuan")
