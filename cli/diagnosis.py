@@ -171,7 +171,9 @@ def check_disk(home: Home, free: int) -> Check:
 def check_clock(now_ms: int, newest_ms: int | None) -> Check:
     """Hold the clock against this software's age and the node's own log."""
     if now_ms < CLOCK_MS_MIN:
-        return Check("clock", "problem", Words("the clock is years behind"), noted("set the clock, and keep it set by NTP"))
+        return Check(
+            "clock", "problem", Words("the clock is years behind"), noted("set the clock, and keep it set by NTP")
+        )
     if newest_ms is not None and newest_ms > now_ms:
         words = Words(
             "the clock is {seconds} s behind the newest entry of this log", seconds=(newest_ms - now_ms) // 1000
@@ -193,7 +195,9 @@ def check_skew(skew_ms: dict[str, int]) -> Check | None:
         origin=origin,
     )
     if abs(most) > SKEW_MS_MAX:
-        return Check("skew", "problem", words, noted("set the clock, here or there: requests between the two are refused"))
+        return Check(
+            "skew", "problem", words, noted("set the clock, here or there: requests between the two are refused")
+        )
     return Check("skew", "warning" if abs(most) > SKEW_MS_LOW else "ok", words)
 
 
@@ -220,7 +224,10 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
     if health.get("status") != "ok":
         words = Words("it runs, and cannot write: {problem}", problem=str(health.get("failure")))
         return Check(
-            "node", "problem", words, noted("see the node's log; free some disk space or mend the disk, then start it again")
+            "node",
+            "problem",
+            words,
+            noted("see the node's log; free some disk space or mend the disk, then start it again"),
         )
     words = Words(
         "it runs: {size} entries, {confirmed} confirmed",

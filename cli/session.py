@@ -113,9 +113,7 @@ class Session:
         """
         if self.fingerprint is None:
             raise click.UsageError(
-                _(
-                    "verified against which network? Give --fingerprint, or --config with a node that has joined one"
-                )
+                _("verified against which network? Give --fingerprint, or --config with a node that has joined one")
             )
         return self.fingerprint
 

@@ -42,9 +42,7 @@ def told_state(recorded: "list[Recorded]", *, wait: str) -> int:
     """Say where events stand that were to be confirmed and are not; return the exit code."""
     if wait == "confirmed" and any(one.state != "confirmed" for one in recorded):
         output.note(
-            _(
-                "Recorded and durable here; a quorum of members has not answered yet. It will be confirmed by itself."
-            )
+            _("Recorded and durable here; a quorum of members has not answered yet. It will be confirmed by itself.")
         )
         return exits.UNREACHABLE
     return exits.OK

@@ -302,7 +302,6 @@ def _trace(file: EvidenceFile, proven: Sequence[Proven]) -> Trace:
         lineage.statements.values(),
         named_by=frozenset(lineage.named_by),
         known=frozenset(lineage.context),
-        gaps=lineage.gaps,
         checkpoints=checkpoint_summaries(one.judged for one in proven),
         truncated=lineage.truncated,
     )

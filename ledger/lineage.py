@@ -8,7 +8,8 @@ the link is about that other record, and ends here. Where they have none, the da
 or processed product, a department with references of its own), and from there on every link is followed, since nobody
 can tell which of the new references stands for the record.
 
-Parents that are known, but no part of this history, are its context.
+Parents that are known, but no part of this history, are its context. Those that are not known, or are no shares, are
+gaps (see :mod:`ledger.provenance`).
 """
 
 from collections import deque
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ledger.event import EntryRef, Share
-from ledger.provenance import Gap, Statement
+from ledger.provenance import Statement
 
 SHARES_MAX = 2000  # of one record's history; what is cut off is said, never silently dropped
 STATEMENTS_MAX = 2 * SHARES_MAX  # with the receipts: one each, as a rule
@@ -50,8 +51,7 @@ class Lineage:
     record: str
     statements: dict[str, Statement] = field(default_factory=dict)  # shares and receipts by leaf hash
     named_by: set[str] = field(default_factory=set)  # leaf hashes of the shares that name the record
-    context: dict[str, Statement] = field(default_factory=dict)  # parents that are no part of this history
-    gaps: list[Gap] = field(default_factory=list)
+    context: dict[str, Statement] = field(default_factory=dict)  # parents that belong to other histories
     truncated: bool = False
 
 
@@ -97,17 +97,13 @@ def _names(event: Share) -> set[str]:
 
 def _parents(statement: Statement, history: History) -> list[Statement]:
     found = (history.at(ref) for ref in _share(statement).parents or ())
-    return [parent for parent in found if parent is not None]  # the fold names the others as gaps
+    return [parent for parent in found if parent is not None]
 
 
 def _add_context(lineage: Lineage, statement: Statement, history: History) -> None:
     for parent in _parents(statement, history):
-        if parent.ref.hash in lineage.statements:
-            continue
-        lineage.context[parent.ref.hash] = parent
-        if not isinstance(parent.event, Share):
-            words = f"{statement.ref} names {parent.ref} as its source, which is no share"
-            lineage.gaps.append(Gap("parent_no_share", words, statement.ref))
+        if isinstance(parent.event, Share) and parent.ref.hash not in lineage.statements:
+            lineage.context[parent.ref.hash] = parent
 
 
 def _take(lineage: Lineage, statement: Statement, limit: int) -> bool:

@@ -312,7 +312,9 @@ def _check_parents(hop: Hop, by_hash: dict[str, Hop], known: frozenset[str], gap
             continue
         source = by_hash.get(parent.hash)
         if source is None or source.share.ref != parent:
-            gaps.append(Gap("unknown_parent", f"{here} names {parent} as its source, which is not here", here))
+            gaps.append(
+                Gap("unknown_parent", f"{here} names {parent} as its source, which is no share that is here", here)
+            )
         elif source.event.consumer != here.log:
             gaps.append(Gap("parent_of_another", f"{here} names {parent}, which went to {source.event.consumer}", here))
         elif source.outcome == "rejected":

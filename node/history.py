@@ -53,7 +53,7 @@ class History:
             lineage.statements.values(),
             named_by=frozenset(lineage.named_by),
             known=frozenset(lineage.context),
-            gaps=(*lineage.gaps, *self._damaged.values()),
+            gaps=tuple(self._damaged.values()),
             checkpoints=checkpoint_summaries(self._checkpoints(lineage)),
             truncated=lineage.truncated or self._cut,
         )

@@ -159,7 +159,7 @@ def read(world: World, record: str = RECORD) -> Reading:
         back |= {up for low in back for up in shares[low].parents or () if up in shares and leads(low, up)}
         forward |= {low for low in shares for up in shares[low].parents or () if up in forward and leads(up, low)}
     found = {ref: event for ref, event in shares.items() if ref in back | forward}
-    context = {up for event in found.values() for up in event.parents or () if up in entries and up not in found}
+    context = {up for event in found.values() for up in event.parents or () if up in shares and up not in found}
     answers = {ref: event for ref, event in entries.items() if isinstance(event, Receipt) and event.share in found}
     return Reading(found, named, context, answers)
 
@@ -259,9 +259,9 @@ def holders(reading: Reading, ordered: Sequence[EntryRef]) -> dict[str, str]:
 
 
 def same_trace(found: Trace, reading: Reading, times: Mapping[EntryRef, int]) -> bool:
-    """Whether the product has folded what the naive reader has; what the collector adds to the gaps left aside."""
+    """Whether the product has folded what the naive reader has."""
     ordered = order(reading, times)
-    told = [(gap.kind, gap.entry) for gap in found.gaps if gap.kind != "parent_no_share"]
+    told = [(gap.kind, gap.entry) for gap in found.gaps]
     return (
         [hop.share.ref for hop in found.hops] == ordered
         and [hop.outcome for hop in found.hops] == [outcome(reading, ref) for ref in ordered]

@@ -36,7 +36,9 @@ _NEEDED = ("consumer", "resource", "purpose", "method")
     multiple=True,
     help=noted("Reference of a record that was in it; repeat it for several."),
 )
-@option("--records-file", type=_SOURCE, help=noted("References, one per line; too many for one entry go into a manifest."))
+@option(
+    "--records-file", type=_SOURCE, help=noted("References, one per line; too many for one entry go into a manifest.")
+)
 @option("--resource", help=noted("What was shared, as the catalogue names it."))
 @option("--resource-version", type=click.IntRange(min=1), help=noted("Version of the resource."))
 @option("--purpose", help=noted("What the consumer needs it for."))

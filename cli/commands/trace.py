@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cli.following import Followed
 
 
+LATER = noted("try again later: the members confirm by themselves")
+
+
 @click.command("trace", cls=Command)
 @click.argument("record", required=False, type=RECORD)
 @option(
@@ -100,4 +103,6 @@ def _tell(followed: "Followed", save: Path | None) -> None:
         write_file(save, followed.evidence)
         output.note(_("The evidence is in {path}; suyuan verify judges it offline.", path=save))
     elif save is not None:
-        raise click.UsageError(_("there is no evidence file before everything is confirmed; try again later"))
+        from node.errors import NotConfirmedError  # noqa: PLC0415 - with the rest
+
+        raise NotConfirmedError("there is no evidence file before everything is confirmed", field=str(save), hint=LATER)

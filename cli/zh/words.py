@@ -65,9 +65,7 @@ MESSAGES = {
     "Version {version} of network {name} is signed in {path}.": "网络 {name} 的第 {version} 版已签署，见 {path}。",
     "It counts when {count} more governor has signed.": "还须 {count} 个治理方签署方可生效。",
     "The line above is the network's fingerprint; every member pins it: suyuan init DIR --network FILE "
-    "--fingerprint HEX": (
-        "上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"
-    ),
+    "--fingerprint HEX": ("上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"),
     "version {version} does not follow the last one of the signed versions; give their file with --out": (
         "第 {version} 版不接续已签署的最后一版；请用 --out 给出已签署版本的文件"
     ),
@@ -132,7 +130,7 @@ MESSAGES = {
         "已在本机按网络指纹核验。只有“没有遗漏”一点凭节点所述。"
     ),
     "The evidence is in {path}; suyuan verify judges it offline.": "证据在 {path}；可用 suyuan verify 离线核验。",
-    "there is no evidence file before everything is confirmed; try again later": "全部确认之前没有证据文件；请稍后再试",
+    "try again later: the members confirm by themselves": "请稍后再试：成员会自动确认",
     "Record {record}": "记录 {record}",
     "{count} transfer": "{count} 次流转",
     "{count} holder": "{count} 个持有者",

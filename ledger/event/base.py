@@ -2,7 +2,7 @@
 
 An event is one JSON object in canonical form (protocol section 2), the sixth line of an entry. ``type`` says which
 model below reads it, ``id`` is the submitter's own UUID, by which a repeated submission is recognised. Members that
-have nothing to say are absent, never null or empty, so that an event has one spelling.
+have nothing to say are absent, never null.
 
     {"id":"0f1e…","outcome":"accepted","share":{"hash":"…","index":42,"log":"police.ordos.example/log"},"type":"receipt"}
 

@@ -57,9 +57,9 @@ def _grant_kind(value: object) -> str:
     return "entry" if isinstance(value, dict | EntryRef) else "name"
 
 
-Records = Annotated[list[RecordRef], Field(min_length=1, max_length=RECORDS_MAX), AfterValidator(_distinct)]
-FieldNames = Annotated[list[Name], Field(min_length=1, max_length=FIELDS_MAX), AfterValidator(_distinct)]
-Parents = Annotated[list[EntryRef], Field(min_length=1, max_length=PARENTS_MAX), AfterValidator(_distinct_refs)]
+Records = Annotated[list[RecordRef], Field(max_length=RECORDS_MAX), AfterValidator(_distinct)]
+FieldNames = Annotated[list[Name], Field(max_length=FIELDS_MAX), AfterValidator(_distinct)]
+Parents = Annotated[list[EntryRef], Field(max_length=PARENTS_MAX), AfterValidator(_distinct_refs)]
 Grant = Annotated[
     Annotated[EntryRef, Tag("entry")] | Annotated[Name, Tag("name")],  # in this ledger, or in another system's words
     Discriminator(_grant_kind),

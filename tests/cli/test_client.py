@@ -123,7 +123,8 @@ def test_a_hostile_problem_is_cut_short() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [httpx.ConnectError("refused"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("garbage"), OSError("x")]
+    "error",
+    [httpx.ConnectError("refused"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("garbage"), OSError("x")],
 )
 def test_no_answer_is_unreachable(error: Exception) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
@@ -144,7 +145,12 @@ def test_an_answer_of_another_form_is_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {**RECORDED, "entry": {}}, {**RECORDED, "entry": {**REF, "index": -1}}, {**RECORDED, "entry": {**REF, "hash": "AB=="}}],
+    [
+        {},
+        {**RECORDED, "entry": {}},
+        {**RECORDED, "entry": {**REF, "index": -1}},
+        {**RECORDED, "entry": {**REF, "hash": "AB=="}},
+    ],
 )
 def test_an_answer_that_does_not_say_where_the_event_stands_is_refused(answer: Any) -> None:
     with pytest.raises(BadAnswerError):

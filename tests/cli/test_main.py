@@ -46,7 +46,9 @@ def imported_by(*arguments: str) -> set[str]:
     return set(ran.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("network", "--help"), ("share", "--help"), ("verify", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--help",), ("network", "--help"), ("share", "--help"), ("verify", "--help")]
+)
 def test_help_imports_nothing_slow(arguments: tuple[str, ...]) -> None:
     modules = imported_by(*arguments)
     assert not {name for name in modules if name in SLOW or name.startswith(tuple(f"{one}." for one in SLOW))}
@@ -155,7 +157,9 @@ def raising(error: BaseException) -> int:
         (RuntimeError("x"), 70),
         (AssertionError(), 70),
     ],
-    ids=lambda value: f"{type(value).__name__}-{getattr(value, 'code', '')}" if isinstance(value, BaseException) else None,
+    ids=lambda value: (
+        f"{type(value).__name__}-{getattr(value, 'code', '')}" if isinstance(value, BaseException) else None
+    ),
 )
 def test_every_kind_of_error_has_its_exit_code(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str]

@@ -163,7 +163,12 @@ def test_tokens_are_listed_without_secrets(home: Path, suyuan: Any) -> None:
     assert token not in people
     assert program["schema"] == "suyuan.token-list/1"
     (listed,) = program["tokens"]
-    assert (listed["name"], listed["roles"], listed["expires"], listed["expired"]) == ("platform", ["submit"], None, False)
+    assert (listed["name"], listed["roles"], listed["expires"], listed["expired"]) == (
+        "platform",
+        ["submit"],
+        None,
+        False,
+    )
 
 
 def test_no_tokens_is_an_answer(home: Path, suyuan: Any) -> None:

@@ -108,16 +108,16 @@ def test_a_few_records_are_written_out_and_many_go_into_a_manifest(suyuan: Any, 
         assert event["manifest"] == make_manifest(records[:count]).ref.model_dump()
 
 
-def test_sources_and_grants_are_resolved_to_full_references(suyuan: Any, story: Any) -> None:
-    network = story.network
+def test_sources_and_grants_are_resolved_to_full_references(suyuan: Any, nodes: Any) -> None:
+    source = json.loads(suyuan("show", new_share(suyuan, nodes), "--json", *nodes.ask("tax")).out)["entry"]
+    place = f"{source['log']}#{source['index']}"
     ran = suyuan(
-        "share", "--consumer", network.origin("court"), "--record", story.record, "--resource", "r", "--purpose", "p",
-        "--method", "file", "--parent", story.share, "--grant", story.share, *network.ask("tax"),
+        "share", "--consumer", nodes.origin("court"), "--record", RECORD, "--resource", "r", "--purpose", "p",
+        "--method", "file", "--parent", place, "--grant", place, *nodes.ask("tax"),
     )  # fmt: skip
     assert ran.code == 0
-    event = json.loads(suyuan("show", ran.out.split()[0], "--json", *network.ask("tax")).out)["event"]
-    assert event["parents"] == [event["grant"]]
-    assert f"{event['grant']['log']}#{event['grant']['index']}" == story.share
+    event = json.loads(suyuan("show", ran.out.split()[0], "--json", *nodes.ask("tax")).out)["event"]
+    assert event["parents"] == [event["grant"]] == [source]
 
 
 @pytest.mark.parametrize(

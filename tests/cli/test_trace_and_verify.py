@@ -104,7 +104,9 @@ def test_a_record_that_nobody_shared_is_not_found(suyuan: Any, nodes: Any) -> No
 
 
 def test_nothing_is_verified_without_a_fingerprint(suyuan: Any, story: Any) -> None:
-    ran = suyuan("trace", story.record, "--url", story.network.urls["police"], "--token", story.network.tokens["police"])
+    ran = suyuan(
+        "trace", story.record, "--url", story.network.urls["police"], "--token", story.network.tokens["police"]
+    )
     assert ran.code == 2
     assert "--fingerprint" in ran.err
 
@@ -254,7 +256,13 @@ def test_a_history_of_another_form_is_a_bad_answer(suyuan: Any, story: Any, liar
 def test_an_entry_is_shown_in_words_and_as_it_was_signed(suyuan: Any, story: Any) -> None:
     ran = suyuan("show", story.share, *story.network.ask("tax"))
     assert ran.code == 0
-    for told in ("Police (police.ordos.example/log)", "Tax Service", "data was shared", "suyuan/entry/v1\n", "— police"):
+    for told in (
+        "Police (police.ordos.example/log)",
+        "Tax Service",
+        "data was shared",
+        "suyuan/entry/v1\n",
+        "— police",
+    ):
         assert told in ran.out, told
     assert "verified: signed, in the log of size" in ran.out
 
@@ -267,7 +275,9 @@ def test_an_entry_without_a_fingerprint_is_the_nodes_word(suyuan: Any, story: An
 
 def test_an_entry_for_a_program_is_the_one_that_was_verified_here(suyuan: Any, story: Any, liar: Any) -> None:
     log, index = story.share.split("#")
-    liar.lies["/v1/entry"] = changing(lambda answer: {**answer, "event": {"type": "share"}, "note": "x", "state": "recorded"})
+    liar.lies["/v1/entry"] = changing(
+        lambda answer: {**answer, "event": {"type": "share"}, "note": "x", "state": "recorded"}
+    )
     ran = suyuan("show", story.share, "--json", *asking(liar, story.network))
     said = json.loads(ran.out)
     assert (said["schema"], said["state"], said["verified"]) == ("suyuan.entry/1", "confirmed", True)
@@ -371,7 +381,11 @@ def test_one_bad_file_among_good_ones_fails_and_each_has_its_verdict(
     ran = suyuan("verify", evidence, bad, network.document, "--fingerprint", network.fingerprint, "--json")
     assert ran.code == 1
     files = json.loads(ran.out)["files"]
-    assert [(file["kind"], file["verified"]) for file in files] == [("evidence", True), ("unknown", False), ("network", True)]
+    assert [(file["kind"], file["verified"]) for file in files] == [
+        ("evidence", True),
+        ("unknown", False),
+        ("network", True),
+    ]
     assert files[1]["error"]["code"] == "unknown_kind"
 
 
@@ -408,7 +422,9 @@ def test_logs_are_shown_with_their_size_and_quorum(suyuan: Any, story: Any) -> N
     assert "Tax Service" in people.out
     program = json.loads(suyuan("logs", "--json", *story.network.ask("police")).out)
     assert program["schema"] == "suyuan.logs/1"
-    assert {log["log"] for log in program["logs"]} == {story.network.origin(name) for name in ("police", "tax", "court")}
+    assert {log["log"] for log in program["logs"]} == {
+        story.network.origin(name) for name in ("police", "tax", "court")
+    }
 
 
 def test_an_alarm_about_a_log_exits_with_6(suyuan: Any, story: Any, liar: Any) -> None:

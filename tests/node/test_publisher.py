@@ -428,7 +428,7 @@ def liars() -> list[Any]:
         if request.url.path != "/witness/add-checkpoint":
             return httpx.Response(503)
         text = parse_add_checkpoint(await request.aread()).checkpoint.text
-        return httpx.Response(200, text=D.keys.cosigner.cosign(text.replace("\n1\n", "\n7\n"), 1).line)
+        return httpx.Response(200, text=D.keys.cosigner.cosign(f"other.{text}", 1).line)
 
     async def other_key(request: httpx.Request) -> httpx.Response:
         if request.url.path != "/witness/add-checkpoint":
