@@ -38,6 +38,7 @@ from ledger.entry import Entry, parse_entry, verify_signature
 from ledger.errors import (
     ConsistencyError,
     EvidenceError,
+    InclusionError,
     LedgerError,
     TooLongError,
     UnsignedError,
@@ -48,7 +49,7 @@ from ledger.event.base import Frozen, Hash, RecordRef, parse_model
 from ledger.event.transfer import ManifestRef
 from ledger.lineage import History, Lineage, collect
 from ledger.manifest import verify_membership
-from ledger.merkle import PROOF_HASHES_MAX, LeafIndex, TreeSize, verify_inclusion
+from ledger.merkle import PROOF_HASHES_MAX, verify_inclusion
 from ledger.network import Network, verify_chain
 from ledger.proof import Proof, parse_proof
 from ledger.provenance import Statement, Trace, fold
@@ -193,13 +194,12 @@ class _Verifier:
             claimed = f"{judged.checkpoint.origin}#{proof.index}"
             raise VerificationError(f"the entry is {entry.ref}, the proof speaks of {claimed}", field="index")
         verify_signature(entry, judged.owner.log_key_at(entry.index))
-        verify_inclusion(
-            leaf=entry.leaf,
-            index=LeafIndex(proof.index),
-            size=TreeSize(judged.size),
-            root=judged.checkpoint.root,
-            proof=proof.hashes,
-        )
+        head = judged.checkpoint.head
+        try:
+            verify_inclusion(leaf=entry.leaf, index=proof.index, size=head.size, root=head.root, proof=proof.hashes)
+        except InclusionError as error:
+            error.field = error.field or "proof"
+            raise
         return Proven(entry, judged)
 
     def _checkpoint(self, proof: Proof) -> Judged:
@@ -214,21 +214,23 @@ class _Verifier:
 def _refuse_strangers(judged: Judged, network: Network) -> None:
     """Refuse a signature line by nobody in the network: it may be a damaged line of somebody who is."""
     log_key = judged.owner.checkpoint_key(judged.size)
-    known = {(log_key.name, log_key.key_id), *network.cosigners}
-    for number, signature in enumerate(judged.note.signatures):
-        if (signature.name, signature.key_id) not in known:
+    expected = {(log_key.name, log_key.key_id), *network.cosigners}
+    for number, signature in enumerate(judged.note.signatures, 1):
+        if (signature.name, signature.key_id) not in expected:
             raise UnsignedError(
-                f"signature line {number + 1} is by {cut(signature.name)!r} with key {signature.key_id.hex()}, "
-                "whom the network document does not name",
+                f"signature line {number} is by {cut(signature.name)!r} with key {signature.key_id.hex()}, "
+                "whom the network document does not name, or who has signed above",
                 field="checkpoint",
             )
+        expected.remove((signature.name, signature.key_id))
 
 
 class _Statements(History):
     """The entries of an evidence file as a history."""
 
     def __init__(self, file: EvidenceFile, proven: Iterable[Proven]) -> None:
-        self._manifests = {(membership.root, membership.count): membership for membership in file.manifests}
+        self._manifests = {(one.root, one.count): number for number, one in enumerate(file.manifests)}
+        self._memberships = file.manifests
         self._by_ref: dict[EntryRef, Statement] = {}
         self._children: dict[EntryRef, list[Statement]] = defaultdict(list)
         self._receipts: dict[EntryRef, list[Statement]] = defaultdict(list)
@@ -265,11 +267,15 @@ class _Statements(History):
         ]
 
     def _is_member(self, record: str, ref: ManifestRef | None) -> bool:
-        membership = self._manifests.get((ref.root, ref.count)) if ref is not None else None
-        if ref is None or membership is None:
+        number = self._manifests.get((ref.root, ref.count)) if ref is not None else None
+        if ref is None or number is None:
             return False
+        membership = self._memberships[number]
         proof = [parse_hash(text) for text in membership.proof]
-        verify_membership(record, ref=ref, index=membership.index, proof=proof)
+        try:
+            verify_membership(record, ref=ref, index=membership.index, proof=proof)
+        except InclusionError as error:
+            raise error.at(f"manifests[{number}]") from None
         return True
 
     def at(self, ref: EntryRef) -> Statement | None:

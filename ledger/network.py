@@ -369,7 +369,10 @@ def parse_fingerprint(text: str) -> str:
 
 
 def _check_governors(document: Network, judge: Network) -> None:
-    signed = open_note(document.note, judge.governors)  # at most one signature of each
+    try:
+        signed = open_note(document.note, judge.governors)  # at most one signature of each
+    except UnsignedError as error:
+        raise error.at("signatures") from None
     threshold = judge.body.governors.threshold
     if len(signed) < threshold:
         raise QuorumError(
@@ -382,10 +385,14 @@ def _check_governors(document: Network, judge: Network) -> None:
 
 def _refuse_strangers(document: Network, before: Network) -> None:
     """Refuse a signature line by nobody who governs: it may be a damaged line of somebody who does."""
-    known = {(key.name, key.key_id) for key in (*document.governors, *before.governors)}
+    expected = {(key.name, key.key_id) for key in (*document.governors, *before.governors)}
     for number, signature in enumerate(document.note.signatures, 1):
-        if (signature.name, signature.key_id) not in known:
-            raise UnsignedError(f"signature line {number} is by nobody who governs this network", field="signatures")
+        if (signature.name, signature.key_id) not in expected:
+            raise UnsignedError(
+                f"signature line {number} is by nobody who governs this network, or by somebody who has signed above",
+                field="signatures",
+            )
+        expected.remove((signature.name, signature.key_id))
 
 
 def _parse_text(text: str) -> tuple[str, int, bytes, DocumentBody]:

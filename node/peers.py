@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import DECIMAL_MAX, JsonValue, parse_decimal, parse_json
+from ledger.encoding import JsonValue, parse_decimal, parse_json
 from ledger.errors import LedgerError
 from ledger.network import Member
 from ledger.note import Signature
@@ -265,9 +265,7 @@ def _sizes(answer: bytes) -> dict[str, tuple[int, int]]:
 
 def _log_sizes(one: JsonValue) -> tuple[str, tuple[int, int]]:
     match one:
-        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed)} if (
-            0 <= confirmed <= DECIMAL_MAX and 0 <= size <= DECIMAL_MAX
-        ):
+        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed)} if min(size, confirmed) >= 0:
             return log, (size, confirmed)
     raise PeerRefusedError("the list of logs has another form")
 

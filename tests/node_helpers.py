@@ -450,11 +450,21 @@ class Town:
         """Start nodes, all of them if none is named."""
         started = []
         for party in which or self.members:
-            node = self.nodes[party.name] = self.build(party)
-            self.wire.routes[f"{party.name}.test"] = httpx.ASGITransport(create_app(node))
+            node = self._seat(party)
             await node.start()
             started.append(node)
         return started
+
+    def open(self, party: Party) -> Node:
+        """Start a node that does what it is asked, but neither opens its log nor publishes nor gossips."""
+        node = self._seat(party)
+        node.writer.start()
+        return node
+
+    def _seat(self, party: Party) -> Node:
+        node = self.nodes[party.name] = self.build(party)
+        self.wire.routes[f"{party.name}.test"] = httpx.ASGITransport(create_app(node))
+        return node
 
     async def stop(self, party: Party) -> None:
         node = self.nodes.pop(party.name)

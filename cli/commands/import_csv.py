@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cli import output
 from cli.command import Command
 from cli.commands import import_common as common
 from cli.language import _
@@ -29,7 +30,8 @@ def command(*, file: Path, settings: common.Settings) -> int:
     suyuan import csv transfers.csv --config police --token-file police.token --dry-run
     suyuan import csv transfers.csv --config police --token-file police.token --map names.toml
     """
-    table = read_table(file)
+    with output.progress(_("reading")):
+        table = read_table(file)
     with common.Departments.opened(settings) as departments:
         planned = Planner(departments.members(), departments.keys).plan(table.transfers)
         report = common.Report(

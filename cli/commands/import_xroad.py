@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import exits
+from cli import exits, output
 from cli.command import Command, option
 from cli.commands import import_common as common
 from cli.language import _, noted
@@ -40,8 +40,9 @@ def command(*, files: tuple[Path, ...], purpose: str | None, settings: common.Se
     suyuan import xroad monday.json --config tax --token-file tax.token --map members.toml --dry-run
     suyuan import xroad monday.json --config tax --token-file tax.token --map members.toml --purpose "tax relief"
     """
-    source = read_files(list(files))
-    matched = match(source.sightings)
+    with output.progress(_("reading")):
+        source = read_files(list(files))
+        matched = match(source.sightings)
     with common.Departments.opened(settings) as departments:
         purposes = Purposes(departments.map.purposes, purpose)
         planned = Planner(departments.members(), departments.keys, purposes).plan(matched)

@@ -341,11 +341,14 @@ def _text(record: dict[str, Any], name: str, place: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise XRoadRecordError(f"{name} is no text", field=place)
-    text = unicodedata.normalize("NFC", value.strip())
+    plain = value.isascii() and value.isprintable()
+    text = value.strip() if plain else unicodedata.normalize("NFC", value.strip())
     if len(text) > FIELD_CHARACTERS_MAX:
         raise XRoadRecordError(
             f"{name} has more than {FIELD_CHARACTERS_MAX} characters", field=place, limit=FIELD_CHARACTERS_MAX
         )
+    if plain:
+        return text or None
     try:
         check_json(text)
     except MalformedError as error:

@@ -21,7 +21,7 @@ from cli.sources.xroad import Sighting, XRoadRecordError, parse_record
 from ledger.errors import MalformedError
 
 FILE_BYTES_MAX = 256 * 1024 * 1024  # a security server's day: some 280,000 records of 900 bytes
-RECORDS_MAX = 1_000_000  # of all files of one import: about 1 GB of memory
+RECORDS_MAX = 500_000  # of all files of one import: about 1 GB of memory
 RECORD_PROBLEMS_MAX = 10_000  # records that cannot be used: so many are no accident, it is another kind of file
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -48,21 +48,22 @@ class XRoadFiles:
 def read_files(paths: list[Path]) -> XRoadFiles:
     """Return the records of all files, and everything that is wrong with them; the fields name file and record."""
     result = XRoadFiles()
+    unique = len({path.name for path in paths}) == len(paths)
     for path in paths:
         try:
-            _read_file(path, result)
+            _read_file(path, path.name if unique else str(path), result)
         except XRoadFileError as error:
             result.damaged.append(error)
     return result
 
 
-def _read_file(path: Path, result: XRoadFiles) -> None:
-    for number, value in _records(path, _load(path), result.damaged):
+def _read_file(path: Path, name: str, result: XRoadFiles) -> None:
+    for number, value in _records(name, _load(path), result.damaged):
         result.read += 1
         if result.read > RECORDS_MAX:
-            raise XRoadFileError("too many records: import fewer files at once", field=str(path), limit=RECORDS_MAX)
+            raise XRoadFileError("too many records: import fewer files at once", field=name, limit=RECORDS_MAX)
         try:
-            result.sightings.append(parse_record(value, f"{path.name} record {number}"))
+            result.sightings.append(parse_record(value, f"{name} record {number}"))
         except XRoadRecordError as error:
             result.problems.append(error)
             if len(result.problems) > RECORD_PROBLEMS_MAX:
@@ -87,43 +88,43 @@ def _load(path: Path) -> str:
         raise XRoadFileError(f"not UTF-8 at byte {error.start}", field=str(path)) from None
 
 
-def _records(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
+def _records(name: str, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
     """Give the records of a file with their numbers, from 1 on."""
     start = _skip(text, 0)
     if start == len(text):
-        raise XRoadFileError("the file is empty", field=str(path))
+        raise XRoadFileError("the file is empty", field=name)
     if text[start] == "[":
-        yield from _list(path, text, start)
+        yield from _list(name, text, start)
         return
     answer = re.compile(r'\{[ \t\r\n]*"records"[ \t\r\n]*:[ \t\r\n]*(?=\[)').match(text, start)
     if answer is not None:
-        yield from _list(path, text, answer.end(), closing="}")
+        yield from _list(name, text, answer.end(), closing="}")
         return
-    yield from _lines(path, text, damaged)
+    yield from _lines(name, text, damaged)
 
 
-def _list(path: Path, text: str, start: int, closing: str = "") -> Iterator[tuple[int, Any]]:
+def _list(name: str, text: str, start: int, closing: str = "") -> Iterator[tuple[int, Any]]:
     """Give the items of the list that begins at ``start``."""
     number = 0
     place = _skip(text, start + 1)
     while text[place : place + 1] != "]":
         number += 1
-        value, place = _decode(path, text, place, number)
+        value, place = _decode(name, text, place, number)
         yield number, value
         place = _skip(text, place)
         separator = text[place : place + 1]
         if separator == ",":
             place = _skip(text, place + 1)
             if text[place : place + 1] == "]":
-                raise _damage(path, number + 1, place, "a value is expected")
+                raise _damage(name, number + 1, place, "a value is expected")
         elif separator != "]":
-            raise _damage(path, number + 1, place, "the list does not end")
+            raise _damage(name, number + 1, place, "the list does not end")
     place = _skip(text, place + 1)
     if text[place:].rstrip(" \t\r\n") != closing:
-        raise _damage(path, number + 1, place, "something stands behind the list")
+        raise _damage(name, number + 1, place, "something stands behind the list")
 
 
-def _lines(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
+def _lines(name: str, text: str, damaged: list[XRoadFileError]) -> Iterator[tuple[int, Any]]:
     """Give the values of the lines, numbered without the empty ones; a damaged line does not lose the others."""
     number = 0
     start = 0
@@ -134,37 +135,37 @@ def _lines(path: Path, text: str, damaged: list[XRoadFileError]) -> Iterator[tup
         if place < end:
             number += 1
             try:
-                yield number, _line(path, text[place:end], place, number)
+                yield number, _line(name, text[place:end], place, number)
             except XRoadFileError as error:
                 damaged.append(error)
                 if len(damaged) > RECORD_PROBLEMS_MAX:
                     raise XRoadFileError(
-                        "too many records cannot be read", field=str(path), limit=RECORD_PROBLEMS_MAX
+                        "too many records cannot be read", field=name, limit=RECORD_PROBLEMS_MAX
                     ) from None
         start = end + 1
 
 
-def _line(path: Path, line: str, place: int, number: int) -> Any:
-    value, end = _decode(path, line, 0, number, offset=place)
+def _line(name: str, line: str, place: int, number: int) -> Any:
+    value, end = _decode(name, line, 0, number, offset=place)
     if _skip(line, end) != len(line):
-        raise _damage(path, number, place + end, "something stands behind the value")
+        raise _damage(name, number, place + end, "something stands behind the value")
     return value
 
 
-def _decode(path: Path, text: str, place: int, number: int, *, offset: int = 0) -> tuple[Any, int]:
+def _decode(name: str, text: str, place: int, number: int, *, offset: int = 0) -> tuple[Any, int]:
     """Return the value that begins at ``place``, and where it ends; ``offset`` is the text's own place in the file."""
     try:
         return _DECODER.raw_decode(text, place)
     except json.JSONDecodeError as error:
-        raise _damage(path, number, offset + error.pos, error.msg) from None
+        raise _damage(name, number, offset + error.pos, error.msg) from None
     except RecursionError:
-        raise _damage(path, number, offset + place, "nested too deeply") from None
+        raise _damage(name, number, offset + place, "nested too deeply") from None
     except ValueError:  # int() refuses numbers of more than 4,300 digits
-        raise _damage(path, number, offset + place, "a number is too long") from None
+        raise _damage(name, number, offset + place, "a number is too long") from None
 
 
-def _damage(path: Path, number: int, place: int, problem: str) -> XRoadFileError:
-    return XRoadFileError(f"not JSON at character {place}: {problem}", field=f"{path.name} record {number}")
+def _damage(name: str, number: int, place: int, problem: str) -> XRoadFileError:
+    return XRoadFileError(f"not JSON at character {place}: {problem}", field=f"{name} record {number}")
 
 
 def _skip(text: str, place: int) -> int:

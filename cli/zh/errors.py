@@ -102,6 +102,7 @@ MESSAGES = {
     "store_older": "存储过旧",
     "wrong_root": "根不符",
     "head_missing": "头文件缺失",
+    "checkpoint_missing": "检查点缺失",
     "index_missing": "索引缺失",
     "index_differs": "索引不符",
     "index_stray": "多余的索引",

@@ -47,6 +47,7 @@ MESSAGES = {
     ),
     # What it says.
     "give {option} once for each --config, in the same order": "{option} 须按相同顺序与各 --config 一一对应",
+    "reading": "正在读取",
     "recording": "正在记录",
     "run the same import again: nothing is recorded twice": "请再次运行同一导入：不会重复记录",
     "duplicates": "重复记录",
@@ -65,7 +66,7 @@ MESSAGES = {
     "Waiting: run the same import again when the other department has told its side": (
         "等待中：待另一部门记入其一方后，请再次运行同一导入"
     ),
-    "Refused": "未受理",
+    "Refused": "不予受理",
     "Names that lead to no member of the network (give --map)": "不对应任何成员的名称（请给出 --map）",
     "Nothing was recorded, and no node was asked.": "未作任何记录，也未询问任何节点。",
     "Files that cannot be used: nothing was recorded": "无法使用的文件：未作任何记录",

@@ -45,6 +45,7 @@ def _refusal(request: Request, error: LedgerError) -> Response:
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
     node_of(request).metrics.cosign_refused.labels(str(int(status))).inc()
     if isinstance(error, WrongSizeError):
-        return Response(f"{error.size}\n", int(status), media_type="text/x.tlog.size")
+        # As a header, for Starlette would give a media type of text a charset: clients compare the whole value.
+        return Response(f"{error.size}\n", int(status), {"Content-Type": "text/x.tlog.size"})
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return Response(f"{error}\n", int(status), headers, media_type="text/plain; charset=utf-8")

@@ -17,11 +17,6 @@ from node.audit.findings import Findings
 
 CHUNK = 4 * WIDTH  # entries that are verified at once
 _HASH = 32
-_CHECKPOINTS = {
-    layout.checkpoint_key: "newest checkpoint",
-    layout.confirmed_key: "confirmed checkpoint",
-    layout.cosigned_key: "cosigned checkpoint",
-}
 
 
 class LogWalk:
@@ -39,9 +34,11 @@ class LogWalk:
         self.log = layout.log_id(origin)
         self._promises: list[tuple[str, Judged]] = []  # checkpoints, and where each of them is kept
         self.confirmed_size = 0
-        for key, name in _CHECKPOINTS.items():
-            self._take_checkpoint(key(self.log), f"{origin} {name}", confirmed=key is layout.confirmed_key)
-        self._signed_here = any(place.endswith("newest checkpoint") for place, _ in self._promises)
+        self._signed = self._take_checkpoint(layout.checkpoint_key(self.log), f"{origin} newest checkpoint")
+        cosigned = self._take_checkpoint(layout.cosigned_key(self.log), f"{origin} cosigned checkpoint")
+        self._take_checkpoint(layout.confirmed_key(self.log), f"{origin} confirmed checkpoint", confirmed=True)
+        if cosigned and not self._signed:  # the two are written together
+            findings.add("checkpoint_missing", f"{origin} newest checkpoint", "one was cosigned, and the newest is gone")
         self._stored_chain = self._read_chain()
         self.size = self._stored_chain.size if self._stored_chain is not None else self._count_entries()
         if self._stored_chain is None and self.size:
@@ -56,10 +53,12 @@ class LogWalk:
 
     def take_head(self, head: bytes | None, signed: Judged | None) -> None:
         """Take the head file: one more promise about this log."""
-        if head is None and self._signed_here:
-            self._findings.add(
-                "head_missing", "head file", "it is gone: nobody can say whether this store is the newest"
-            )
+        if head is None and self._signed:
+            told = "it is gone: nobody can say whether this store is the newest"
+            self._findings.add("head_missing", "head file", told)
+        if head is not None and not self._signed:
+            told = "the head file has one, and the store has none"
+            self._findings.add("checkpoint_missing", f"{self.origin} newest checkpoint", told)
         if signed is not None:
             self._add_promise("head file", signed)
 
@@ -83,19 +82,21 @@ class LogWalk:
 
     # Before the walk: what the log promises.
 
-    def _take_checkpoint(self, key: bytes, place: str, *, confirmed: bool) -> None:
+    def _take_checkpoint(self, key: bytes, place: str, *, confirmed: bool = False) -> bool:
+        """Take a stored checkpoint as a promise; tell whether there is one, be it good or bad."""
         data = None
         with self._findings.readable(place):
             data = self._store.get(key)
         judged = judge(data, self._networks, place, self._findings) if data is not None else None
         if judged is None:
-            return
+            return data is not None
         if confirmed and not judged.confirmed:
             told = f"{len(judged.cosigners)} members have cosigned, {judged.needed} are needed"
             self._findings.add("no_quorum", place, told)
         elif confirmed:
             self.confirmed_size = judged.size
         self._add_promise(place, judged)
+        return True
 
     def _add_promise(self, place: str, judged: Judged) -> None:
         if judged.checkpoint.origin == self.origin:

@@ -62,7 +62,7 @@ def invoke(*arguments: object, env: Mapping[str, str] | None = None, stdin: byte
     finally:
         sys.stdin = before
         language.speak("en")
-    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def spawn(*arguments: object, **options: Any) -> "subprocess.Popen[bytes]":
@@ -188,7 +188,7 @@ class Liar:
         liar = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 status, kind, body = liar.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)

@@ -167,6 +167,22 @@ def test_an_unusable_table_is_wrong_use(
     assert "bad_transfers" in capsys.readouterr().err
 
 
+def test_people_are_told_what_is_refused_and_what_to_do(
+    network: DemoNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(f"record,provider,consumer,occurred_at\nc,police,tax\u202e,{AT.format(1)}\n", "utf-8")
+    command = ["import", "csv", str(path), *arguments(network, "police"), "--dry-run"]
+    assert main(command) == exits.FINDINGS
+    told = capsys.readouterr()
+    assert "line 2: no member is known by the name 'tax\\u202e' [unknown_name]" in " ".join(told.out.split())
+    assert "say in a map (--map) whose log it is" in told.err
+    assert main([*command, "--lang", "zh"]) == exits.FINDINGS
+    told = capsys.readouterr()
+    assert "名称不对应任何成员" in told.out
+    assert "请在对应表（--map）中说明它是谁的账本" in told.err
+
+
 def test_people_are_told_in_words(network: DemoNetwork, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "csv", str(table), *arguments(network, "police"), "--dry-run"]) == exits.OK
     told = capsys.readouterr()

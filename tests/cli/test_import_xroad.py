@@ -221,6 +221,11 @@ def test_null_and_empty_members_say_nothing() -> None:
     assert str(sighting.service) == "LTT/TEST/TEST2/SUB3/payloadgen"
 
 
+def test_identifiers_may_be_of_any_script_in_normal_form() -> None:
+    sighting = seen(clientMemberCode="税务局", clientSubsystemCode="Bu\u0308ro")
+    assert str(sighting.client) == "LTT/TEST/税务局/B\u00fcro"
+
+
 def test_a_version_is_part_of_the_service() -> None:
     assert str(seen(serviceVersion="v1").service) == "LTT/TEST/TEST2/SUB3/payloadgen.v1"
     assert shape(match([seen("Client", serviceVersion="v1"), seen("Producer")])) == (["-P", "C-"], 0, 0)

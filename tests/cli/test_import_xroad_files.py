@@ -127,6 +127,16 @@ def test_a_damaged_file_does_not_lose_the_others(tmp_path: Path) -> None:
     assert error.field == "1.json record 1"
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "monday.json" for folder in ("ss1", "ss2")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(json.dumps([record(), 7]), "utf-8")
+    found = read_files(paths)
+    assert [sighting.place for sighting in found.sightings] == [f"{path} record 1" for path in paths]
+    assert [error.field for error in found.problems] == [f"{path} record 2" for path in paths]
+
+
 def test_a_file_that_cannot_be_opened_is_damaged(tmp_path: Path) -> None:
     found = read_files([tmp_path / "none.json"])
     assert "cannot be read" in str(found.damaged[0])

@@ -37,7 +37,7 @@ def test_a_terminal_without_unicode_gets_escapes_and_no_error(monkeypatch: pytes
     output.prepare_streams()
     output.data("公安局")
     output.emit({"name": "公安局"})
-    written = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue().decode()
     assert written == '\\u516c\\u5b89\\u5c40\n{\n  "name": "\\u516c\\u5b89\\u5c40"\n}\n'
 
 

@@ -54,7 +54,7 @@ def load(name: str) -> Vector:
     return document
 
 
-def cases(name: str, *groups: str, refused: bool = False) -> Any:
+def cases(name: str, *groups: str, refused: bool = False) -> pytest.MarkDecorator:
     """Parametrise over the vectors of some groups: those that must be refused, or the others."""
     found = [case for group in groups for case in load(name)[group] if ("error" in case) == refused]
     assert found
@@ -476,8 +476,9 @@ def evidence_of(case: Vector) -> bytes:
 
 @cases("evidence", "refused", refused=True)
 def test_a_false_evidence_file_is_refused(case: Vector) -> None:
+    pinned: str = case["fingerprint"] if "fingerprint" in case else load("evidence")["fingerprint"]
     with refusal(case):
-        verify_evidence(evidence_of(case), fingerprint=case.get("fingerprint", load("evidence")["fingerprint"]))
+        verify_evidence(evidence_of(case), fingerprint=pinned)
 
 
 def test_the_networks_of_the_vectors_lead_back_to_their_fingerprints() -> None:

@@ -1,0 +1,212 @@
+"""suyuan doctor: each check by itself, and the command on nodes that run, stand still, and are damaged."""
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import diagnosis
+from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
+from ledger.network import verify_chain
+
+NOW = CLOCK_MS_MIN + 86_400_000
+
+
+@pytest.fixture
+def at_rest(network: Any, suyuan: Any, start: Any, tmp_path: Path) -> Iterator[Path]:
+    """The court's node after it has run once by itself: its log is open, nothing is confirmed."""
+    home = tmp_path / "court"
+    shutil.copytree(network.home("court"), home)
+    process = start("run", "--config", home)
+    for _ in range(400):
+        if (home / "head").exists():
+            break
+        time.sleep(0.1)
+    process.terminate()
+    process.communicate(timeout=30)
+    yield home
+
+
+def checks(ran: Any) -> dict[str, Any]:
+    said = json.loads(ran.out)
+    assert said["schema"] == "suyuan.doctor/1"
+    return {check["name"]: check for check in said["checks"]}
+
+
+# Single checks.
+
+
+def test_another_distribution_with_a_package_of_ours_is_a_problem() -> None:
+    assert diagnosis.check_packages({"ledger": ["suyuan"], "node": ["suyuan"]}).status == "ok"
+    found = diagnosis.check_packages({"ledger": ["suyuan", "ledger-cli"], "cli": ["cli"]})
+    assert found.status == "problem"
+    assert "ledger (ledger-cli)" in str(found.words)
+    assert "cli (cli)" in str(found.words)
+
+
+@pytest.mark.parametrize(
+    ("free", "status"), [(DISK_BYTES_MIN - 1, "problem"), (DISK_BYTES_MIN, "warning"), (1 << 40, "ok")]
+)
+def test_the_disk_is_judged_by_what_is_left(network: Any, free: int, status: str) -> None:
+    home = diagnosis.Patient(load(network), clock=None).home  # type: ignore[arg-type] # nobody asks it
+    assert diagnosis.check_disk(home, free).status == status
+
+
+def load(network: Any) -> Any:
+    from node.config import load_home  # noqa: PLC0415 - beside its one use
+
+    return load_home(network.home("court"))
+
+
+@pytest.mark.parametrize(
+    ("now", "newest", "status"),
+    [(NOW, None, "ok"), (NOW, NOW, "ok"), (NOW, NOW + 1000, "problem"), (0, None, "problem")],
+    ids=["a new log", "in step", "behind its own log", "in 1970"],
+)
+def test_the_clock_is_judged_by_its_own_log(now: int, newest: int | None, status: str) -> None:
+    assert diagnosis.check_clock(now, newest).status == status
+
+
+@pytest.mark.parametrize(
+    ("skew", "status"), [({"a": 100}, "ok"), ({"a": 0, "b": -9000}, "warning"), ({"a": 61_000, "b": 0}, "problem")]
+)
+def test_the_clock_is_judged_by_the_peers(skew: dict[str, int], status: str) -> None:
+    found = diagnosis.check_skew(skew)
+    assert found is not None
+    assert found.status == status
+
+
+def test_without_peers_nobody_judges_the_clock() -> None:
+    assert diagnosis.check_skew({}) is None
+
+
+@pytest.mark.parametrize(
+    ("health", "runs", "status"),
+    [
+        (None, False, "ok"),
+        (None, True, "problem"),
+        ({"status": "ok", "alarms": [], "size": 1, "confirmed_size": 1}, True, "ok"),
+        ({"status": "failed", "alarms": [], "failure": "disk full"}, True, "problem"),
+        ({"status": "alarm", "alarms": [{"log": "a", "alarm": "fork"}]}, True, "damage"),
+    ],
+    ids=["it does not run", "it hangs", "well", "it cannot write", "alarm"],
+)
+def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, status: str) -> None:
+    assert diagnosis.check_health(health, runs=runs).status == status
+
+
+def test_silent_peers_are_a_warning_until_the_quorum_is_out_of_reach(network: Any) -> None:
+    document = verify_chain(network.document.read_bytes(), network.fingerprint)
+    own, tax, court = (network.origin(name) for name in ("police", "tax", "court"))
+    judged = [diagnosis.check_peers(document, own, silent).status for silent in ({}, {tax: "x"}, {tax: "x", court: "x"})]
+    assert judged == ["ok", "warning", "problem"]
+
+
+def test_the_worst_check_decides() -> None:
+    def of(status: Any) -> Check:
+        return Check("x", status, diagnosis.Words("x"))
+
+    assert diagnosis.exit_status([]) == "ok"
+    assert diagnosis.exit_status([of("warning"), of("ok")]) == "warning"
+    assert diagnosis.exit_status([of("problem"), of("damage"), of("ok")]) == "damage"
+
+
+# The command.
+
+
+def test_a_running_node_is_examined_without_disturbing_it(suyuan: Any, story: Any) -> None:
+    ran = suyuan("doctor", "--config", story.network.home("police"), "--json")
+    assert ran.code == 0
+    found = checks(ran)
+    assert {"config", "packages", "permissions", "keys", "network", "member", "store", "disk", "clock", "node", "peers"} <= found.keys()
+    assert "process" in found["store"]["words"]
+    assert found["peers"]["status"] == "warning"
+    assert "1 of 2 peers answer" in found["peers"]["words"]
+
+
+def test_a_running_node_is_not_examined_deeply(suyuan: Any, nodes: Any) -> None:
+    ran = suyuan("doctor", "--config", nodes.home("police"), "--deep")
+    assert (ran.code, ran.out) == (2, "")
+    assert "store_locked" in ran.err
+
+
+def test_a_node_at_rest_is_sound_to_its_last_byte(suyuan: Any, at_rest: Path) -> None:
+    ran = suyuan("doctor", "--config", at_rest, "--deep", "--offline", "--json")
+    assert ran.code == 0
+    said = json.loads(ran.out)
+    assert said["status"] in {"ok", "warning"}
+    assert said["audit"]["damages"] == []
+    assert {log["log"]: log["size"] for log in said["audit"]["logs"]}["court.ordos.example/log"] == 1
+    people = suyuan("doctor", "--config", at_rest, "--deep", "--offline")
+    assert "all of them are what they must be" in people.out
+
+
+def test_damage_is_named_and_exits_with_6(suyuan: Any, at_rest: Path) -> None:
+    with closing(sqlite3.connect(at_rest / "data" / "pairs.sqlite")) as database, database:
+        (table,) = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+        database.execute(f"DELETE FROM {table} WHERE substr({columns[0]}, 1, 1) = x'54'")
+    ran = suyuan("doctor", "--config", at_rest, "--deep", "--offline", "--json")
+    assert ran.code == 6
+    said = json.loads(ran.out)
+    assert said["status"] == "damage"
+    assert [damage["code"] for damage in said["audit"]["damages"]] == ["tile_missing"]
+    people = suyuan("doctor", "--config", at_rest, "--deep", "--offline")
+    assert people.code == 6
+    assert "tile_missing" in people.out
+
+
+def test_a_store_older_than_its_head_file_is_damage(suyuan: Any, network: Any, at_rest: Path) -> None:
+    shutil.rmtree(at_rest / "data")
+    shutil.copytree(network.home("court") / "data", at_rest / "data")
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
+    assert ran.code == 6
+    assert checks(ran)["head"]["status"] == "damage"
+
+
+def test_keys_that_others_may_read_are_a_problem(suyuan: Any, at_rest: Path) -> None:
+    (at_rest / "keys" / "log.key").chmod(0o640)
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
+    assert ran.code == 1
+    found = checks(ran)
+    assert found["permissions"]["status"] == "problem"
+    assert "log.key" in found["permissions"]["words"]
+    assert "chmod 600" in found["permissions"]["hint"]
+
+
+def test_keys_of_another_department_are_a_problem(suyuan: Any, network: Any, at_rest: Path) -> None:
+    shutil.copy(network.home("tax") / "keys" / "log.key", at_rest / "keys" / "log.key")
+    assert checks(suyuan("doctor", "--config", at_rest, "--offline", "--json"))["keys"]["status"] == "problem"
+
+
+def test_a_changed_network_document_is_a_problem_and_no_crash(suyuan: Any, at_rest: Path) -> None:
+    path = at_rest / "network.note"
+    path.write_bytes(path.read_bytes().replace(b"cn-2025", b"qingdao"))
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
+    assert ran.code == 1
+    assert "fingerprint" in checks(ran)["network"]["words"]
+    assert suyuan("doctor", "--config", at_rest, "--offline", "--deep").code == 1
+
+
+def test_a_missing_store_is_a_problem_and_no_crash(suyuan: Any, at_rest: Path) -> None:
+    shutil.rmtree(at_rest / "data")
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
+    assert ran.code == 1
+    assert checks(ran)["store"]["status"] == "problem"
+
+
+def test_a_node_without_settings_cannot_be_examined(suyuan: Any, tmp_path: Path) -> None:
+    assert suyuan("doctor", "--config", tmp_path).code == 2
+
+
+def test_a_doctor_speaks_chinese_to_people_and_english_to_programs(suyuan: Any, at_rest: Path) -> None:
+    people = suyuan("doctor", "--config", at_rest, "--offline", "--lang", "zh").out
+    assert "他人无法读取密钥" in people
+    program = checks(suyuan("doctor", "--config", at_rest, "--offline", "--lang", "zh", "--json"))
+    assert program["permissions"]["words"] == "nobody else can read the keys"
