@@ -19,7 +19,7 @@ from itertools import pairwise
 from ledger.encoding import encode_base64, parse_decimal
 from ledger.errors import InclusionError, ManifestError, TooLongError, TooManyError
 from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
-from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, node_hash, prove_inclusion, root_of, verify_inclusion
+from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, prove_inclusion, root_of, verify_inclusion
 
 FORMAT = "suyuan/manifest/v1"
 MANIFEST_BYTES_MAX = len(f"{FORMAT}\n{MANIFEST_RECORDS_MAX}\n") + 65 * MANIFEST_RECORDS_MAX
@@ -107,24 +107,14 @@ def verify_membership(record: str, *, ref: ManifestRef, index: int, proof: Seque
 
 
 class _Leaves:
-    """A hash reader over leaf hashes in memory; what it computes it remembers."""
+    """A hash reader over leaf hashes in memory."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         self._leaves = leaves
-        self._known: dict[Node, bytes] = {}
 
     def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
         """Return the hash of each node."""
-        return [self._hash(node) for node in nodes]
-
-    def _hash(self, node: Node) -> bytes:
-        if node.level == 0:
-            return self._leaves[node.index]
-        if node not in self._known:
-            left = self._hash(Node(node.level - 1, 2 * node.index))
-            right = self._hash(Node(node.level - 1, 2 * node.index + 1))
-            self._known[node] = node_hash(left, right)
-        return self._known[node]
+        return [root_of(self._leaves[node.index << node.level : (node.index + 1) << node.level]) for node in nodes]
 
 
 def _manifest(records: tuple[str, ...]) -> Manifest:
