@@ -45,7 +45,7 @@ MEMBER_WORDS = {
     "software": noted("software"),
     "system": noted("system"),
 }
-VALUE_WORDS = (  # values of events and of the network document; where they are shown, they are shown in the reader's language
+VALUE_WORDS = (  # values of events and of the network document, which are said in the reader's language
     *("api", "database", "file", "message", "manual", "copy", "query", "verify", "compute"),
     *("accepted", "rejected", "recorded", "confirmed"),
     *("department", "authority", "auditor", "external", "active", "suspended", "ended"),

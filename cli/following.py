@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.output import Advance
 from cli.session import Trust
+from cli.verification import newest_network
 from ledger.entry import Entry, parse_entry, verify_signature
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.event import EntryRef, Share, Violation, read_event
@@ -60,7 +61,8 @@ def follow(client: Client, record: str, trust: Trust, advance: Advance) -> Follo
         if problem.code != "not_confirmed":
             raise
         return _follow_piecewise(client, record, trust.network, advance)
-    evidence = verify_evidence(data, fingerprint=trust.fingerprint, network=trust.network)
+    network = newest_network(data, trust.fingerprint, trust.network)
+    evidence = verify_evidence(data, fingerprint=trust.fingerprint, network=network)
     if evidence.trace.record != record:
         raise VerificationError("the node has answered with the history of another record", field="record")
     return Followed(evidence.trace, data)

@@ -11,7 +11,7 @@ The language is ``--lang``, else SUYUAN_LANG, else that of LC_ALL, LC_MESSAGES o
 import gettext
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 LANGUAGES: Final = ("en", "zh")
@@ -88,6 +88,11 @@ def _(text: str, **values: Any) -> str:
 def plural(count: int, one: str, many: str, **values: Any) -> str:
     """Return ``one`` or ``many``, as ``count`` has it, in the reader's language; ``{count}`` is the number."""
     return _Spoken.catalogue.ngettext(one, many, count).format(count=count, **values)
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return several things in one line."""
+    return _(", ").join(items)
 
 
 def noted(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import _, names_of, plural
+from cli.language import _, listed, names_of, plural
 from ledger.encoding import encode_base64
 from ledger.network import Network, fingerprint_of
 
@@ -53,13 +53,13 @@ def parts(versions: Sequence[Network]) -> "list[RenderableType]":
             _("Governors"),
             _("{threshold} of {count} must sign a version: {names}",
               threshold=governors.threshold, count=len(newest.governors),
-              names=", ".join(key.name for key in newest.governors)),
+              names=listed(key.name for key in newest.governors)),
         ),
-        (_("Signed by"), ", ".join(one.name for one in newest.note.signatures) or _("nobody yet: a draft")),
+        (_("Signed by"), listed(one.name for one in newest.note.signatures) or _("nobody yet: a draft")),
     ]  # fmt: skip
     names = names_of(newest)
     members = [
-        (output.member(origin, names), ", ".join(_(role) for role in m.entry.roles), _(m.entry.status), m.url)
+        (output.member(origin, names), listed(_(role) for role in m.entry.roles), _(m.entry.status), m.url)
         for origin, m in newest.members.items()
     ]
     count = plural(len(members), "{count} member", "{count} members")

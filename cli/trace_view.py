@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import Words, _, noted, plural, title_of
+from cli.language import Words, _, listed, noted, plural, title_of
 from ledger.encoding import format_time
 from ledger.provenance import Gap, Holder, Hop, Trace
 
@@ -53,7 +53,7 @@ def summary(trace: Trace) -> str:
     gaps = plural(len(trace.gaps), "{count} gap", "{count} gaps") if trace.gaps else _("no gaps")
     holders = plural(len(trace.holders), "{count} holder", "{count} holders")
     hops = plural(len(trace.hops), "{count} transfer", "{count} transfers")
-    return f"{hops}, {holders}, {gaps}"
+    return listed((hops, holders, gaps))
 
 
 def is_damaged(trace: Trace) -> bool:
@@ -93,7 +93,7 @@ def _hop_parts(number: int, hop: Hop, names: Mapping[str, str], sizes: Mapping[s
     rows.append((_("share"), output.words(f"{hop.share.ref}\n", share)))
     rows.append((_("receipt"), _receipt(hop, sizes)))
     if hop.event.parents:
-        rows.append((_("sources"), ", ".join(str(parent) for parent in hop.event.parents)))
+        rows.append((_("sources"), listed(str(parent) for parent in hop.event.parents)))
     return [title, output.pairs(rows, indent=3)]
 
 
@@ -102,7 +102,7 @@ def _what(hop: Hop) -> str:
     if hop.event.rows is not None:
         said.append(plural(hop.event.rows, "{count} row", "{count} rows"))
     if hop.event.fields:
-        said.append(", ".join(hop.event.fields))
+        said.append(listed(hop.event.fields))
     if not hop.direct:
         said.append(_("made from this record"))
     return " · ".join(said)
@@ -157,7 +157,7 @@ def _checkpoints(checkpoints: Sequence[Mapping[str, Any]], names: Mapping[str, s
         return output.pairs([("", _("no confirmed checkpoint yet"))], indent=2)
     rows = []
     for one in checkpoints:
-        cosigners = ", ".join(names.get(log, log) for log in one["cosigned_by"])
+        cosigners = listed(names.get(log, log) for log in one["cosigned_by"])
         words = Words(
             "checkpoint of size {size}, cosigned by {count} ({needed} needed): {cosigners}",
             size=one["size"], count=len(one["cosigned_by"]), needed=one["needed"], cosigners=cosigners,

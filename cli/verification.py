@@ -91,8 +91,8 @@ def verify_history(name: str, data: bytes, fingerprint: str, network: Network | 
     """Return the verdict on the evidence of a record's history."""
 
     def check() -> Verdict:
-        evidence = verify_evidence(data, fingerprint=fingerprint, network=network)
-        document = network or verify_chain(parse_evidence(data).network_document, fingerprint)
+        document = newest_network(data, fingerprint, network)
+        evidence = verify_evidence(data, fingerprint=fingerprint, network=document)
         words = Words(
             "{entries} entries of the history of record {record}: each signed by its department, in its log, "
             "and under a checkpoint that a quorum of members has cosigned",
@@ -102,6 +102,18 @@ def verify_history(name: str, data: bytes, fingerprint: str, network: Network | 
         return Verdict(file=name, kind="evidence", words=words, facts=facts, evidence=evidence, network=document)
 
     return _judged(name, "evidence", Words("the evidence of a record's history"), check)
+
+
+def newest_network(data: bytes, fingerprint: str, given: Network | None) -> Network:
+    """Return the network document by which evidence is judged: the given one, or that in the file if it is newer.
+
+    An older one could still name a member whose keys are not its own any more, or not name a new one yet.
+
+    Raises:
+        VerificationError, MalformedError: what came with the evidence does not lead back to the fingerprint.
+    """
+    enclosed = verify_chain(parse_evidence(data).network_document, fingerprint)
+    return given if given is not None and given.version >= enclosed.version else enclosed
 
 
 def verify_network(name: str, data: bytes, fingerprint: str) -> Verdict:

@@ -153,7 +153,7 @@ def parse_proof_file(data: bytes) -> ProofFile:
     text = decode_utf8(data, field="equivocation")
     if not text.endswith("\n"):
         raise EquivocationError("a proof file ends in a newline", field="equivocation")
-    return parse_model(ProofFile, parse_canonical_json(text[:-1], field="equivocation"))
+    return parse_model(ProofFile, parse_canonical_json(text[:-1], field="equivocation"), whole="equivocation")
 
 
 def _encode(kind: str, network: bytes, origin: str, body: JsonObject) -> bytes:
@@ -177,8 +177,10 @@ def _judge_heads(file: ProofFile, network: Network) -> Verdict:
     first, second = (_checkpoint(file, name, network) for name in ("first", "second"))
     if first.size > second.size:
         raise EquivocationError("the larger checkpoint stands second", field="first")
+    if not 0 < first.size < second.size and (file.other, file.proof) != (None, None):
+        raise EquivocationError("nothing has to be shown between these checkpoints", field="other")
     if first.size == second.size:
-        if first.root == second.root or file.other is not None:
+        if first.root == second.root:
             raise NotProvenError("the two checkpoints are the same", field="second")
         return _verdict(file, 0, f"{file.log} has signed two roots for size {first.size}")
     _check_other_root(file, first, second)

@@ -44,6 +44,8 @@ BUNDLE_BYTES_MAX = 256 * 65_537
 PROBLEM_CHARACTERS_MAX = 2000
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
+_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "alarm"})
+_PEER_MEMBERS = frozenset({"log", "reachable", "last_seen", "last_error", "logs"})
 
 
 class ClientError(NodeError):
@@ -202,7 +204,9 @@ class Client:
 
     def logs(self) -> JsonObject:
         """Return the logs that the node holds (schema suyuan.logs/1)."""
-        return self._json("GET", "/v1/logs", schema="suyuan.logs/1")
+        answer = self._json("GET", "/v1/logs", schema="suyuan.logs/1")
+        _expect_members(_objects(answer, "logs"), _LOG_MEMBERS)
+        return answer
 
     def entries(self, log: str, *, start: int = 0, limit: int = 100) -> JsonObject:
         """Return entries of a log (schema suyuan.entries/1)."""
@@ -232,7 +236,10 @@ class Client:
 
     def peers(self) -> JsonObject:
         """Return what the node sees of its peers (schema suyuan.peers/1)."""
-        return self._json("GET", "/v1/peers", schema="suyuan.peers/1")
+        answer = self._json("GET", "/v1/peers", schema="suyuan.peers/1")
+        _expect_members([answer], frozenset({"own"}))
+        _expect_members(_objects(answer, "peers"), _PEER_MEMBERS)
+        return answer
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus's text format."""
@@ -354,6 +361,12 @@ def _objects(answer: JsonObject, member: str) -> list[JsonObject]:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BadAnswerError("the answer has another form", field=member)
     return items
+
+
+def _expect_members(items: Sequence[JsonObject], names: frozenset[str]) -> None:
+    for item in items:
+        if missing := names - item.keys():
+            raise BadAnswerError("the answer lacks a member", field=min(missing))
 
 
 def _recorded(answer: JsonObject) -> Recorded:

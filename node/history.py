@@ -64,8 +64,11 @@ class History:
         Raises:
             NotFoundError: no share names the record.
             NotConfirmedError: a part of the history is not confirmed yet.
+            StoreCorruptError: a part of it is damaged here; evidence without it could accuse the wrong one.
         """
         lineage = self._collect(record)
+        for gap in self._damaged.values():
+            raise StoreCorruptError(gap.detail, field="record", hint="another member's node may have it whole")
         wanted = {**lineage.statements, **lineage.context}
         order = sorted(wanted.values(), key=lambda statement: statement.place)
         proofs = [self.proof(statement.ref.log, statement.ref.index).encode() for statement in order]

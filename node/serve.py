@@ -31,12 +31,12 @@ def run(home: Home) -> int:
     server = uvicorn.Server(server_config(node))
     try:
         server.config.load()
-    except OSError as error:  # ssl.SSLError is one
+        server.run()
+    except OSError as error:  # ssl.SSLError is one; the port's own trouble is told by uvicorn
         raise ConfigError(f"the certificate or its key cannot be used: {error}", field="tls_certificate") from None
-    server.run()
-    if not server.started:
-        return 2
-    return 0
+    finally:
+        node.store.close()  # for the second time, if the node has ever run
+    return 0 if server.started else 2
 
 
 def server_config(node: Node) -> uvicorn.Config:

@@ -1305,6 +1305,7 @@ def networks() -> JsonObject:
         "first-by-three": signed_by(first, 1, 2, 3),
         "first-by-one": signed_by(first, 1),
         "first-by-one-twice": signed_by(first, 1, 1),
+        "first-by-two-and-one-of-them-again": signed_by(first, 1, 2, 2),
         "first-with-a-stranger": signed_by(first, 1, 2, 9),
         "second": signed_by(second, 1, 2),
         "second-by-one-of-the-old": signed_by(second, 1, 4),
@@ -1369,6 +1370,7 @@ def _bad_chains() -> dict[str, tuple[str, list[str]]]:
         "one-governor-of-two": ("no_quorum", ["first-by-one"]),
         "one-governor-twice": ("no_quorum", ["first-by-one-twice"]),
         "signature-of-a-stranger": ("unsigned", ["first-with-a-stranger"]),
+        "second-signature-of-a-governor": ("unsigned", ["first-by-two-and-one-of-them-again"]),
         "too-few-of-the-old-governors": ("no_quorum", ["first", "second-by-one-of-the-old"]),
         "too-few-of-the-new-governors": ("no_quorum", ["first", "second", "third-by-one-of-the-new"]),
         "false-signature-of-a-governor": ("invalid_signature", ["first", "second-with-a-false-signature"]),
@@ -1526,6 +1528,7 @@ def _bad_proofs(made: World, good: Proof) -> dict[str, tuple[str, bytes]]:
         "entry-signed-by-another-key": ("unsigned", log.proof(1, good.checkpoint_note, extra=forged).encode()),
         "no-quorum": ("no_quorum", log.proof(1, two).encode()),
         "line-of-a-stranger": ("unsigned", log.proof(1, add_signatures(good.checkpoint_note, [stranger])).encode()),
+        "second-line-of-a-member": ("unsigned", log.proof(1, _twice(good.checkpoint_note, TAX)).encode()),
         "false-cosignature": ("invalid_signature", _flipped(data)),
         "hash-changed": (
             "not_included",

@@ -48,7 +48,7 @@ def command(*, entry: Place | str, session: Session, as_json: bool) -> None:
         output.heading(str(ref)),
         *entry_view.parts(event, log=ref.log, names=session.names()),
         output.words(""),
-        output.pairs([(_("verified"), words)]),
+        output.pairs([(_("verification"), words)]),
         output.words(""),
         output.words((_("As it was signed"), output.STRONG)),
     )

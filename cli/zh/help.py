@@ -121,9 +121,7 @@ MESSAGES = {
         "一文件之后。"
     ),
     "For version 1 the fingerprint is printed on standard output. Give it to every member by another way than "
-    "the document itself.": (
-        "对第 1 版，指纹输出到标准输出。请通过不同于文件本身的渠道告知每个成员。"
-    ),
+    "the document itself.": ("对第 1 版，指纹输出到标准输出。请通过不同于文件本身的渠道告知每个成员。"),
     "A governor's secret key; repeat it for several.": "治理方私钥文件；多个可重复使用。",
     "The file of signed versions; what it holds already is kept, and the signature added.": (
         "已签署版本的文件；保留原有内容并加上签名。"
@@ -164,8 +162,7 @@ MESSAGES = {
     "What the identifier is, as in resident-id or case.": "标识的种类，例如 resident-id 或 case。",
     "Read identifiers from a file, one per line; - is standard input.": "从文件读取标识，每行一个；- 表示标准输入。",
     "Record that data left this department for another one.": "登记数据已从本部门共享给另一部门。",
-    "The ledger gets no personal data: records are references that suyuan ref makes, the payload is only a "
-    "digest.": (
+    "The ledger gets no personal data: records are references that suyuan ref makes, the payload is only a digest.": (
         "账本不收个人信息：记录只用 suyuan ref 生成的标识，数据只留摘要。"
     ),
     "The log of the department that gets the data.": "接收数据的部门的账本。",
@@ -236,9 +233,7 @@ MESSAGES = {
         "保存一条账目的证明：账目、其在账本中的位置、检查点及共同签名。"
     ),
     "Where the fingerprint is known, the proof is verified before it is saved. Tools for C2SP's tlog-proof read "
-    "it as well.": (
-        "已知指纹时先核验再保存。支持 C2SP tlog-proof 的工具也能读取。"
-    ),
+    "it as well.": ("已知指纹时先核验再保存。支持 C2SP tlog-proof 的工具也能读取。"),
     "The file to write; else the proof goes to standard output.": "要写入的文件；默认输出到标准输出。",
     "Verify files offline: evidence of a record's history, proofs of single entries, network documents.": (
         "离线核验文件：流转历史的证据、单条账目的证明、网络文件。"

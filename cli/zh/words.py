@@ -65,9 +65,7 @@ MESSAGES = {
     "Version {version} of network {name} is signed in {path}.": "网络 {name} 的第 {version} 版已签署，见 {path}。",
     "It counts when {count} more governor has signed.": "还须 {count} 个治理方签署方可生效。",
     "The line above is the network's fingerprint; every member pins it: suyuan init DIR --network FILE "
-    "--fingerprint HEX": (
-        "上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"
-    ),
+    "--fingerprint HEX": ("上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"),
     "version {version} does not follow the last one of the signed versions; give their file with --out": (
         "第 {version} 版不接续已签署的最后一版；请用 --out 给出已签署版本的文件"
     ),
@@ -172,7 +170,8 @@ MESSAGES = {
     ),
     "no confirmed checkpoint yet": "尚无已确认的检查点",
     "the node says: {words}": "节点称：{words}",
-    "verified": "核验",
+    "verification": "核验",
+    ", ": "、",
     "As it was signed": "签名原文",
     "type": "类型",
     "from": "提供方",

@@ -38,7 +38,9 @@ class LogWalk:
         cosigned = self._take_checkpoint(layout.cosigned_key(self.log), f"{origin} cosigned checkpoint")
         self._take_checkpoint(layout.confirmed_key(self.log), f"{origin} confirmed checkpoint", confirmed=True)
         if cosigned and not self._signed:  # the two are written together
-            findings.add("checkpoint_missing", f"{origin} newest checkpoint", "one was cosigned, and the newest is gone")
+            findings.add(
+                "checkpoint_missing", f"{origin} newest checkpoint", "one was cosigned, and the newest is gone"
+            )
         self._stored_chain = self._read_chain()
         self.size = self._stored_chain.size if self._stored_chain is not None else self._count_entries()
         if self._stored_chain is None and self.size:

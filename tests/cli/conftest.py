@@ -1,4 +1,4 @@
-"""A network of three departments made with the command itself, two of their nodes running, and ways to call the command."""
+"""A network of three departments, made with the command itself, two nodes running; and ways to call the command."""
 
 import contextlib
 import io

@@ -267,7 +267,7 @@ def lost_checkpoint(world: World) -> None:
 def lost_cosignature(world: World) -> None:
     key = layout.confirmed_key(world.log("police"))
     note = world.get(key).decode()
-    world.put(key, "".join(line for line in note.splitlines(True) if "tax.ordos" not in line).encode())
+    world.put(key, "".join(line for line in note.splitlines(keepends=True) if "tax.ordos" not in line).encode())
 
 
 def checkpoint_of_another_log(world: World) -> None:

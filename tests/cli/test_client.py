@@ -45,8 +45,8 @@ CALLS: list[tuple[Callable[[Client], Any], str, str, Any]] = [
     (lambda c: c.evidence(RECORD), "GET", f"/v1/records/{RECORD}/evidence", {}),
     (lambda c: c.proof("a/log", 3), "GET", "/v1/proof?log=a%2Flog&index=3", {}),
     (lambda c: c.entry("a/log", 3), "GET", "/v1/entry?log=a%2Flog&index=3", {}),
-    (lambda c: c.logs(), "GET", "/v1/logs", {"schema": "suyuan.logs/1"}),
-    (lambda c: c.peers(), "GET", "/v1/peers", {"schema": "suyuan.peers/1"}),
+    (lambda c: c.logs(), "GET", "/v1/logs", {"schema": "suyuan.logs/1", "logs": []}),
+    (lambda c: c.peers(), "GET", "/v1/peers", {"schema": "suyuan.peers/1", "own": "a/log", "peers": []}),
     (lambda c: c.health(), "GET", "/v1/health", {"schema": "suyuan.health/1"}),
     (lambda c: c.network(), "GET", "/v1/network", {}),
     (lambda c: c.metrics(), "GET", "/metrics", {}),
@@ -135,8 +135,14 @@ def test_no_answer_is_unreachable(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"no", b"1", b'{"schema":"suyuan.logs/2"}', b"{}", b"[" * 100_000],
-    ids=["nothing", "a list", "no JSON", "a number", "another version", "no schema", "too deep"],
+    "content",
+    [
+        b"", b"[]", b"no", b"1", b'{"schema":"suyuan.logs/2"}', b"{}", b"[" * 100_000, b'{"schema":"suyuan.logs/1"}',
+        b'{"schema":"suyuan.logs/1","logs":[{"log":"a/log"}]}',
+    ],
+    ids=[
+        "nothing", "a list", "no JSON", "a number", "another version", "no schema", "too deep", "no logs", "half a log",
+    ],
 )  # fmt: skip
 def test_an_answer_of_another_form_is_refused(content: bytes) -> None:
     with pytest.raises(BadAnswerError):

@@ -4,7 +4,6 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ import pytest
 
 from cli import diagnosis
 from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
+from cli.language import Words
 from ledger.network import verify_chain
 
 NOW = CLOCK_MS_MIN + 86_400_000
 
 
-@pytest.fixture
-def at_rest(network: Any, suyuan: Any, start: Any, tmp_path: Path) -> Iterator[Path]:
-    """The court's node after it has run once by itself: its log is open, nothing is confirmed."""
-    home = tmp_path / "court"
+@pytest.fixture(scope="module")
+def ran_once(network: Any, start: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The court's node after it has run by itself: its log is open, nothing of it is confirmed."""
+    home = tmp_path_factory.mktemp("doctor") / "court"
     shutil.copytree(network.home("court"), home)
     process = start("run", "--config", home)
     for _ in range(400):
@@ -30,7 +30,13 @@ def at_rest(network: Any, suyuan: Any, start: Any, tmp_path: Path) -> Iterator[P
         time.sleep(0.1)
     process.terminate()
     process.communicate(timeout=30)
-    yield home
+    return home
+
+
+@pytest.fixture
+def at_rest(ran_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(ran_once, tmp_path / "court"))
 
 
 def checks(ran: Any) -> dict[str, Any]:
@@ -104,13 +110,15 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
 def test_silent_peers_are_a_warning_until_the_quorum_is_out_of_reach(network: Any) -> None:
     document = verify_chain(network.document.read_bytes(), network.fingerprint)
     own, tax, court = (network.origin(name) for name in ("police", "tax", "court"))
-    judged = [diagnosis.check_peers(document, own, silent).status for silent in ({}, {tax: "x"}, {tax: "x", court: "x"})]
+    judged = [
+        diagnosis.check_peers(document, own, silent).status for silent in ({}, {tax: "x"}, {tax: "x", court: "x"})
+    ]
     assert judged == ["ok", "warning", "problem"]
 
 
 def test_the_worst_check_decides() -> None:
     def of(status: Any) -> Check:
-        return Check("x", status, diagnosis.Words("x"))
+        return Check("x", status, Words("x"))
 
     assert diagnosis.exit_status([]) == "ok"
     assert diagnosis.exit_status([of("warning"), of("ok")]) == "warning"
@@ -124,7 +132,19 @@ def test_a_running_node_is_examined_without_disturbing_it(suyuan: Any, story: An
     ran = suyuan("doctor", "--config", story.network.home("police"), "--json")
     assert ran.code == 0
     found = checks(ran)
-    assert {"config", "packages", "permissions", "keys", "network", "member", "store", "disk", "clock", "node", "peers"} <= found.keys()
+    assert {
+        "config",
+        "packages",
+        "permissions",
+        "keys",
+        "network",
+        "member",
+        "store",
+        "disk",
+        "clock",
+        "node",
+        "peers",
+    } <= found.keys()
     assert "process" in found["store"]["words"]
     assert found["peers"]["status"] == "warning"
     assert "1 of 2 peers answer" in found["peers"]["words"]
@@ -151,12 +171,12 @@ def test_damage_is_named_and_exits_with_6(suyuan: Any, at_rest: Path) -> None:
     with closing(sqlite3.connect(at_rest / "data" / "pairs.sqlite")) as database, database:
         (table,) = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()
         columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-        database.execute(f"DELETE FROM {table} WHERE substr({columns[0]}, 1, 1) = x'54'")
+        database.execute(f"DELETE FROM {table} WHERE substr({columns[0]}, 1, 1) = x'54'")  # T: hash tiles
     ran = suyuan("doctor", "--config", at_rest, "--deep", "--offline", "--json")
     assert ran.code == 6
     said = json.loads(ran.out)
     assert said["status"] == "damage"
-    assert [damage["code"] for damage in said["audit"]["damages"]] == ["tile_missing"]
+    assert {damage["code"] for damage in said["audit"]["damages"]} == {"tile_missing"}
     people = suyuan("doctor", "--config", at_rest, "--deep", "--offline")
     assert people.code == 6
     assert "tile_missing" in people.out

@@ -108,10 +108,17 @@ def test_a_translation_is_chinese_or_the_same_word() -> None:
         (["trace", "--lang"], {}, "en"),
     ],
     ids=[
-        "nothing says it", "LANG", "LC_ALL wins over LANG", "LC_MESSAGES wins over LANG", "SUYUAN_LANG wins over the locale",
-        "the option wins", "the option anywhere", "behind -- it is no option", "an option without value",
+        "nothing says it",
+        "LANG",
+        "LC_ALL wins over LANG",
+        "LC_MESSAGES wins over LANG",
+        "SUYUAN_LANG wins",
+        "the option wins",
+        "the option anywhere",
+        "behind -- it is no option",
+        "an option without value",
     ],
-)  # fmt: skip
+)
 def test_the_language_is_that_of_the_first_who_says_one(
     arguments: list[str], environ: dict[str, str], expected: str
 ) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -204,13 +205,15 @@ def test_a_reader_who_goes_away_is_no_error(start: Any, network: Any) -> None:
     assert "error" not in err
 
 
-def test_an_interrupt_exits_with_130(start: Any, network: Any) -> None:
-    process = start("ref", "--file", "-", "--config", network.home("police"), stdin=subprocess.PIPE)
-    while "node.keys" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
-        if "_cffi" in Path(f"/proc/{process.pid}/maps").read_text():  # nacl is loaded: it waits for its input
-            break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+def test_an_interrupt_exits_with_130(start: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = start("logs", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            connection.recv(1)  # it asks, and waits for an answer that nobody gives
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"Traceback" not in err
 

@@ -37,8 +37,8 @@ class Desk:
         folder = self.path(name)
         if not folder.exists():
             made = self.suyuan(
-                "init", folder, "--origin", f"{name}.example/log", "--url", f"https://{name}.example", "--name-zh", "甲",
-                "--name-en", name, "--level", "city", "--region", "150600", "--store", "sqlite",
+                "init", folder, "--origin", f"{name}.example/log", "--url", f"https://{name}.example",
+                "--name-zh", "甲", "--name-en", name, "--level", "city", "--region", "150600", "--store", "sqlite",
             )  # fmt: skip
             assert made.code == 0, made
         return folder / "member.json"

@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from cli.command import columns
+from cli.verification import newest_network
+from ledger.network import verify_chain
 
+COSIGNED = "— police.ordos.example/cosigner"
 Lie = Callable[[httpx.Response], tuple[int, str, bytes]]
 
 
@@ -128,8 +131,7 @@ def first_proof(change: Callable[[list[str]], list[str]]) -> Lie:
         return file
 
     def lie(response: httpx.Response) -> tuple[int, str, bytes]:
-        body = json.dumps(changed(response.json()), ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
-        return 200, "application/json", body.encode()
+        return 200, "application/json", canonical(changed(response.json()))
 
     return lie
 
@@ -146,7 +148,7 @@ def reworded(proof: list[str]) -> list[str]:
     ("lie", "code"),
     [
         (first_proof(reworded), "invalid_signature"),
-        (first_proof(lambda proof: [line for line in proof if not line.startswith("— police.ordos.example/cosigner")]), "no_quorum"),
+        (first_proof(lambda proof: [one for one in proof if not one.startswith(COSIGNED)]), "no_quorum"),
         (first_proof(lambda proof: [proof[0], proof[1], "index 0", *proof[3:]]), "not_"),
     ],
     ids=["a changed purpose", "a missing cosignature", "another index"],
@@ -354,7 +356,7 @@ def test_what_is_wrong_is_told_with_its_code_and_place(suyuan: Any, story: Any, 
     file = json.loads(evidence.read_text())
     place = next(n for n, proof in enumerate(file["proofs"]) if b"property" in base64.b64decode(proof[1][6:]))
     file["proofs"][place] = reworded(file["proofs"][place])
-    evidence.write_text(json.dumps(file, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n")
+    evidence.write_bytes(canonical(file))
     ran = suyuan("verify", evidence, "--fingerprint", story.network.fingerprint, "--json")
     assert ran.code == 1
     error = json.loads(ran.out)["files"][0]["error"]
@@ -406,6 +408,30 @@ def test_a_proof_without_its_entry_takes_the_entry_from_a_file(suyuan: Any, stor
     options = ("--network", network.document, "--fingerprint", network.fingerprint)
     assert suyuan("verify", bare, *options).code == 1
     assert suyuan("verify", bare, "--entry", entry, *options).code == 0
+
+
+def test_evidence_is_judged_by_the_newer_of_the_two_network_documents(
+    suyuan: Any, story: Any, evidence: Path, tmp_path: Path
+) -> None:
+    network = story.network
+    newer, draft, member = tmp_path / "newer.note", tmp_path / "newer.draft", tmp_path / "health"
+    newer.write_bytes(network.document.read_bytes())
+    suyuan(
+        "init", member, "--origin", "health.ordos.example/log", "--url", "https://health.example", "--name-zh", "卫",
+        "--name-en", "Health", "--level", "city", "--region", "150600", "--store", "sqlite",
+    )  # fmt: skip
+    suyuan("network", "add-member", newer, member / "member.json")
+    suyuan("network", "sign", draft, "--key", network.folder / "governor.key", "--out", newer)
+    first, second = (verify_chain(path.read_bytes(), network.fingerprint) for path in (network.document, newer))
+    assert (first.version, second.version) == (1, 2)
+    file = json.loads(evidence.read_text())
+    assert newest_network(canonical(file), network.fingerprint, second) == second
+    file["network"] = newer.read_text().removesuffix("\n").split("\n")
+    assert newest_network(canonical(file), network.fingerprint, first) == second
+
+
+def canonical(file: Any) -> bytes:
+    return (json.dumps(file, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n").encode()
 
 
 def test_a_file_that_is_not_there_is_wrong_use_and_no_verdict(suyuan: Any, tmp_path: Path) -> None:
