@@ -30,6 +30,12 @@ class Judged:
         return self.checkpoint.size
 
     @property
+    def bare(self) -> Note:
+        """The checkpoint with the log's own signature alone: what a witness needs, and what evidence is made of."""
+        own = [signature for signature in self.note.signatures if signature.name == self.checkpoint.origin]
+        return Note(self.note.text, tuple(own))
+
+    @property
     def confirmed(self) -> bool:
         """Whether the quorum is reached."""
         return len(self.cosigners) >= self.needed

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         int, Field(ge=50, le=3_600_000, description="time between two rounds of comparing heads with peers")
     ] = 2_000
     peer_timeout_ms: Annotated[int, Field(ge=100, le=600_000, description="longest wait for a peer's answer")] = 10_000
+    recovery_answers: Annotated[
+        Literal["2f", "2f+1", "all"],
+        Field(description="how many others must tell what they remember before this node writes after a start"),
+    ] = "2f"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")
     ] = "info"

@@ -60,6 +60,7 @@ class Mirror:
         self._metrics = metrics
         self._alarm = alarm
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
 
     def state(self, origin: str) -> LogState:
         """Return a log as of the last commit."""
@@ -103,6 +104,8 @@ class Mirror:
             )
         if not logs.is_news(self.state(origin), judged):
             return False
+        if origin == self._own and not self.own_log_restored:
+            raise BusyError("this node's own log is being restored", field="origin")
         if origin == self._own and judged.size > self.state(origin).size:
             self.raise_alarm(
                 f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin

@@ -15,7 +15,7 @@ from typing import TypeVar
 import httpx
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import JsonValue, parse_decimal, parse_json
+from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_json
 from ledger.errors import LedgerError
 from ledger.network import Member
 from ledger.note import Signature
@@ -80,6 +80,14 @@ class PeerStatus:
     failures: int = 0  # in a row
     sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer tells it
     confirmed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a peer remembers of every log, as it tells it: nothing of it is verified."""
+
+    sizes: dict[str, int]  # entries that it holds
+    checkpoints: tuple[tuple[str, bytes], ...]  # the best checkpoint that it knows of a log, signed by that log
 
 
 class Peer:
@@ -179,6 +187,16 @@ class Peer:
         _expect(status, answer)
         return await asyncio.to_thread(_sizes, answer)
 
+    async def memory(self) -> Memory:
+        """Return what the peer remembers of every log, so that this node does not contradict itself after a loss.
+
+        Raises:
+            PeerError: it did not answer, or with something else.
+        """
+        status, answer, _ = await self._call("GET", "/v1/memory", LOGS_BYTES_MAX)
+        _expect(status, answer)
+        return await asyncio.to_thread(_memory, answer)
+
     async def _call(
         self,
         method: str,
@@ -256,11 +274,33 @@ def _size(answer: bytes) -> int:
 
 
 def _sizes(answer: bytes) -> dict[str, tuple[int, int]]:
+    return dict(map(_log_sizes, _listed(answer)))
+
+
+def _memory(answer: bytes) -> Memory:
+    told = [_remembered(one) for one in _listed(answer)]
+    return Memory(
+        {origin: size for origin, size, _ in told},
+        tuple((origin, checkpoint) for origin, _, checkpoint in told if checkpoint is not None),
+    )
+
+
+def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
+    match one:
+        case {"log": str(log), "size": int(size), "checkpoint": list(lines)} if size >= 0:
+            if all(isinstance(line, str) for line in lines):
+                return log, size, lines_to_text([line for line in lines if isinstance(line, str)])
+        case {"log": str(log), "size": int(size)} if size >= 0:
+            return log, size, None
+    raise PeerRefusedError("the list of logs has another form")
+
+
+def _listed(answer: bytes) -> list[JsonValue]:
     body = _checked(lambda: parse_json(answer))
     listed = body.get("logs") if isinstance(body, dict) else None
     if not isinstance(listed, list):
         raise PeerRefusedError("the list of logs has another form")
-    return dict(map(_log_sizes, listed))
+    return listed
 
 
 def _log_sizes(one: JsonValue) -> tuple[str, tuple[int, int]]:

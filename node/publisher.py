@@ -22,7 +22,7 @@ from ledger.cosignature import add_signatures, cosign
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.merkle import TreeSize, leaf_hash, prove_consistency
 from ledger.network import Member, Network
-from ledger.note import SIGNATURES_MAX, Note, Signature
+from ledger.note import SIGNATURES_MAX, Signature
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
 from ledger.store.headfile import write_head
@@ -321,7 +321,7 @@ class Publisher:
 
     async def _push(self, peer: Peer, current: Round, known: int) -> int:
         proof = await asyncio.to_thread(self._prove, known, current.size)
-        body = AddCheckpoint(TreeSize(known), tuple(proof), _bare(current.judged)).encode()
+        body = AddCheckpoint(TreeSize(known), tuple(proof), current.judged.bare).encode()
         signatures = await peer.add_checkpoint(body)
         verifier = peer.member.cosigner
         for signature in signatures:
@@ -339,9 +339,3 @@ class Publisher:
 
     def _is_voter(self, member: Member) -> bool:
         return (member.cosigner.name, member.cosigner.key_id) in self._network().voters
-
-
-def _bare(judged: Judged) -> Note:
-    """The checkpoint with the log's own signature alone: what a witness needs."""
-    own = [signature for signature in judged.note.signatures if signature.name == judged.checkpoint.origin]
-    return Note(judged.note.text, tuple(own))

@@ -1,20 +1,23 @@
 """Safe return: a node asks what it has said before it says anything new (protocol section 7).
 
-A database can be an old copy, or lose its last writes, and look sound. Whoever signs on it forks his own log, or cosigns a head that
-contradicts one he cosigned before. So after every start a node reads, and serves what it has, but writes and cosigns nothing until
-enough of its peers have told what they remember:
+A database can be an old copy, or lose its last writes, and look sound. Whoever signs on it forks his own log, or
+cosigns a head that contradicts one he cosigned before. So after every start a node reads, and serves what it has, but
+writes and cosigns nothing until enough of its peers have told what they remember:
 
 1. Ask every peer for the sizes that it holds of every log, and for the checkpoint of each that it knows best.
 2. Fetch what the peers hold of this node's own log and it does not: the entries are its own, signed by its own key.
-3. Take over, for every other log, the highest checkpoint that any of them has cosigned or seen confirmed: below it this node may have
+3. Take over, for every other log, the highest checkpoint that any of them has cosigned or seen confirmed: below it this
+node may have
    cosigned already.
-4. When enough have answered (``answers_needed``) and 2 is done, write and cosign again. A log of which 3 is not done is not cosigned yet.
+4. When enough have answered (``answers_needed``) and 2 is done, write and cosign again. A log of which 3 is not done is
+not cosigned yet.
 
 A crash at any point begins anew: nothing was signed meanwhile.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,7 +28,7 @@ from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint
 from node import logs
 from node.mirror import Mirror
-from node.peers import Memory, Peer, PeerError
+from node.peers import Memory, Peer
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -33,13 +36,14 @@ log = structlog.get_logger(__name__)
 Mode = Literal["2f", "2f+1", "all"]
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 5.0
+GRACE_SECONDS = 1.0  # for answers beyond those that are needed
 
 
 def answers_needed(network: Network, mode: Mode) -> int:
     """Return how many other members must have answered before a node writes again.
 
-    ``2f`` others when the node's own amnesia counts among the f faults, ``2f+1`` when it does not, or all of them: at least one honest
-    member that remembers is then among them.
+    ``2f`` others when the node's own amnesia counts among the f faults, ``2f+1`` when it does not, or all of them: at
+    least one honest member that remembers is then among them.
     """
     others = max(len(network.voters) - 1, 0)
     wanted = {"2f": 2 * network.faults, "2f+1": 2 * network.faults + 1, "all": others}[mode]
@@ -53,7 +57,6 @@ class Progress:
     needed: int
     answered: set[str] = field(default_factory=set)  # origins
     problem: str | None = None
-    done: bool = False
 
 
 class Recovery:
@@ -68,24 +71,30 @@ class Recovery:
         peers: Mapping[str, Peer],
         network: Callable[[], Network],
         mode: Mode,
+        signed: Judged | None,
     ) -> None:
+        """Come back to at least ``signed``, the newest checkpoint that the head file remembers."""
         self._own = own
         self._mirror = mirror
         self._writer = writer
         self._peers = peers
         self._network = network
         self.progress = Progress(answers_needed(network(), mode))
-        self._floors: dict[str, Judged] = {}  # the best checkpoint of each log that a peer remembers
+        self._floors: dict[str, Judged] = {} if signed is None else {own: signed}  # the best checkpoint of each log
         self._own_size = 0  # the most entries of our own log that a peer holds
-        self._ready = asyncio.Event()
+        self._tried: set[str] = set()
+        self._heard = asyncio.Event()  # somebody has answered, or failed to
+        self._ready = False
 
     @property
     def ready(self) -> bool:
         """Whether this node may write and cosign."""
-        return self._ready.is_set()
+        return self._ready
 
     def floor(self, origin: str) -> Judged | None:
-        """Return the checkpoint of a log below which this node may have cosigned already, until it has been taken over."""
+        """Return the checkpoint of a log below which this node may have cosigned already, until it has been taken
+        over.
+        """
         return self._floors.get(origin)
 
     async def run(self) -> None:
@@ -104,11 +113,14 @@ class Recovery:
                 await asyncio.to_thread(self._learn, memory)
             except LedgerError as error:
                 log.debug("a peer does not tell what it remembers", peer=peer.origin, error=str(error))
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, RETRY_SECONDS_MAX)
-                continue
-            self.progress.answered.add(peer.origin)
-            return
+            else:
+                self.progress.answered.add(peer.origin)
+            self._tried.add(peer.origin)
+            self._heard.set()
+            if peer.origin in self.progress.answered:
+                return
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, RETRY_SECONDS_MAX)
 
     def _learn(self, memory: Memory) -> None:
         """Take over what one peer remembers; a checkpoint that is not signed by its log is worth nothing."""
@@ -125,23 +137,36 @@ class Recovery:
 
     async def _settle(self) -> None:
         """Wait for enough answers, then restore the own log; afterwards take over the other logs' checkpoints."""
+        await self._wait_for_answers()
         delay = RETRY_SECONDS_MIN
-        while not self.ready:
-            if len(self.progress.answered) >= self.progress.needed:
-                try:
-                    await self._restore_own()
-                except LedgerError as error:
-                    self.progress.problem = str(error)
-                    log.warning("the own log is not restored yet", error=str(error), code=error.code)
-                else:
-                    break
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, RETRY_SECONDS_MAX)
+        while True:
+            try:
+                await self._restore_own()
+            except LedgerError as error:
+                self.progress.problem = str(error)
+                log.warning("the own log is not restored yet", error=str(error), code=error.code)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, RETRY_SECONDS_MAX)
+            else:
+                break
         await self._take_over_all()
-        self.progress.done = True
         self.progress.problem = None
-        self._ready.set()
+        self._mirror.own_log_restored = True
+        self._ready = True
         log.info("the node may write", answered=len(self.progress.answered), needed=self.progress.needed)
+
+    async def _wait_for_answers(self) -> None:
+        """Wait for as many answers as it takes, and a moment for those that it does not take: they may know more."""
+        loop = asyncio.get_running_loop()
+        grace = loop.time() + GRACE_SECONDS
+        while True:
+            enough = len(self.progress.answered) >= self.progress.needed
+            if enough and (len(self._tried) == len(self._peers) or loop.time() >= grace):
+                return
+            self._heard.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS_MIN):
+                    await self._heard.wait()
 
     async def _restore_own(self) -> None:
         """Fetch the entries of the own log that only peers have.
@@ -150,7 +175,7 @@ class Recovery:
             PeerError: nobody gives them now.
             LedgerError: they do not continue what is here.
         """
-        floor = self._floors.pop(self._own, None)
+        floor = self._floors.get(self._own)
         size = max(self._own_size, floor.size if floor is not None else 0)
         before = self._mirror.state(self._own).size
         if size > before:
@@ -159,6 +184,7 @@ class Recovery:
         if floor is not None:
             await asyncio.to_thread(self._mirror.check_root, floor)
             await self._store(self._own, floor)
+            del self._floors[self._own]
 
     async def _take_over_all(self) -> None:
         for origin in list(self._floors):
@@ -194,6 +220,3 @@ class Recovery:
                 transaction.put_state(state)
 
         await asyncio.wrap_future(self._writer.submit(remember))
-
-
-__all__ = ["Memory", "Mode", "PeerError", "Progress", "Recovery", "answers_needed"]

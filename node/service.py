@@ -32,7 +32,7 @@ from ledger.event import LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Member, Network, parse_fingerprint, parse_network, split_versions, verify_chain
-from ledger.quorum import judge_checkpoint
+from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.store.headfile import read_head
 from node import layout, logs
@@ -47,6 +47,7 @@ from node.metrics import Metrics
 from node.mirror import Mirror
 from node.peers import Peer, tls_context
 from node.publisher import Publisher
+from node.recovery import Recovery
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import check_enrolled
 from node.tokens import TokenGate
@@ -160,7 +161,7 @@ class Node:
 
     def _build(self) -> None:
         states = self._load_states(self.store)
-        check_head(self.home, self.store, states[self.origin], self.network)
+        self._signed = check_head(self.home, self.store, states[self.origin], self.network)
         for state in states.values():
             if self.store.get(layout.contradiction_key(state.log)) is not None:
                 self.alarms[state.origin] = (
@@ -190,14 +191,19 @@ class Node:
         """
         self._loop = asyncio.get_running_loop()
         self.writer.start()
-        await self._open_log()
         self._tasks = [
-            asyncio.create_task(self.publisher.run(), name="publisher"),
+            asyncio.create_task(self._return_and_publish(), name="publisher"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
         log.info("the node is up", log=self.origin, size=self.state.size, url=self.network.member(self.origin).url)
+
+    async def _return_and_publish(self) -> None:
+        """Learn from the peers what this node has said already, open the log if it is new, then publish."""
+        await self.recovery.run()
+        await self._open_log()
+        await self.publisher.run()
 
     async def stop(self) -> None:
         """Stop everything; what was answered is on the disk."""
@@ -305,8 +311,22 @@ class Node:
             alarm=self.raise_alarm,
             **common,
         )
+        self.recovery = Recovery(
+            own=self.origin,
+            mirror=self.mirror,
+            writer=self.writer,
+            peers=self.peers,
+            network=lambda: self.network,
+            mode=self.settings.recovery_answers,
+            signed=self._signed,
+        )
         self.witness = Witness(
-            signer=self.keys.cosigner, mirror=self.mirror, clock=self.clock, alarms=self.alarms, **common
+            signer=self.keys.cosigner,
+            mirror=self.mirror,
+            recovery=self.recovery,
+            clock=self.clock,
+            alarms=self.alarms,
+            **common,
         )
         self.publisher = Publisher(
             keys=self.keys,
@@ -352,6 +372,13 @@ class Node:
     def _check_writable(self) -> None:
         if self.origin in self.alarms:
             raise ReadOnlyError(f"this node's own log is in doubt: {self.alarms[self.origin]}")
+        if not self.recovery.ready:
+            progress = self.recovery.progress
+            raise ReadOnlyError(
+                f"this node is finding out what it has signed before: {len(progress.answered)} of {progress.needed} "
+                f"members have answered{f'; {progress.problem}' if progress.problem else ''}",
+                hint="it writes again by itself when enough of the others have answered; try again later",
+            )
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -395,19 +422,20 @@ class Node:
                 heapq.heapify(self._waiters)
 
 
-def check_head(home: Home, store: Store, state: LogState, network: Network) -> None:
-    """Compare the head file, the newest checkpoint that was ever signed here, with the store.
+def check_head(home: Home, store: Store, state: LogState, network: Network) -> Judged | None:
+    """Return the newest checkpoint that was ever signed here, as the head file has it, compared with the store.
+
+    The store may be older than it, or lost: then the node only reads until its peers have given back what it lacks. A
+    head file that is gone is written again with the next checkpoint; what was signed meanwhile, the peers remember.
 
     Raises:
-        IntegrityAlarm: the store is older, or holds another history: writing on would fork the log.
+        IntegrityAlarm: the head file is damaged or another log's, or the store holds another history.
     """
     data = read_head(home.head)
     if data is None:
         if state.checkpoint is not None:
-            raise IntegrityAlarm(
-                "the head file is gone: nobody can say whether this store is the newest", field=state.origin
-            )
-        return
+            log.warning("the head file is gone; the peers are asked what was signed", log=state.origin)
+        return state.checkpoint
     try:
         signed = judge_checkpoint(data, network)
     except LedgerError as error:
@@ -415,12 +443,10 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> N
     if signed.checkpoint.origin != state.origin:
         raise IntegrityAlarm(f"the head file is that of {signed.checkpoint.origin}", field=str(home.head))
     if signed.size > state.size:
-        raise IntegrityAlarm(
-            f"the store ends at {state.size}, but a checkpoint of size {signed.size} has been signed: "
-            "it is an old copy, and writing to it would fork the log",
-            field=state.origin,
-        )
+        log.error("the store is older than what was signed; only reading", here=state.size, signed=signed.size)
+        return signed
     if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:
         raise IntegrityAlarm(
             f"the store holds another history than the checkpoint of size {signed.size}", field=state.origin
         )
+    return signed

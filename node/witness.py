@@ -33,6 +33,7 @@ from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError, Rea
 from node.metrics import Metrics
 from node.mirror import Mirror
 from node.peers import PeerError
+from node.recovery import Recovery
 from node.writer import Transaction, Writer
 
 BODY_BYTES_MAX = 128 * 1024  # 63 proof lines and a checkpoint with 100 signatures take a third of it
@@ -72,7 +73,7 @@ class Cosigned:
 class Witness:
     """Cosigns the checkpoints of the members' logs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one line per part of the node that it works with
         self,
         *,
         own: str,
@@ -82,6 +83,7 @@ class Witness:
         network: Callable[[], Network],
         clock: Clock,
         metrics: Metrics,
+        recovery: Recovery,
         alarms: Mapping[str, str],
     ) -> None:
         """Cosign with ``signer``; ``alarms`` are those that are raised, by log."""
@@ -92,6 +94,7 @@ class Witness:
         self._network = network
         self._clock = clock
         self._metrics = metrics
+        self._recovery = recovery
         self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -110,13 +113,28 @@ class Witness:
         judged = await self._judge(request)
         if request.old_size > judged.size:
             raise OutOfRangeError("the old size is above the checkpoint's", field="old", limit=judged.size)
+        if not self._recovery.ready:
+            raise BusyError("this node is finding out what it has cosigned before", field="origin")
         async with self._locks[origin]:
+            await self._remember_the_past(origin)
             self._check_step(request, judged)
             await self._have_entries(judged)
             await self._remember(request, judged)
         time = self._clock.now_ms() // 1000
         self._metrics.cosigned.labels(origin).inc()
         return Cosigned(self._signer.cosign(judged.checkpoint.text, time).line, judged.size)
+
+    async def _remember_the_past(self, origin: str) -> None:
+        """Take over what peers remember of a log before anything new is said of it."""
+        try:
+            async with asyncio.timeout(ENTRIES_SECONDS_MAX):
+                await self._recovery.take_over(origin)
+        except IntegrityAlarm as error:
+            raise RejectedError(error.message) from None
+        except (BusyError, ReadOnlyError, StoreError):
+            raise
+        except (LedgerError, TimeoutError) as error:
+            raise BusyError(f"what was cosigned of {origin} before is not here yet: {error}") from None
 
     async def _judge(self, request: AddCheckpoint) -> Judged:
         try:

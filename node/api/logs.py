@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from ledger.encoding import encode_base64, format_time
+from ledger.encoding import encode_base64, format_time, text_to_lines
 from ledger.errors import TileError
 from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
 from node import logs
@@ -37,6 +37,15 @@ def get_logs(request: Request) -> Response:
     check_parameters(request)
     node = node_of(request)
     return JSONResponse({"schema": "suyuan.logs/1", "logs": [_summary(node, state) for state in node.states.values()]})
+
+
+@router.get("/v1/memory", summary="What this node remembers of every log", tags=["peers"])
+def get_memory(request: Request) -> Response:
+    """Return the size of every log here and the best checkpoint that is known of it, for a member that starts again."""
+    reader(request)
+    check_parameters(request)
+    node = node_of(request)
+    return JSONResponse({"schema": "suyuan.memory/1", "logs": [_remembered(state) for state in node.states.values()]})
 
 
 @router.get("/v1/logs/{log_hash}/entries", summary="Entries of a log")
@@ -122,6 +131,15 @@ def _find(request: Request, log_hash: str) -> tuple[Node, LogState]:
     if origin is None:
         raise NotFoundError("no log of the network has this hash", field="log_hash", hint="GET /v1/logs lists them")
     return node, node.states[origin]
+
+
+def _remembered(state: LogState) -> dict[str, object]:
+    known = [judged for judged in (state.cosigned, state.confirmed, state.checkpoint) if judged is not None]
+    told: dict[str, object] = {"log": state.origin, "size": state.size}
+    if known:
+        best = max(known, key=lambda judged: judged.size)
+        told["checkpoint"] = text_to_lines(best.bare.encode())
+    return told
 
 
 def _summary(node: Node, state: LogState) -> dict[str, object]:

@@ -62,7 +62,7 @@ def health(node: Node) -> dict[str, Any]:
     failure = node.writer.failure
     return {
         "schema": "suyuan.health/1",
-        "status": "alarm" if node.alarms else "failed" if failure else "ok",
+        "status": _status(node),
         "log": node.origin,
         "software": software(),
         "network": {
@@ -76,11 +76,25 @@ def health(node: Node) -> dict[str, Any]:
             "known": len(node.peers),
             "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values()),
         },
+        "recovery": {
+            "done": node.recovery.ready,
+            "answered": len(node.recovery.progress.answered),
+            "needed": node.recovery.progress.needed,
+            "problem": node.recovery.progress.problem,
+        },
         "started": format_time(node.started_ms),
         "time": format_time(node.clock.now_ms()),
         "alarms": [{"log": name, "alarm": message} for name, message in list(node.alarms.items())],
         "failure": str(failure) if failure else None,
     }
+
+
+def _status(node: Node) -> str:
+    if node.alarms:
+        return "alarm"
+    if node.writer.failure:
+        return "failed"
+    return "ok" if node.recovery.ready else "recovering"
 
 
 def _peer(node: Node, origin: str) -> dict[str, Any]:
