@@ -266,11 +266,19 @@ def _check_head(patient: Patient, store: Store, network: Network) -> Check:
     try:
         state = logs.load_log(store, patient.origin, network)
         patient.newest_ms = state.chain.time if state.size else None
-        check_head(patient.home, store, state, network)
+        signed = check_head(patient.home, store, state, network)
     except IntegrityAlarm as alarm:
         return Check("head", "damage", Words("{problem}", problem=str(alarm)), alarm.hint)
     except LedgerError as error:
         return _problem("head", error)
+    if signed is not None and signed.size > state.size:
+        words = Words(
+            "the store has {size} entries of this log, and {signed} have been signed",
+            size=state.size,
+            signed=signed.size,
+        )
+        hint = "start the node: it fetches what is missing from its peers before it writes again"
+        return Check("head", "problem", words, hint)
     words = Words("the store has {size} entries of this log, as the head file says", size=state.size)
     return Check("head", "ok", words)
 

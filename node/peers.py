@@ -87,7 +87,7 @@ class Memory:
     """What a peer remembers of every log, as it tells it: nothing of it is verified."""
 
     sizes: dict[str, int]  # entries that it holds
-    checkpoints: tuple[tuple[str, bytes], ...]  # the best checkpoint that it knows of a log, signed by that log
+    checkpoints: dict[str, bytes]  # the best checkpoint that it knows of a log, signed by that log
 
 
 class Peer:
@@ -281,7 +281,7 @@ def _memory(answer: bytes) -> Memory:
     told = [_remembered(one) for one in _listed(answer)]
     return Memory(
         {origin: size for origin, size, _ in told},
-        tuple((origin, checkpoint) for origin, _, checkpoint in told if checkpoint is not None),
+        {origin: checkpoint for origin, _, checkpoint in told if checkpoint is not None},
     )
 
 

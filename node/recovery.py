@@ -5,14 +5,17 @@ cosigns a head that contradicts one he cosigned before. So after every start a n
 writes and cosigns nothing until enough of its peers have told what they remember:
 
 1. Ask every peer for the sizes that it holds of every log, and for the checkpoint of each that it knows best.
-2. Fetch what the peers hold of this node's own log and it does not: the entries are its own, signed by its own key.
-3. Take over, for every other log, the highest checkpoint that any of them has cosigned or seen confirmed: below it this
-node may have
-   cosigned already.
-4. When enough have answered (``answers_needed``) and 2 is done, write and cosign again. A log of which 3 is not done is
-not cosigned yet.
+2. When enough have answered (``answers_needed``), fetch what the peers hold of this node's own log and it does not: the
+   entries are its own, signed by its own key. Then write again.
+3. Take over, for every other log, the checkpoints that any of them has cosigned or seen confirmed: below the highest
+   this node may have cosigned already, and its entries must hash to all of them. A log of which this is not done is
+   not cosigned yet; the others are.
 
-A crash at any point begins anew: nothing was signed meanwhile.
+What counts in 2 is what a peer can prove. A checkpoint that this node's log has signed is a promise: until its entries
+are here, nothing is written. A size without one is a claim: whoever makes it is asked for the entries, which nobody
+else can sign, and if none come, the claim is void.
+
+A crash at any point begins anew: nothing was signed meanwhile, and the entries that came are not fetched again.
 """
 
 import asyncio
@@ -25,10 +28,12 @@ import structlog
 
 from ledger.errors import LedgerError
 from ledger.network import Network
+from ledger.note import parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from node import logs
+from node.errors import IntegrityAlarm
 from node.mirror import Mirror
-from node.peers import Memory, Peer
+from node.peers import Memory, Peer, PeerError
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -37,17 +42,25 @@ Mode = Literal["2f", "2f+1", "all"]
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 5.0
 GRACE_SECONDS = 1.0  # for answers beyond those that are needed
+CLAIM_TRIES_MAX = 3  # in a row without a single entry; a peer that was only busy has given one by then
+LOGS_AT_ONCE = 4  # taken over at a time
 
 
 def answers_needed(network: Network, mode: Mode) -> int:
     """Return how many other members must have answered before a node writes again.
 
-    ``2f`` others when the node's own amnesia counts among the f faults, ``2f+1`` when it does not, or all of them: at
-    least one honest member that remembers is then among them.
+    So many that at least one of them is honest and remembers. What is confirmed, k of the n members have cosigned;
+    n − k have not, and f may lie, or f − 1 others when this node's own amnesia counts among the f faults: one more than
+    both together must answer. For n = 3f + 1 these are 2f others when it counts (``2f``), and 2f + 1 when it does not.
+    ``all`` asks for every other member, and so finds what was never confirmed too.
     """
     others = max(len(network.voters) - 1, 0)
-    wanted = {"2f": 2 * network.faults, "2f+1": 2 * network.faults + 1, "all": others}[mode]
-    return min(wanted, others)
+    if mode == "all":
+        return others
+    if mode == "2f" and network.faults == 0:
+        return 0  # no fault is to be survived, so no amnesia either
+    liars = network.faults - 1 if mode == "2f" else network.faults
+    return min(len(network.voters) - network.quorum + liars + 1, others)
 
 
 @dataclass(slots=True)
@@ -80,80 +93,100 @@ class Recovery:
         self._peers = peers
         self._network = network
         self.progress = Progress(answers_needed(network(), mode))
-        self._floors: dict[str, Judged] = {} if signed is None else {own: signed}  # the best checkpoint of each log
-        self._own_size = 0  # the most entries of our own log that a peer holds
+        self._promises: dict[str, dict[str, Judged]] = {}  # by log and text: signed by the log, not taken over yet
+        self._seen: set[str] = set()  # their texts, and those of the ones that have been taken over
+        self._claimed = 0  # the most entries of our own log that a peer says it holds
         self._tried: set[str] = set()
         self._heard = asyncio.Event()  # somebody has answered, or failed to
-        self._ready = False
+        self._remembers = asyncio.Event()
+        self._ready = asyncio.Event()
+        if signed is not None:
+            self._promise(signed)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether enough peers have answered: this node may cosign what ``take_over`` has been done for."""
+        return self._remembers.is_set()
 
     @property
     def ready(self) -> bool:
-        """Whether this node may write and cosign."""
-        return self._ready
+        """Whether this node may write."""
+        return self._ready.is_set()
 
-    def floor(self, origin: str) -> Judged | None:
-        """Return the checkpoint of a log below which this node may have cosigned already, until it has been taken
-        over.
-        """
-        return self._floors.get(origin)
+    async def wait_ready(self) -> None:
+        """Return when this node may write."""
+        await self._ready.wait()
 
     async def run(self) -> None:
-        """Return when this node may write; go on asking those that have not answered until then."""
+        """Return when this node may write, and has tried to take over the other logs.
+
+        Peers that have not answered are asked again until it may write. It may never: when its own log has two
+        histories (an alarm tells it), or when nobody gives the entries that it has signed.
+        """
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._ask(peer), name=f"ask {peer.origin}") for peer in self._peers.values()]
-            await self._settle()
-            for task in tasks:
+            asking = [group.create_task(self._ask(peer), name=f"ask {peer.origin}") for peer in self._peers.values()]
+            await self._wait_for_answers()
+            self._remembers.set()
+            log.info("enough peers remember", answered=len(self.progress.answered), needed=self.progress.needed)
+            others = group.create_task(self._take_over_others(), name="take over")
+            await self._return()
+            for task in asking:
                 task.cancel()
+            await others
+
+    # Asking.
 
     async def _ask(self, peer: Peer) -> None:
         delay = RETRY_SECONDS_MIN
         while True:
             try:
                 memory = await peer.memory()
-                await asyncio.to_thread(self._learn, memory)
+                promises = await asyncio.to_thread(self._judge, memory)
             except LedgerError as error:
                 log.debug("a peer does not tell what it remembers", peer=peer.origin, error=str(error))
             else:
-                self.progress.answered.add(peer.origin)
-            self._tried.add(peer.origin)
-            self._heard.set()
-            if peer.origin in self.progress.answered:
+                self._learn(peer, memory, promises)
                 return
+            finally:
+                self._tried.add(peer.origin)
+                self._heard.set()
             await asyncio.sleep(delay)
             delay = min(2 * delay, RETRY_SECONDS_MAX)
 
-    def _learn(self, memory: Memory) -> None:
-        """Take over what one peer remembers; a checkpoint that is not signed by its log is worth nothing."""
-        self._own_size = max(self._own_size, memory.sizes.get(self._own, 0))
-        for origin, data in memory.checkpoints:
+    def _judge(self, memory: Memory) -> list[Judged]:
+        """Return the checkpoints of a memory that are signed by their logs; any other is worth nothing."""
+        network = self._network()
+        promises = []
+        for origin, data in memory.checkpoints.items():
             try:
-                judged = judge_checkpoint(data, self._network())
+                note = parse_note(data)
+                if note.text in self._seen:
+                    continue
+                judged = judge_checkpoint(note, network)
             except LedgerError as error:
-                log.info("a remembered checkpoint does not verify", log=origin, error=str(error))
+                log.info("a remembered checkpoint does not verify", log=origin[:80], error=str(error))
                 continue
-            known = self._floors.get(judged.checkpoint.origin)
-            if known is None or judged.size > known.size:
-                self._floors[judged.checkpoint.origin] = judged
+            if judged.checkpoint.origin == origin:
+                promises.append(judged)
+        return promises
 
-    async def _settle(self) -> None:
-        """Wait for enough answers, then restore the own log; afterwards take over the other logs' checkpoints."""
-        await self._wait_for_answers()
-        delay = RETRY_SECONDS_MIN
-        while True:
-            try:
-                await self._restore_own()
-            except LedgerError as error:
-                self.progress.problem = str(error)
-                log.warning("the own log is not restored yet", error=str(error), code=error.code)
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, RETRY_SECONDS_MAX)
-            else:
-                break
-        await self._take_over_all()
-        self.progress.problem = None
-        self._mirror.own_log_restored = True
-        self._ready = True
-        log.info("the node may write", answered=len(self.progress.answered), needed=self.progress.needed)
+    def _learn(self, peer: Peer, memory: Memory, promises: list[Judged]) -> None:
+        for judged in promises:
+            self._promise(judged)
+        for origin in self._network().members:
+            if (size := memory.sizes.get(origin)) is not None:
+                peer.status.sizes.setdefault(origin, size)  # so that it is asked for them, too
+        self._claimed = max(self._claimed, memory.sizes.get(self._own, 0))
+        self.progress.answered.add(peer.origin)
+
+    def _promise(self, judged: Judged) -> None:
+        text = judged.note.text
+        if text not in self._seen:
+            self._seen.add(text)
+            self._promises.setdefault(judged.checkpoint.origin, {})[text] = judged
+
+    def _promised(self, origin: str) -> list[Judged]:
+        return list(self._promises.get(origin, {}).values())
 
     async def _wait_for_answers(self) -> None:
         """Wait for as many answers as it takes, and a moment for those that it does not take: they may know more."""
@@ -168,55 +201,94 @@ class Recovery:
                 async with asyncio.timeout(RETRY_SECONDS_MIN):
                     await self._heard.wait()
 
-    async def _restore_own(self) -> None:
-        """Fetch the entries of the own log that only peers have.
+    # The own log.
+
+    async def _return(self) -> None:
+        """Restore the own log, then write again."""
+        delay = RETRY_SECONDS_MIN
+        while self._is_behind():
+            try:
+                await self._fetch_own()
+                await self.take_over(self._own)
+            except IntegrityAlarm as alarm:  # two histories of our own: somebody must look
+                self.progress.problem = alarm.message
+                return
+            except LedgerError as error:
+                self.progress.problem = str(error)
+                log.warning("the own log is not restored yet", error=str(error), code=error.code)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, RETRY_SECONDS_MAX)
+        self.progress.problem = None
+        self._mirror.own_log_restored = True
+        self._ready.set()
+        log.info("the node may write", log=self._own, size=self._mirror.state(self._own).size)
+
+    def _is_behind(self) -> bool:
+        return bool(self._promised(self._own)) or self._claimed > self._mirror.state(self._own).size
+
+    async def _fetch_own(self) -> None:
+        """Fetch the entries of the own log that only peers have; a claim that nobody makes good is void then.
 
         Raises:
-            PeerError: nobody gives them now.
-            LedgerError: they do not continue what is here.
+            PeerError: nobody gives what this node has promised, now.
+            StoreError, BusyError, ReadOnlyError: they cannot be stored.
         """
-        floor = self._floors.get(self._own)
-        size = max(self._own_size, floor.size if floor is not None else 0)
-        before = self._mirror.state(self._own).size
-        if size > before:
-            log.warning("this node's store is behind its own past; fetching it from the peers", here=before, there=size)
-            await self._mirror.catch_up(self._own, size)
-        if floor is not None:
-            await asyncio.to_thread(self._mirror.check_root, floor)
-            await self._store(self._own, floor)
-            del self._floors[self._own]
-
-    async def _take_over_all(self) -> None:
-        for origin in list(self._floors):
+        tries = 0
+        while (before := self._mirror.state(self._own).size) < (claimed := self._claimed):
+            log.warning("this node's store may be behind its own past", here=before, there=claimed)
             try:
-                async with asyncio.timeout(RETRY_SECONDS_MAX):
-                    await self.take_over(origin)
-            except (LedgerError, TimeoutError) as error:
+                await self._mirror.catch_up(self._own, claimed)
+            except PeerError as error:
+                tries = 0 if self._mirror.state(self._own).size > before else tries + 1
+                if tries < CLAIM_TRIES_MAX:
+                    await asyncio.sleep(RETRY_SECONDS_MIN * tries)
+                    continue
+                log.warning("nobody gives entries that a peer claims to hold", here=before, there=claimed)
+                log.info("why nobody does", error=str(error))
+                self._claimed = before
+        size = max((judged.size for judged in self._promised(self._own)), default=0)
+        await self._mirror.catch_up(self._own, size)
+
+    # The other logs.
+
+    async def _take_over_others(self) -> None:
+        room = asyncio.Semaphore(LOGS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for origin in list(self._promises):
+                if origin != self._own:
+                    group.create_task(self._try_to_take_over(origin, room), name=f"take over {origin}")
+
+    async def _try_to_take_over(self, origin: str, room: asyncio.Semaphore) -> None:
+        async with room:
+            try:
+                await self.take_over(origin)
+            except LedgerError as error:
                 log.info("a log is not cosigned until its past is here", log=origin, error=str(error))
 
     async def take_over(self, origin: str) -> None:
-        """Fetch the entries below a remembered checkpoint, and remember it too; nothing to do where there is none.
+        """Fetch the entries below the remembered checkpoints of a log, and remember the highest; else nothing to do.
 
         Raises:
             PeerError: nobody gives the entries now.
-            IntegrityAlarm: the entries here are another history.
+            IntegrityAlarm: the entries here are another history than one of the checkpoints.
         """
-        floor = self._floors.get(origin)
-        if floor is None:
-            return
-        if floor.size > self._mirror.state(origin).cosigned_head.size:
-            await self._mirror.catch_up(origin, floor.size)
-            await asyncio.to_thread(self._mirror.check_root, floor)
-            await self._store(origin, floor)
-        self._floors.pop(origin, None)
+        while promised := self._promised(origin):
+            best = max(promised, key=lambda judged: judged.size)
+            await self._mirror.catch_up(origin, best.size)
+            for judged in promised:
+                await asyncio.to_thread(self._mirror.check_root, judged)
+            await self._store(origin, best)
+            for judged in promised:
+                self._promises[origin].pop(judged.note.text, None)
 
-    async def _store(self, origin: str, floor: Judged) -> None:
+    async def _store(self, origin: str, best: Judged) -> None:
         def remember(transaction: Transaction) -> None:
             state = transaction.state(origin)
-            if floor.size > state.cosigned_head.size:
-                state = logs.with_cosigned(state, floor, transaction.batch)
-                if state.checkpoint is None or state.checkpoint.size < floor.size:
-                    state = logs.with_checkpoint(state, floor, transaction.batch)
+            if best.size > state.cosigned_head.size:
+                state = logs.with_cosigned(state, best, transaction.batch)
+                if state.checkpoint is None or state.checkpoint.size < best.size:
+                    state = logs.with_checkpoint(state, best, transaction.batch)
                 transaction.put_state(state)
 
-        await asyncio.wrap_future(self._writer.submit(remember))
+        if best.size > self._mirror.state(origin).cosigned_head.size:
+            await asyncio.wrap_future(self._writer.submit(remember))

@@ -4,9 +4,10 @@ Start, in order; each step refuses to go on when something does not fit:
 
 1. Settings, network document (verified back to its fingerprint), keys (they must be those that the document names).
 2. The store, opened by this process alone; every member's log as it stands there.
-3. The head file against the store: a store that is older than what was signed is not written to (protocol section 7).
-4. The writer; a new log gets its ``log.open``.
-5. Publisher, gossip and the API.
+3. The head file against the store: one that holds another history than what was signed is not used.
+4. The writer, gossip and the API: the node answers, and copies what others write.
+5. The return: the peers tell what this node has said before, and give back what it lacks (node/recovery.py).
+6. A new log gets its ``log.open``; from then on the node writes, and publishes.
 """
 
 import asyncio
@@ -61,6 +62,8 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
+OPENING_SECONDS_MIN = 0.25
+OPENING_SECONDS_MAX = 15.0
 MANIFEST_RECORD_BYTES = 65  # a line of a manifest; its index key is about as long
 
 
@@ -161,7 +164,10 @@ class Node:
 
     def _build(self) -> None:
         states = self._load_states(self.store)
-        self._signed = check_head(self.home, self.store, states[self.origin], self.network)
+        own = states[self.origin]
+        self._signed = check_head(self.home, self.store, own, self.network)
+        if self._signed is not None and self._signed.size > own.size:
+            log.error("the store is older than what was signed; only reading", here=own.size, signed=self._signed.size)
         for state in states.values():
             if self.store.get(layout.contradiction_key(state.log)) is not None:
                 self.alarms[state.origin] = (
@@ -184,25 +190,29 @@ class Node:
         self._counted = states[self.origin].size
 
     async def start(self) -> None:
-        """Start writing, publishing and following the peers.
-
-        Raises:
-            StoreError: the log could not be opened.
-        """
+        """Start following the peers; writing and publishing begin when they have told what they remember."""
         self._loop = asyncio.get_running_loop()
         self.writer.start()
         self._tasks = [
-            asyncio.create_task(self._return_and_publish(), name="publisher"),
+            asyncio.create_task(self.recovery.run(), name="recovery"),
+            asyncio.create_task(self._open_and_publish(), name="publisher"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
         log.info("the node is up", log=self.origin, size=self.state.size, url=self.network.member(self.origin).url)
 
-    async def _return_and_publish(self) -> None:
-        """Learn from the peers what this node has said already, open the log if it is new, then publish."""
-        await self.recovery.run()
-        await self._open_log()
+    async def _open_and_publish(self) -> None:
+        """Wait for the return, open the log if it is new, then publish."""
+        await self.recovery.wait_ready()
+        delay = OPENING_SECONDS_MIN
+        while self.state.size == 0:
+            try:
+                await self._open_log()
+            except LedgerError as error:
+                log.warning("the log could not be opened", error=str(error), code=error.code, again_in_s=delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, OPENING_SECONDS_MAX)
         await self.publisher.run()
 
     async def stop(self) -> None:
@@ -348,8 +358,6 @@ class Node:
         return {origin: logs.load_log(store, origin, self.network) for origin in self.network.members}
 
     async def _open_log(self) -> None:
-        if self.state.size > 0:
-            return
         value: JsonObject = {
             "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
             "network": self.network.name,
@@ -379,6 +387,8 @@ class Node:
                 f"members have answered{f'; {progress.problem}' if progress.problem else ''}",
                 hint="it writes again by itself when enough of the others have answered; try again later",
             )
+        if self.state.size == 0:
+            raise ReadOnlyError("this node's log is being opened", hint="try again in a moment")
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -433,8 +443,6 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> J
     """
     data = read_head(home.head)
     if data is None:
-        if state.checkpoint is not None:
-            log.warning("the head file is gone; the peers are asked what was signed", log=state.origin)
         return state.checkpoint
     try:
         signed = judge_checkpoint(data, network)
@@ -443,7 +451,6 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> J
     if signed.checkpoint.origin != state.origin:
         raise IntegrityAlarm(f"the head file is that of {signed.checkpoint.origin}", field=str(home.head))
     if signed.size > state.size:
-        log.error("the store is older than what was signed; only reading", here=state.size, signed=signed.size)
         return signed
     if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:
         raise IntegrityAlarm(

@@ -113,7 +113,7 @@ class Witness:
         judged = await self._judge(request)
         if request.old_size > judged.size:
             raise OutOfRangeError("the old size is above the checkpoint's", field="old", limit=judged.size)
-        if not self._recovery.ready:
+        if not self._recovery.remembers:
             raise BusyError("this node is finding out what it has cosigned before", field="origin")
         async with self._locks[origin]:
             await self._remember_the_past(origin)

@@ -447,20 +447,23 @@ class Town:
             transport_to=lambda member: self.wire.to(httpx.URL(member.url).host),
         )
 
-    async def start(self, *which: Party) -> list[Node]:
-        """Start nodes, all of them if none is named."""
+    async def start(self, *which: Party, wait: bool = True) -> list[Node]:
+        """Start nodes, all of them if none is named; wait until those write that have enough others to ask."""
         started = []
         for party in which or self.members:
             node = self._seat(party)
             await node.start()
             started.append(node)
-        if not self.law.network.faults:
-            for node in started:
-                await until(lambda node=node: node.recovery.ready, "the return")  # type: ignore[misc]
+        for node in started:
+            if wait and node.recovery.progress.needed < len(self.nodes):
+                await until(lambda node=node: node.recovery.ready and node.state.size, "the return")  # type: ignore[misc]
         return started
 
     def open(self, party: Party) -> Node:
-        """Start a node that does what it is asked, but neither opens its log nor publishes nor gossips."""
+        """Start a node that does what it is asked, but neither opens its log nor publishes nor gossips.
+
+        It does not ask what it has said before either: it writes and cosigns when its ``recovery`` has run.
+        """
         node = self._seat(party)
         node.writer.start()
         return node

@@ -94,7 +94,7 @@ def _status(node: Node) -> str:
         return "alarm"
     if node.writer.failure:
         return "failed"
-    return "ok" if node.recovery.ready else "recovering"
+    return "ok" if node.recovery.ready and node.state.size else "recovering"  # without an entry it is being opened
 
 
 def _peer(node: Node, origin: str) -> dict[str, Any]:

@@ -182,12 +182,17 @@ def test_damage_is_named_and_exits_with_6(suyuan: Any, at_rest: Path) -> None:
     assert "tile_missing" in people.out
 
 
-def test_a_store_older_than_its_head_file_is_damage(suyuan: Any, network: Any, at_rest: Path) -> None:
+def test_a_store_older_than_its_head_file_is_a_problem_that_the_peers_can_mend(
+    suyuan: Any, network: Any, at_rest: Path
+) -> None:
     shutil.rmtree(at_rest / "data")
     shutil.copytree(network.home("court") / "data", at_rest / "data")
     ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
-    assert ran.code == 6
-    assert checks(ran)["head"]["status"] == "damage"
+    assert ran.code == 1
+    found = checks(ran)["head"]
+    assert found["status"] == "problem"
+    assert "0 entries of this log, and 1 have been signed" in found["words"]
+    assert "from its peers" in found["hint"]
 
 
 def test_keys_that_others_may_read_are_a_problem(suyuan: Any, at_rest: Path) -> None:

@@ -40,7 +40,7 @@ async def test_a_node_that_was_down_catches_up_by_itself(tmp_path: Path) -> None
         await record(first, *(share(number, B, records=[seed(str(number)).hex()]) for number in range(1, 30)))
         [late] = await town.start(D)
         await until(lambda: has_all(late, first))
-        assert len(verify_log(late.store, late.states[A.origin], LAW.network)) == 30
+        assert len(verify_log(late.store, late.states[A.origin], town.law.network)) == 30
 
 
 async def test_a_node_catches_up_on_a_log_whose_owner_is_down(tmp_path: Path) -> None:

@@ -486,18 +486,21 @@ async def test_a_peer_that_has_cosigned_more_than_there_is_makes_the_node_read_o
 async def test_a_peer_that_has_cosigned_a_newer_checkpoint_of_ours_is_not_pushed_an_older_one(tmp_path: Path) -> None:
     """Its cosignature was lost on the way: it corrects us, and the checkpoint in the making is superseded for it."""
     sizes: list[int] = []
+    grown = asyncio.Event()
 
     async def newer(request: httpx.Request) -> httpx.Response:
         if request.url.path != "/witness/add-checkpoint":
             return httpx.Response(503)
         sizes.append(parse_add_checkpoint(await request.aread()).checkpoint.size)
+        await grown.wait()
         return httpx.Response(409, content=b"2\n")
 
     async with Town(tmp_path, FOUR, confirm_timeout_ms=60_000) as town:
         town.wire.answer(D, newer)
         [node] = await town.start(A)
-        await record(node, share(1, B))  # size 2, while the checkpoint of size 1 waits for its quorum
         await until(lambda: 1 in sizes)
+        await record(node, share(1, B))  # size 2, while the checkpoint of size 1 waits for its quorum
+        grown.set()
         told = len(sizes)
         await town.start(B, C)
         assert (await confirmed(node)).size == 2

@@ -191,7 +191,8 @@ def test_logs_go_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture
 async def test_twelve_members_confirm_each_others_logs(tmp_path: Path) -> None:
     """On one loop; each waits for eight cosignatures, its own included."""
     many = parties(12)
-    async with Town(tmp_path, many, pull_interval_ms=500, peer_timeout_ms=10_000, confirm_timeout_ms=5_000) as town:
+    patient: dict[str, Any] = {"pull_interval_ms": 500, "peer_timeout_ms": 10_000, "confirm_timeout_ms": 5_000}
+    async with Town(tmp_path, many, law=paper(many), **patient) as town:
         nodes = await town.start()
         async with town.client(many[0]) as client:
             answer = await client.post("/v1/events?wait=confirmed", json=share(1, many[1]))

@@ -22,7 +22,7 @@ from node_helpers import (
 )
 from structlog.testing import capture_logs
 
-from ledger.errors import FingerprintError, StoreCorruptError, StoreError, StoreLockedError, StoreMissingError
+from ledger.errors import FingerprintError, StoreCorruptError, StoreLockedError, StoreMissingError
 from ledger.note import ED25519, Signer
 from ledger.store.memory import Fault
 from node import layout, service
@@ -111,7 +111,7 @@ class _Breaker:
 # The head file against the store.
 
 
-async def test_an_old_copy_of_the_store_is_refused(tmp_path: Path) -> None:
+async def test_an_old_copy_of_the_store_is_not_written_to_while_nobody_gives_the_rest(tmp_path: Path) -> None:
     async with Town(tmp_path, [A, B]) as town:
         node, _ = await town.start()
         await confirmed(node)
@@ -119,14 +119,21 @@ async def test_an_old_copy_of_the_store_is_refused(tmp_path: Path) -> None:
         old = copy.deepcopy(disk.cells)
         await record(node, share(1, B), wait=True)
         await town.stop(A)
+        await town.stop(B)
         disk.cells = old
-        with pytest.raises(IntegrityAlarm, match="is an old copy") as alarm:
-            town.build(A)
-        assert alarm.value.field == A.origin
-        assert disk.owner is None
+        head = node.home.head.read_bytes()
+        with capture_logs() as logged:
+            [node] = await town.start(A, wait=False)
+            await until(lambda: node.recovery.progress.problem)
+            with pytest.raises(ReadOnlyError, match=f"nobody has the entries of {A.origin} up to 2"):
+                await record(node, share(2, B))
+        assert "the store is older than what was signed; only reading" in {one["event"] for one in logged}
+        assert node.state.size == 1
+        assert not node.recovery.ready
+        assert node.home.head.read_bytes() == head
 
 
-async def test_an_old_copy_of_a_real_folder_is_refused(tmp_path: Path) -> None:
+async def test_an_old_copy_of_a_real_folder_is_not_written_to(tmp_path: Path) -> None:
     law = paper([A], quorum={"faults": 0})
     home = make_home(tmp_path / "a", A, law, checkpoint_interval_ms=10)
     node = Node(load_foundation(home))
@@ -139,10 +146,18 @@ async def test_an_old_copy_of_a_real_folder_is_refused(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "old", home.data)
     Node(load_foundation(home)).store.close()  # the same size: fine
     home.head.write_bytes(_signed_by(A.keys.log, 2))
-    with pytest.raises(IntegrityAlarm, match="is an old copy"):
-        Node(load_foundation(home))
+    node = Node(load_foundation(home))
+    with capture_logs():
+        await node.start()
+        await until(lambda: node.recovery.progress.problem)
+        with pytest.raises(ReadOnlyError, match="finding out what it has signed before"):
+            await record(node, share(1, B))
+        await node.stop()
     home.head.write_bytes(head)
-    Node(load_foundation(home)).store.close()
+    node = Node(load_foundation(home))
+    await node.start()
+    await until(lambda: node.recovery.ready)
+    await node.stop()
 
 
 def _signed_by(signer: Signer, size: int, origin: str = A.origin) -> bytes:
@@ -152,12 +167,14 @@ def _signed_by(signer: Signer, size: int, origin: str = A.origin) -> bytes:
     return sign_checkpoint(signer, Checkpoint(origin, TreeSize(size), seed("root"))).encode()
 
 
-async def test_a_store_without_the_head_file_is_refused(tmp_path: Path) -> None:
+async def test_a_head_file_that_is_gone_is_written_again_with_the_next_checkpoint(tmp_path: Path) -> None:
     async with Town(tmp_path, [A, B]) as town:
         await stopped_with_one_share(town)
         town.home(A).head.unlink()
-        with pytest.raises(IntegrityAlarm, match="head file is gone"):
-            town.build(A)
+        node, _ = await town.start()
+        assert await record(node, share(2, B), wait=True) == ["confirmed"]
+        assert node.state.size == 3
+        assert b"\n3\n" in town.home(A).head.read_bytes()
 
 
 async def test_a_store_that_never_signed_needs_no_head_file(tmp_path: Path) -> None:
@@ -324,12 +341,35 @@ def test_the_clock_is_the_machines_own_unless_another_is_given(tmp_path: Path) -
     node.store.close()
 
 
-async def test_a_start_that_fails_can_be_stopped(tmp_path: Path) -> None:
+async def test_a_node_whose_log_cannot_be_opened_tries_again(tmp_path: Path) -> None:
     async with Town(tmp_path, [A, B]) as town:
-        node = town.nodes[A.name] = town.build(A)
+        town.build(A)
+        town.disks[A.name].owner = None
         town.disks[A.name].fail_write(1, Fault.NO_SPACE)
-        with capture_logs(), pytest.raises(StoreError, match="no space"):
-            await node.start()
+        with capture_logs() as logged:
+            [node] = await town.start(A, wait=False)
+            await until(lambda: "the log could not be opened" in {one["event"] for one in logged})
+            with pytest.raises(ReadOnlyError, match="is being opened"):
+                await record(node, share(1, B))
+            await until(lambda: node.state.size == 1)
+        assert await record(node, share(1, B)) == ["recorded"]
+        assert [entry.event["type"] for entry in verify_log(node.store, node.state, town.law.network)] == [
+            "log.open",
+            "share",
+        ]
+
+
+async def test_a_node_whose_log_cannot_be_opened_can_be_stopped(tmp_path: Path) -> None:
+    async with Town(tmp_path, [A, B]) as town:
+        town.build(A)
+        disk = town.disks[A.name]
+        disk.owner = None
+        disk.fail_write(1, Fault.NO_SPACE)
+        with capture_logs() as logged:
+            await town.start(A, wait=False)
+            await until(lambda: "the log could not be opened" in {one["event"] for one in logged})
+            await town.stop(A)
+        assert disk.owner is None
 
 
 # Submitting.

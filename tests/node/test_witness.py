@@ -65,7 +65,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
         log = PaperLog(B, LAW.network)
         town.wire.answer(B, log.answer)
         with capture_logs():
-            town.open(A)
+            await town.open(A).recovery.run()
             stand = Stand(town, log)
             async with stand.client:
                 yield stand
@@ -141,6 +141,7 @@ async def test_the_cosignature_survives_a_restart(stand: Stand) -> None:
     check(await stand.ask(stand.log.request(0)), stand.log, 4)
     await stand.town.stop(A)
     node = stand.town.open(A)
+    await node.recovery.run()
     assert node.states[B.origin].cosigned_head.size == 4
     async with stand.town.client(A, token=None) as client:
         answer = await client.post("/witness/add-checkpoint", content=stand.log.request(0))
@@ -360,6 +361,7 @@ async def test_a_log_that_has_lied_is_not_cosigned_any_more_not_even_after_a_res
     assert "in doubt" in answer.text
     await stand.town.stop(A)
     node = stand.town.open(A)
+    await node.recovery.run()
     assert B.origin in node.alarms
     async with stand.town.client(A, token=None) as client:
         assert (await client.post("/witness/add-checkpoint", content=stand.log.request(4))).status_code == 422
@@ -485,6 +487,7 @@ async def test_compare_and_store_is_one_step_even_against_a_second_witness(stand
         network=lambda: LAW.network,
         clock=stand.town.clock,
         metrics=stand.node.metrics,
+        recovery=stand.node.recovery,
         alarms={},
     )
     outcomes = await asyncio.gather(
@@ -499,9 +502,10 @@ async def test_compare_and_store_is_one_step_even_against_a_second_witness(stand
 
 async def test_requests_for_different_logs_do_not_wait_for_each_other(stand: Stand) -> None:
     stand.log.grow(3, A)
-    held = stand.town.wire.held["d1.test"] = asyncio.Event()
     c_log = PaperLog(C, LAW.network)
     stand.town.wire.answer(C, c_log.answer)
+    await stand.node.peers[C.origin].logs()  # it was down when the node started, and answers now
+    held = stand.town.wire.held["d1.test"] = asyncio.Event()
     waiting = asyncio.create_task(stand.ask(stand.log.request(0)))
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await stand.ask(c_log.request(0))
