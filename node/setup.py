@@ -52,6 +52,27 @@ def create_home(
     return home
 
 
+def rebuild_store(home: Home, *, store: str | None = None) -> None:
+    """Make an empty store in a folder that has lost its own, for the peers to fill; keys and settings stay.
+
+    Raises:
+        ConfigError: there is something where the store would be, no network to fill it from, or other keys.
+        StoreError: the store cannot be made.
+    """
+    if home.data.exists():
+        raise ConfigError(
+            "there is a store already; nothing was changed", field=str(home.data),
+            hint="stop the node, and move the damaged folder aside, but keep it",
+        )  # fmt: skip
+    if home.settings.fingerprint is None:
+        raise ConfigError(
+            "no network is joined yet: nobody could fill the store", field="fingerprint",
+            hint="suyuan init DIR --network FILE --fingerprint HEX",
+        )  # fmt: skip
+    load_keys(home.keys, home.settings.origin)
+    create_store(home.data, kind=store).close()
+
+
 def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
     """Put a network document into a node's folder, pinned by its fingerprint, and return the home as it is then.
 

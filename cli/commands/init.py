@@ -1,4 +1,4 @@
-"""``suyuan init``: a department's node, made once; and its joining of a network.
+"""``suyuan init``: a department's node, made once; its joining of a network; a new store in the place of a lost one.
 
 DIR/suyuan.toml   settings             DIR/keys/      secret keys, which never leave this folder
 DIR/member.json   the public half: what the governors of the network put into the network document
@@ -46,18 +46,28 @@ _NEEDED = ("origin", "url", "name_zh", "name_en", "level", "region")
 @option("--store", type=click.Choice(STORES), help=noted("Kind of database; else LevelDB where it is installed."))
 @option("--network", type=FILE, help=noted("Join this network: its signed document."))
 @option("--fingerprint", type=FINGERPRINT, help=noted("The network's fingerprint, as it was given to you out of band."))
-def command(folder: Path, network: Path | None, fingerprint: str | None, **profile: Any) -> None:
+@option("--rebuild", is_flag=True, help=noted("Make an empty store where it is lost; the peers fill it."))
+def command(folder: Path, network: Path | None, fingerprint: str | None, *, rebuild: bool, **profile: Any) -> None:
     r"""Make a department's node in the folder DIR; or, with --network, join a network with the node that is there.
 
     A node has one folder, with its settings, its secret keys and its data. Its public keys go into DIR/member.json,
     for the governors of the network; with the network document that they sign, the node joins.
 
+    With --rebuild, a node whose data folder is lost gets an empty one. When it starts, it fetches its own log and all
+    others from its peers, and writes nothing before its own is whole.
+
     \b
     suyuan init police --origin police.ordos.example/log --url http://127.0.0.1:8301 \
         --name-zh 公安局 --name-en Police --level city --region 150600 --role department
     suyuan init police --network network.note --fingerprint 3f1c…
+    suyuan init police --rebuild
     """
-    if network is None and fingerprint is None:
+    if rebuild:
+        store = profile.pop("store")
+        if network is not None or fingerprint is not None or any(profile.values()):
+            raise click.UsageError(_("--rebuild goes with --store alone: keys and settings stay as they are"))
+        _rebuild(folder, store)
+    elif network is None and fingerprint is None:
         _make(folder, profile)
     elif network is None or fingerprint is None:
         raise click.UsageError(_("--network and --fingerprint belong together"))
@@ -112,6 +122,21 @@ def _join(folder: Path, document: Path, fingerprint: str) -> None:
     )
     output.note(_("Next: start the node with suyuan run --config {folder}", folder=folder))
     output.note(_("and let a program use it: suyuan token new NAME --role submit --config {folder}", folder=folder))
+
+
+def _rebuild(folder: Path, store: str | None) -> None:
+    from node.config import load_home  # noqa: PLC0415 - slow to import
+    from node.setup import rebuild_store  # noqa: PLC0415 - as above
+
+    home = load_home(folder)
+    rebuild_store(home, store=store)
+    output.note(_("{origin} has an empty store; its keys and settings are as they were.", origin=home.settings.origin))
+    output.note(
+        _(
+            "Next: suyuan run --config {folder}; the node writes again when its peers have given back its log",
+            folder=folder,
+        )
+    )
 
 
 def _port(port: int | None, url: str) -> int:

@@ -142,6 +142,14 @@ MESSAGES = {
     "do not repair in place: set the folder aside, and let the node rebuild from its peers": (
         "请勿就地修复：把文件夹移开，让节点从其他节点重建"
     ),
+    "start the node: it fetches what is missing from its peers before it writes again": (
+        "请启动节点：它先从其他成员取回所缺部分，然后才恢复写入"
+    ),
+    "it writes again by itself when enough of the others have answered; try again later": (
+        "足够多的其他成员应答后，节点会自动恢复写入；请稍后再试"
+    ),
+    "try again in a moment": "请稍候再试",
+    "stop the node, and move the damaged folder aside, but keep it": "请停止节点，把损坏的文件夹移到别处，但要保留",
     "free some disk space or mend the disk, then start the node again": "请腾出或修复磁盘，然后重新启动节点",
     "suyuan config show prints what was read and from where": "读取了什么、来自何处，见 suyuan config show",
     "use a new id for a new event; the same id answers again only for the same content": (

@@ -64,6 +64,12 @@ MESSAGES = {
         "每个节点有一个文件夹，存放设置、私钥和数据。公钥写入 DIR/member.json，交给网络的治理方；节点凭治理方签署"
         "的网络文件加入网络。"
     ),
+    "With --rebuild, a node whose data folder is lost gets an empty one. When it starts, it fetches its own log and "
+    "all others from its peers, and writes nothing before its own is whole.": (
+        "用 --rebuild 时，为数据文件夹已丢失的节点建立空的数据文件夹。节点启动后从其他成员取回自己的账本和"
+        "所有其他账本；自己的账本完整之前不写入。"
+    ),
+    "Make an empty store where it is lost; the peers fill it.": "存储丢失时建立空的存储，由其他成员补全。",
     "Name of the department's log, as in police.ordos.example/log.": "部门账本的名称，例如 police.ordos.example/log。",
     "Where the other members reach the node.": "其他成员访问本节点的地址。",
     "The department's name in Chinese.": "部门的中文名称。",

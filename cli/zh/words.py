@@ -48,6 +48,15 @@ MESSAGES = {
     ),
     "{origin} has joined the network with fingerprint {fingerprint}.": "{origin} 已加入指纹为 {fingerprint} 的网络。",
     "Next: start the node with suyuan run --config {folder}": "下一步：用 suyuan run --config {folder} 启动节点",
+    "--rebuild goes with --store alone: keys and settings stay as they are": (
+        "--rebuild 只与 --store 同用：密钥和设置保持不变"
+    ),
+    "{origin} has an empty store; its keys and settings are as they were.": (
+        "{origin} 已有空的存储；密钥和设置保持不变。"
+    ),
+    "Next: suyuan run --config {folder}; the node writes again when its peers have given back its log": (
+        "下一步：suyuan run --config {folder}；其他成员交还其账本后，节点会恢复写入"
+    ),
     "and let a program use it: suyuan token new NAME --role submit --config {folder}": (
         "并让程序使用它：suyuan token new NAME --role submit --config {folder}"
     ),
@@ -300,6 +309,9 @@ MESSAGES = {
     "the network document names the keys of this node": "网络文件载明的正是本节点的密钥",
     "in use: {holder}": "使用中：{holder}",
     "it opens, {size} MB": "可以打开，{size} MB",
+    "the store has {size} entries of this log, and {signed} have been signed": (
+        "存储中有本账本的 {size} 条账目，而已签名的有 {signed} 条"
+    ),
     "the store has {size} entries of this log, as the head file says": "存储中有本账本的 {size} 条账目，与头文件一致",
     "{free} MB free at {folder}": "{folder} 剩余 {free} MB",
     "free some disk space: a node that cannot write stops recording": "请腾出磁盘空间：无法写入的节点会停止登记",

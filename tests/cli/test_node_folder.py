@@ -1,6 +1,7 @@
 """A node's folder: made once, joined once, its tokens, its settings, its references."""
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,71 @@ def test_a_file_in_another_encoding_is_refused(home: Path, suyuan: Any) -> None:
     ran = suyuan("ref", "--file", "-", "--config", home, stdin="甲".encode("gbk"))
     assert ran.code == 2
     assert "UTF-8" in ran.err
+
+
+# A lost store.
+
+
+@pytest.fixture
+def joined(tmp_path: Path, suyuan: Any, network: Any) -> Path:
+    """A copy of court's folder, whose node does not run."""
+    folder = tmp_path / "court"
+    shutil.copytree(network.home("court"), folder)
+    return folder
+
+
+def test_a_lost_store_is_made_anew_and_empty_with_the_same_keys(joined: Path, suyuan: Any) -> None:
+    shutil.rmtree(joined / "data")
+    kept = {path: path.read_bytes() for path in joined.rglob("*") if path.is_file()}
+    ran = suyuan("init", joined, "--rebuild", "--store", "sqlite")
+    assert (ran.code, ran.out) == (0, "")
+    assert "court.ordos.example/log has an empty store" in ran.err
+    assert f"suyuan run --config {joined}" in ran.err
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert json.loads(suyuan("doctor", "--config", joined, "--offline", "--json").out)["status"] in {"ok", "warning"}
+
+
+def test_a_rebuild_is_told_in_chinese(joined: Path, suyuan: Any) -> None:
+    shutil.rmtree(joined / "data")
+    ran = suyuan("init", joined, "--rebuild", env={"LANG": "zh_CN.UTF-8", "LC_ALL": "zh_CN.UTF-8"})
+    assert ran.code == 0
+    assert "空的存储" in ran.err
+
+
+def test_a_store_that_is_there_is_not_rebuilt(joined: Path, suyuan: Any) -> None:
+    before = {path: path.read_bytes() for path in joined.rglob("*") if path.is_file()}
+    ran = suyuan("init", joined, "--rebuild")
+    assert ran.code == 2
+    assert "there is a store already" in ran.err
+    assert {path: path.read_bytes() for path in joined.rglob("*") if path.is_file()} == before
+
+
+def test_not_even_an_empty_data_folder_is_taken_for_a_lost_one(joined: Path, suyuan: Any) -> None:
+    shutil.rmtree(joined / "data")
+    (joined / "data").mkdir()
+    assert suyuan("init", joined, "--rebuild").code == 2
+    assert list((joined / "data").iterdir()) == []
+
+
+def test_a_folder_without_its_keys_or_without_a_network_is_not_rebuilt(joined: Path, home: Path, suyuan: Any) -> None:
+    shutil.rmtree(joined / "data")
+    (joined / "keys" / "log.key").unlink()
+    assert suyuan("init", joined, "--rebuild").code == 2
+    assert not (joined / "data").exists()
+    shutil.rmtree(home / "data")
+    ran = suyuan("init", home, "--rebuild")
+    assert ran.code == 2
+    assert "no network is joined yet" in ran.err
+    assert not (home / "data").exists()
+
+
+@pytest.mark.parametrize("more", [("--origin", "x.example/log"), ("--fingerprint", "0" * 64), ("--port", "1")])
+def test_a_rebuild_changes_no_settings(joined: Path, suyuan: Any, more: tuple[str, str]) -> None:
+    ran = suyuan("init", joined, "--rebuild", *more)
+    assert ran.code == 2
+    assert "--rebuild goes with --store alone" in ran.err
+
+
+def test_there_is_nothing_to_rebuild_where_no_node_was(tmp_path: Path, suyuan: Any) -> None:
+    assert suyuan("init", tmp_path / "nowhere", "--rebuild").code == 2
+    assert not (tmp_path / "nowhere").exists()
