@@ -458,6 +458,7 @@ class Town:
     def open(self, party: Party) -> Node:
         """Start a node that does what it is asked, but neither opens its log nor publishes nor gossips."""
         node = self._seat(party)
+        node._loop = asyncio.get_running_loop()
         node.writer.start()
         return node
 

@@ -27,6 +27,7 @@ from node.api.bodies import (
     read_json,
     read_large,
 )
+from node.api.docs import takes_text
 from node.history import entry_json
 from node.sequencer import EVENTS_MAX, Prepared, prepare
 from node.service import Node
@@ -121,7 +122,7 @@ def get_event(request: Request, event_id: Annotated[str, Path(pattern=EVENT_ID)]
 
 @router.post(
     "/v1/manifests", status_code=201, response_model=ManifestAnswer, summary="Keep a manifest",
-    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    openapi_extra=takes_text(),
 )  # fmt: skip
 async def post_manifest(request: Request) -> Response:
     """Keep the record references of a share that has more than 1,000 of them; both parties keep the same manifest."""

@@ -105,6 +105,6 @@ async def office(tmp_path: Path, law: Paper) -> AsyncIterator[Office]:
 
 
 def _open_log(node: Node) -> None:
-    value: dict[str, Any] = opening(1, node.network)
+    value: dict[str, Any] = opening(0, node.network)
     prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
     node.writer.submit_to(node.sequencer, Submission((prepared,))).result()

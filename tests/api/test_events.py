@@ -76,7 +76,6 @@ async def test_a_confirmed_event_is_answered_confirmed(office: "Office") -> None
 
 async def test_waiting_for_the_confirmation_ends_when_it_comes(office: "Office") -> None:
     waiting = asyncio.create_task(office.client.post("/v1/events?wait=confirmed", json=share(1, B)))
-    office.node._loop = asyncio.get_running_loop()
     await until(lambda: office.node.state.size == 2)
     await office.confirm()
     answer = await waiting

@@ -12,6 +12,8 @@ import pytest
 from cli.options import PLACE
 from ledger.manifest import make_manifest
 
+pytest_plugins = ("departments",)
+
 RECORD = "ab" * 32
 
 

@@ -13,6 +13,8 @@ from cli.command import columns
 from cli.verification import newest_network
 from ledger.network import verify_chain
 
+pytest_plugins = ("departments",)
+
 COSIGNED = "— police.ordos.example/cosigner"
 Lie = Callable[[httpx.Response], tuple[int, str, bytes]]
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import builders
 import pytest
 from builders import STAMP, TIME, open_event, receipt_event, share_event
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -201,6 +201,7 @@ def test_the_largest_index_is_one_that_a_reference_can_name() -> None:
     assert parse_entry(raw_entry(index=str(INTEGER_MAX))).ref.index == INTEGER_MAX
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode), st.integers(0, 400), st.integers(0, 400))
 def test_hostile_entries_raise_nothing_but_ledger_errors(data: bytes, start: int, length: int) -> None:
     raw = raw_entry()

@@ -9,7 +9,7 @@ import builders
 import oracle
 import pytest
 from builders import Log, logs_of, make_network, share_event
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import equivocation as module
@@ -306,6 +306,7 @@ def test_no_byte_of_a_proof_can_be_changed(kind: str) -> None:
             judge(data[:at] + bytes([data[at] ^ 1 << at // 2 % 8]) + data[at + 1 :])
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(MAKERS)), st.binary(max_size=40), st.integers(0, 6000), st.integers(0, 2000))
 def test_hostile_proofs_raise_nothing_but_ledger_errors(kind: str, data: bytes, start: int, length: int) -> None:
     good = MAKERS[kind]()
@@ -315,6 +316,7 @@ def test_hostile_proofs_raise_nothing_but_ledger_errors(kind: str, data: bytes, 
                 judge(candidate)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([0, 1]), st.integers(1, SIZE), st.integers(1, SIZE), st.data())
 def test_an_honest_log_is_never_convicted_by_any_mixture_of_its_own_words(
     story: int, old: int, new: int, data: st.DataObject
@@ -353,6 +355,7 @@ json_members = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(MAKERS)), json_members)
 def test_hostile_members_raise_nothing_but_ledger_errors(kind: str, members: JsonObject) -> None:
     data = (canonical_json({**json.loads(MAKERS[kind]()), **members}) + "\n").encode()

@@ -5,7 +5,7 @@ from hashlib import sha256
 import oracle
 import pytest
 from builders import record
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.encoding import encode_base64
@@ -155,6 +155,7 @@ def test_what_is_no_reference_is_in_no_manifest(one: str) -> None:
     assert caught.value.field == "record"
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}"), min_size=1, max_size=20))
 def test_every_manifest_is_read_as_it_was_written(records: set[str]) -> None:
     manifest = make_manifest(records)
@@ -164,6 +165,7 @@ def test_every_manifest_is_read_as_it_was_written(records: set[str]) -> None:
         verify_membership(one, ref=manifest.ref, index=index, proof=proof)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=100) | st.text("0123abf\n", max_size=150).map(str.encode),
     st.integers(0, 900),

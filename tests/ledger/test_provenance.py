@@ -10,7 +10,7 @@ import histories
 import pytest
 from builders import STAMP, TIME
 from histories import RECORD, RECORDS, World, read, same_trace, statement, worlds
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.encoding import check_json, encode_base64
@@ -371,6 +371,7 @@ def test_a_grant_that_is_an_entry_is_told_as_its_reference() -> None:
     assert trace(world).to_json()["hops"][0]["grant"] == grant.model_dump()
 
 
+@settings(deadline=None)
 @given(worlds(), st.integers())
 def test_the_trace_is_the_naive_readers_whatever_the_order_of_the_entries(world: World, seed: int) -> None:
     times = {one.ref: one.time for one in world.written}
@@ -379,6 +380,7 @@ def test_the_trace_is_the_naive_readers_whatever_the_order_of_the_entries(world:
     assert trace(world, seed=seed) == found
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_no_share_stands_before_what_it_comes_from(world: World) -> None:
     seen: set[str] = set()

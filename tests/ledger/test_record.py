@@ -5,7 +5,7 @@ import hmac
 import unicodedata
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import BadValueError, LedgerError, TooLongError
@@ -88,6 +88,7 @@ def test_a_key_has_32_bytes() -> None:
 names = st.text("abc123 -.\n\u3000éE\u0301", max_size=8)
 
 
+@settings(deadline=None)
 @given(names, names, st.sampled_from(["record", "a"]), st.sampled_from(["record", "a"]))
 def test_different_records_have_different_references(one: str, other: str, scheme: str, other_scheme: str) -> None:
     try:
@@ -103,6 +104,7 @@ def test_different_records_have_different_references(one: str, other: str, schem
     assert set(first) <= set("0123456789abcdef")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=5))
 def test_hostile_identifiers_raise_nothing_but_ledger_errors(identifier: str, scheme: str) -> None:
     for wanted in (scheme, "record"):
