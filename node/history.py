@@ -126,9 +126,7 @@ class History:
         """Return the shares that name a record, by themselves or through a manifest that is kept here."""
         places = list(self._places(layout.record_prefix(record)))
         for key in self._keys(layout.membership_prefix(record)):
-            root = key[-HASH_SIZE:]
-            if _has(self._store.get(layout.manifest_key(root)), record):
-                places += self._places(layout.manifest_share_prefix(root))
+            places += self._places(layout.manifest_share_prefix(key[-HASH_SIZE:]))
         found = [self._statement(place) for place in dict.fromkeys(places)]
         return [statement for statement in found if _names(statement, record)]
 
@@ -243,13 +241,9 @@ class History:
 
 
 def _names(statement: Statement, record: str) -> bool:
-    """Compare in full what a shortened index key has found; a manifest was compared when it was looked up."""
+    """Compare with the entry itself what an index has found; a manifest's own index has the whole reference."""
     event = statement.event
     return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
-
-
-def _has(manifest: bytes | None, record: str) -> bool:
-    return manifest is not None and f"\n{record}\n".encode() in manifest
 
 
 def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:

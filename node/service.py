@@ -60,7 +60,7 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
-MANIFEST_RECORD_BYTES = 65  # a line of a manifest; its index key is about as long
+MANIFEST_RECORD_BYTES = 33  # a line of a manifest; its index key is about as long
 
 
 def software() -> str:

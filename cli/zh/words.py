@@ -31,8 +31,8 @@ MESSAGES = {
     "{value} is no entry: write it as police.ordos.example/log#42": (
         "{value} 不是账目：请写作 police.ordos.example/log#42"
     ),
-    "{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them": (
-        "{value} 不是记录标识：应为 64 位十六进制数，由 suyuan ref 生成"
+    "{value} is no record reference: it has 32 hexadecimal digits; suyuan ref makes them": (
+        "{value} 不是记录标识：应为 32 位十六进制数，由 suyuan ref 生成"
     ),
     "a fingerprint has 64 hexadecimal digits": "指纹为 64 位十六进制数",
     "which node? Give --url, or --config with the node's folder": (

@@ -12,8 +12,8 @@ from node.history import entry_json
 
 router = APIRouter(tags=["records"])
 
-RECORD = r"^[0-9a-f]{64}$"
-Record = Annotated[str, Path(pattern=RECORD, description="record reference: 64 hexadecimal digits")]
+RECORD = r"^[0-9a-f]{32}$"
+Record = Annotated[str, Path(pattern=RECORD, description="record reference: 32 hexadecimal digits")]
 
 
 @router.get("/v1/records/{record}/trace", summary="A record's transfer history")

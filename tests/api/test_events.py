@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, seed, share, until
+from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, reference, share, until
 
 from ledger.encoding import format_time
 from ledger.entry import parse_entry
@@ -126,7 +126,7 @@ async def test_a_batch_is_answered_event_by_event(office: "Office") -> None:
 
 
 async def test_a_batch_of_a_thousand_events_is_taken(office: "Office") -> None:
-    events = [share(number, B, records=[seed(str(number)).hex()]) for number in range(1, 1001)]
+    events = [share(number, B, records=[reference(str(number))]) for number in range(1, 1001)]
     answer = await office.client.post("/v1/events/batch", json={"events": events})
     assert answer.status_code == 201
     assert office.node.state.size == 1001
@@ -201,7 +201,7 @@ async def test_a_damaged_entry_is_said_to_be_damaged(office: "Office") -> None:
 
 
 async def test_a_manifest_is_kept_and_can_be_named(office: "Office") -> None:
-    manifest = make_manifest([RECORD, seed("another record").hex()])
+    manifest = make_manifest([RECORD, reference("another record")])
     answer = await office.client.post("/v1/manifests", content=manifest.encode())
     assert answer.status_code == 201
     assert answer.json() == manifest.ref.model_dump()

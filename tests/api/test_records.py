@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from node_helpers import RECORD, leaf64, parties, receipt, seed, share
+from node_helpers import RECORD, leaf64, parties, receipt, reference, share
 
 from ledger.evidence import verify_evidence, verify_proof_file
 from node import layout
@@ -64,7 +64,7 @@ async def test_evidence_of_what_is_not_confirmed_is_409(handed: "Office") -> Non
 
 async def test_an_unknown_record_is_404(handed: "Office") -> None:
     for what in ("trace", "evidence"):
-        check(await handed.client.get(f"/v1/records/{seed().hex()}/{what}"), 404, "not_found", field="record")
+        check(await handed.client.get(f"/v1/records/{reference()}/{what}"), 404, "not_found", field="record")
 
 
 @pytest.mark.parametrize("record", ["x", RECORD.upper(), RECORD[:-1], f"{RECORD}0"])

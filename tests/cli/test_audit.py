@@ -33,7 +33,7 @@ pytest_plugins = ("departments",)
 NOW = parse_time("2026-11-21T08:15:30.123Z")
 SIZE = 600  # two full tiles, a partial one, and one above them
 CONFIRMED = 500
-RECORDS = [sha256(str(number).encode()).hexdigest() for number in range(40)]
+RECORDS = [sha256(str(number).encode()).hexdigest()[:32] for number in range(40)]
 
 
 @dataclass
@@ -323,7 +323,7 @@ def lost_membership(world: World) -> None:
 
 
 def further_membership(world: World) -> None:
-    world.put(layout.membership_key("ff" * 32, make_manifest(RECORDS).root), b"")
+    world.put(layout.membership_key("ff" * 16, make_manifest(RECORDS).root), b"")
 
 
 POLICE = "police.ordos.example/log"

@@ -20,7 +20,7 @@ from node.sequencer import prepare
 
 POLICE, TAX, COURT = (Party(name) for name in ("police", "tax", "court"))
 AT, AT_MS = "2026-11-21T08:15:30.123Z", 1_795_248_930_123
-RECORD = "9f" * 32
+RECORD = "9f" * 16
 
 
 class RefusalError(Exception):
@@ -386,7 +386,7 @@ def test_shares_of_one_moment_that_outnumber_the_rows_are_not_guessed_at() -> No
     assert world.recorder().run([answer]).refused.listed[0].code == "ambiguous_share"
 
 
-@pytest.mark.parametrize("records", [[], [RECORD, "8e" * 32]], ids=["none", "two"])
+@pytest.mark.parametrize("records", [[], [RECORD, "8e" * 16]], ids=["none", "two"])
 def test_a_share_of_other_than_one_record_is_not_passed_on_as_the_row_s(records: list[str]) -> None:
     world = World(TAX)
     one = share(1, POLICE, TAX)

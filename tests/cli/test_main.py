@@ -115,7 +115,7 @@ def test_names_of_commands_are_completed_without_importing_them(start: Any) -> N
         (("share", "--method", "x"), "--method: x is not one of 'api'", ""),
         (("verify", "/no/where", "--fingerprint", "0" * 64), "/no/where does not exist", ""),
         (("verify", "/", "--fingerprint", "0" * 64), "/ is a folder, not a file", ""),
-        (("trace", "0" * 64), "which node?", ""),
+        (("trace", "0" * 32), "which node?", ""),
         (("trace",), "give the record's reference", ""),
     ],
 )

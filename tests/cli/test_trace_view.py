@@ -12,7 +12,7 @@ from ledger.event import EntryRef, Receipt, Share, Violation
 from ledger.provenance import Gap, Statement, Trace, fold
 
 NOW = "2026-11-21T08:15:30.123Z"
-RECORD = "9f" * 32
+RECORD = "9f" * 16
 NAMES = {"police.example/log": "Police", "tax.example/log": "Tax"}
 
 

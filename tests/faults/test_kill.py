@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from node_helpers import PATIENCE_SECONDS, Desk, event_id, make_home, paper, parties, seed, share
+from node_helpers import PATIENCE_SECONDS, Desk, event_id, make_home, paper, parties, reference, seed, share
 
 from cli.demo.network import free_ports
 from ledger.store import create_store, open_store
@@ -24,7 +24,7 @@ from node.config import Home
 A, B = parties(2)
 LAW = paper([A, B])
 HERE = Path(__file__).parent
-KILLS = 4
+KILLS = 3
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def test_the_same_batch_is_the_same_batch() -> None:
 def batch(first: int) -> list[dict[str, Any]]:
     """As in writing_child.py."""
     size = 1 + seed(str(first))[0] % 40
-    return [share(first + n, B, records=[seed(str(first + n)).hex()]) for n in range(size)]
+    return [share(first + n, B, records=[reference(str(first + n))]) for n in range(size)]
 
 
 @pytest.mark.slow
@@ -99,7 +99,8 @@ def _check(desk: Desk, answered: dict[str, Any]) -> None:
     number = len(ids)
     assert sorted(ids) == [event_id(n) for n in range(1, number + 1)]
     some = sorted(answered)[:: max(len(answered) // 5, 1)]
-    values = [share(int(name[-12:]), B, records=[seed(str(int(name[-12:]))).hex()]) for name in some]
+    numbers = [int(name[-12:], 16) for name in some]
+    values = [share(number, B, records=[reference(str(number))]) for number in numbers]
     for name, recorded in zip(some, desk.record(*values) if values else [], strict=True):
         assert recorded.to_json("recorded") == answered[name]
 

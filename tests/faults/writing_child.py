@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from node_helpers import Desk, paper, parties, seed, share
+from node_helpers import Desk, paper, parties, reference, seed, share
 
 from ledger.store import open_store
 
@@ -20,7 +20,7 @@ A, B = parties(2)
 def batch(first: int) -> list[dict[str, object]]:
     """The same batch for the same number, also in another process."""
     size = 1 + seed(str(first))[0] % 40
-    return [share(first + n, B, records=[seed(str(first + n)).hex()]) for n in range(size)]
+    return [share(first + n, B, records=[reference(str(first + n))]) for n in range(size)]
 
 
 def main(folder: Path, first: int) -> None:

@@ -337,8 +337,13 @@ def test_a_proof_without_its_entry_needs_it_from_elsewhere() -> None:
     with pytest.raises(VerificationError) as caught:
         verify_proof_file(bare, NET.network)
     assert (caught.value.field, caught.value.hint) == ("extra", "give the entry's file too")
-    with pytest.raises(VerificationError):
-        verify_proof_file(proof.encode(), NET.network, entry=logs[0].entries[2].raw)
+    for data, given_entry in (
+        (proof.encode(), logs[0].entries[2].raw),
+        (proof_with(logs[0].entries[2], logs[0], 1), raw),
+    ):
+        with pytest.raises(VerificationError) as caught:
+            verify_proof_file(data, NET.network, entry=given_entry)
+        assert caught.value.message == "the proof carries another entry"
     with pytest.raises(LedgerError):
         verify_proof_file(bare, NET.network, entry=logs[0].entries[2].raw)
     with pytest.raises(LedgerError):

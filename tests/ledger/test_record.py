@@ -17,9 +17,9 @@ ID_NUMBER = "110101199003070019"
 
 def test_the_vector_of_the_protocol_holds() -> None:
     message = f"suyuan/record/v1\nresident-id\n{ID_NUMBER}\n".encode()
-    expected = hmac.new(KEY, message, hashlib.sha256).hexdigest()
+    expected = hmac.new(KEY, message, hashlib.sha256).hexdigest()[:32]
     assert record_ref(KEY, ID_NUMBER, scheme="resident-id") == expected
-    assert expected == "3197dd791eebb0830caa28ee5d43748bc64972e9b5fbbeb4c263eb71e497ddf0"  # openssl dgst -mac HMAC
+    assert expected == "3197dd791eebb0830caa28ee5d43748b"  # openssl dgst -mac HMAC
 
 
 def test_a_reference_is_no_plain_hash_of_the_identifier() -> None:
@@ -100,7 +100,7 @@ def test_different_records_have_different_references(one: str, other: str, schem
         other_scheme,
     )
     assert (first == second) == same
-    assert len(first) == 64
+    assert len(first) == 32
     assert set(first) <= set("0123456789abcdef")
 
 
