@@ -53,7 +53,7 @@ def test_a_network_document_that_is_given_must_lead_back_to_the_fingerprint(netw
     ran = suyuan("logs", "--url", "http://127.0.0.1:9", "--network", network.document, "--fingerprint", "0" * 64)
     assert ran.code == 5  # nothing was to be verified yet
     ran = suyuan(
-        "trace", "0" * 64, "--url", "http://127.0.0.1:9", "--network", network.document, "--fingerprint", "0" * 64
+        "trace", "0" * 32, "--url", "http://127.0.0.1:9", "--network", network.document, "--fingerprint", "0" * 64
     )
     assert ran.code == 1
 
@@ -77,7 +77,7 @@ def test_the_environment_says_what_the_options_do_not(suyuan: Any, nodes: Any) -
         "SUYUAN_FINGERPRINT": nodes.fingerprint, "SUYUAN_NETWORK": str(nodes.document),
     }  # fmt: skip
     assert suyuan("logs", env=env).code == 0
-    assert suyuan("trace", "0" * 64, env=env).code == 3
+    assert suyuan("trace", "0" * 32, env=env).code == 3
 
 
 @pytest.mark.parametrize(
