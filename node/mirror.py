@@ -101,6 +101,10 @@ class Mirror:
             raise VerificationError(
                 f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"
             )
+        known = self.state(origin).confirmed
+        same = known is not None and known.checkpoint == judged.checkpoint
+        if judged.size <= self.state(origin).size and not same:
+            await asyncio.to_thread(self.check_root, judged)  # also one that is no news may contradict what is here
         if not logs.is_news(self.state(origin), judged):
             return False
         if origin == self._own and judged.size > self.state(origin).size:

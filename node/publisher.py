@@ -225,7 +225,8 @@ class Publisher:
 
     def _sign(self, transaction: Transaction) -> Judged | None:
         state = transaction.committed(self._own)
-        if state.size == 0 or (state.confirmed is not None and state.confirmed.size == state.size):
+        known = state.confirmed  # under a newer network document its quorum may have become too small
+        if state.size == 0 or (known is not None and known.size == state.size and known.confirmed):
             return None
         if state.checkpoint is not None and state.checkpoint.size == state.size:
             return state.checkpoint

@@ -98,9 +98,11 @@ async def test_what_the_node_takes_is_what_the_description_says(document: dict[s
     assert not any(validator.is_valid(value) for value in bad)
 
 
-EXAMPLES_MAX = 12  # of each operation, good and bad ones: the whole takes some seconds
+EXAMPLES_MAX = 8  # of each operation, good and bad ones: the whole takes some seconds
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_no_generated_request_makes_a_server_error_or_an_undocumented_answer(tmp_path: Path) -> None:
     """Schemathesis, in this process and always with the same examples."""
     with asyncio.Runner() as runner:

@@ -495,8 +495,11 @@ async def test_a_peer_that_has_cosigned_a_newer_checkpoint_of_ours_is_not_pushed
 
     async with Town(tmp_path, FOUR, confirm_timeout_ms=60_000) as town:
         town.wire.answer(D, newer)
+        held = town.wire.held["d3.test"] = asyncio.Event()
         [node] = await town.start(A)
+        await until(lambda: node.state.checkpoint is not None)
         await record(node, share(1, B))  # size 2, while the checkpoint of size 1 waits for its quorum
+        held.set()
         await until(lambda: 1 in sizes)
         told = len(sizes)
         await town.start(B, C)
