@@ -103,8 +103,8 @@ class History:
             raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
         return read_entry(self._store, state.log, index), self._statement(layout.Place(state.log, index))
 
-    def find_event(self, event_id: str, own: str) -> tuple[Entry, Statement]:
-        """Return the entry of an event; this node's own log comes first.
+    def find_event(self, event_id: str, own: str, *, log: str | None = None) -> tuple[Entry, Statement]:
+        """Return the entry of an event, in ``log`` if that is given; else this node's own log comes first.
 
         Raises:
             NotFoundError: no log that is known here has it.
@@ -113,7 +113,7 @@ class History:
         places = []
         for key, value in self._store.scan(prefix, prefix_end(prefix)):
             state = self._by_log.get(key[len(prefix) :])
-            if state is not None:
+            if state is not None and log in (None, state.origin):
                 places.append((state.origin != own, state.origin, int.from_bytes(value[: layout.INDEX_BYTES], "big")))
         if not places:
             raise NotFoundError(f"no event {event_id} is known here", field="event_id")

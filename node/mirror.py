@@ -140,8 +140,8 @@ class Mirror:
         Raises:
             IntegrityAlarm: always.
         """
-        if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
-            with suppress(BusyError, ReadOnlyError):  # the next one that comes is as good
+        with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
+            if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
                 self._writer.submit(lambda transaction: _keep(transaction, against))
         alarm = IntegrityAlarm(message, field=origin)
         self._alarm(alarm)

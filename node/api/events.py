@@ -111,12 +111,16 @@ async def post_events(request: Request, wait: Wait = "recorded") -> Response:
 
 
 @router.get("/v1/events/{event_id}", summary="Where an event stands")
-def get_event(request: Request, event_id: Annotated[str, Path(pattern=EVENT_ID)]) -> Response:
+def get_event(
+    request: Request,
+    event_id: Annotated[str, Path(pattern=EVENT_ID)],
+    log: Annotated[str | None, Query(description="only in this log; else this department's own comes first")] = None,
+) -> Response:
     """Return the entry of an event: what was signed, and how far it is confirmed and verified."""
     reader(request)
-    check_parameters(request)
+    check_parameters(request, "log")
     node = node_of(request)
-    entry, statement = node.history().find_event(event_id, node.origin)
+    entry, statement = node.history().find_event(event_id, node.origin, log=log)
     return JSONResponse({"event_id": event_id, **entry_json(entry, statement)})
 
 

@@ -70,11 +70,11 @@ class PaperNode:
         sizes = {**dict.fromkeys(self.world.logs, 0), **self.sizes, self.origin: len(self._own)}
         return {"logs": [{"log": origin, "size": size} for origin, size in sizes.items()]}
 
-    def event(self, event_id: str) -> JsonObject:
+    def event(self, event_id: str, log: str | None = None) -> JsonObject:
         self._trouble("event")
-        for origin in (self.origin, *self.world.logs):
-            log = self.world.logs[origin]
-            seen = log if origin == self.origin else log[: self.sizes.get(origin, 0)]
+        for origin in (self.origin, *self.world.logs) if log is None else (log,):
+            entries = self.world.logs[origin]
+            seen = entries if origin == self.origin else entries[: self.sizes.get(origin, 0)]
             for index, event in enumerate(seen):
                 if event["id"] == event_id:
                     entry = ref_of(origin, index, event).model_dump()

@@ -80,6 +80,16 @@ def test_a_share_stands_behind_the_earlier_ones_of_its_own_log() -> None:
     assert [place for place, _, _ in hops(trace(world))] == ["a/log#0", "c/log#0", "c/log#1"]
 
 
+def test_a_share_stands_behind_the_shares_that_its_log_has_answered_before() -> None:
+    world = World()
+    first = world.share(A, B, RECORD, time=1000)  # a clock that is ahead
+    world.receipt(B, first, time=1)
+    world.share(B, C, RECORD, time=2)  # without naming its source
+    told = trace(world)
+    assert [place for place, _, _ in hops(told)] == ["a/log#0", "b/log#1"]
+    assert [(one.log, one.state) for one in told.holders][:2] == [("a/log", "origin"), ("b/log", "received")]
+
+
 def test_what_nothing_orders_is_ordered_by_the_ledgers_time_then_the_stated_one_then_the_log() -> None:
     world = World()
     world.share(D, A, RECORD, time=1)
