@@ -303,7 +303,7 @@ class Publisher:
         pushed.known = size
 
     async def _is_proven_ahead(self, peer: Peer) -> bool:
-        """Raise the alarm if a peer holds a checkpoint that our own key has signed above our size; else it proves nothing."""
+        """Raise the alarm if a peer holds a checkpoint above our size that our own key has signed."""
         try:
             data = await peer.checkpoint(self._own)
             judged = await asyncio.to_thread(judge_checkpoint, data, self._network())
@@ -315,7 +315,7 @@ class Publisher:
             return False
         self._alarm(
             IntegrityAlarm(
-                f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, and it has {own}",
+                f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, which has {own}",
                 field=self._own,
             )
         )

@@ -53,12 +53,12 @@ class Cluster:
                 trust_env=False,
                 limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
             )
+        self._watcher = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(*(self._wait_up(one) for one in self._network.departments.values()))
         except BaseException:
             await self._close()
             raise
-        self._watcher = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(
@@ -95,11 +95,9 @@ class Cluster:
         loop = asyncio.get_running_loop()
         end = loop.time() + START_SECONDS_MAX
         while not await self.is_up(department.id):
-            process = self._processes[department.id]
-            if process.poll() is not None:
-                raise NodeStartError(
-                    f"the node of {department.id} ended with {process.returncode}: {_tail(department)}"
-                )
+            ended = self._processes[department.id].poll()
+            if ended is not None and ended >= 0:  # below that it was killed, and somebody starts it again
+                raise NodeStartError(f"the node of {department.id} ended with {ended}: {_tail(department)}")
             if loop.time() > end:
                 raise NodeStartError(
                     f"the node of {department.id} does not answer at {department.url}: {_tail(department)}"

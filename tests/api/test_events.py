@@ -182,6 +182,17 @@ async def test_an_event_is_found_by_its_id(office: "Office") -> None:
     assert "which 3 members have cosigned" in confirmed["verification"]
 
 
+async def test_an_event_is_found_in_the_log_that_is_asked_for(office: "Office") -> None:
+    office.b.append(share(1, A))
+    await office.take()
+    await office.client.post("/v1/events", json=share(1, B))
+    for log in (A.origin, B.origin):
+        answer = await office.client.get(f"/v1/events/{event_id(1)}", params={"log": log})
+        assert answer.json()["entry"]["log"] == log
+    check(await office.client.get(f"/v1/events/{event_id(1)}?log=x"), 404, "not_found", field="event_id")
+    check(await office.client.get(f"/v1/events/{event_id(1)}?logs=x"), 422, "unknown_member", field="query")
+
+
 async def test_an_unknown_event_is_404(office: "Office") -> None:
     check(await office.client.get(f"/v1/events/{event_id(99)}"), 404, "not_found", field="event_id")
 

@@ -186,6 +186,21 @@ async def test_a_trace_says_when_an_index_had_more(archive: Archive, monkeypatch
     assert len(trace.hops) == 3
 
 
+async def test_one_log_cannot_crowd_out_the_others(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "NAMED_MAX", 3)
+    for number in range(2, 10):
+        await archive.record(share(number, B))
+    archive.c.append(share(20, A))
+    await archive.take(archive.c)
+    await archive.confirm(archive.c)
+    trace = archive.history.trace(RECORD)
+    assert trace.truncated
+    assert [hop.share.ref.log for hop in trace.hops].count(A.origin) == 3
+    assert [hop.share.ref.log for hop in trace.hops].count(C.origin) == 1
+    evidence = verify_evidence(archive.history.evidence(RECORD, LAW.document), fingerprint=LAW.fingerprint)
+    assert evidence.trace.truncated
+
+
 async def test_entries_of_a_log_that_the_network_does_not_have_any_more_are_passed_over(archive: Archive) -> None:
     handed = await hand_over(archive)
     states = {origin: state for origin, state in archive.node.states.items() if origin != C.origin}
@@ -431,6 +446,11 @@ async def test_of_two_events_with_one_id_the_own_one_is_found(archive: Archive) 
     await archive.take(archive.b)
     recorded = await archive.record(share(10, C))
     assert archive.history.find_event(event_id(10), A.origin)[0].ref == recorded.ref
+    assert archive.history.find_event(event_id(10), A.origin, log=A.origin)[0].ref == recorded.ref
+    assert archive.history.find_event(event_id(10), A.origin, log=B.origin)[0].ref.log == B.origin
+    for log in (C.origin, "nobody.test/log"):
+        with pytest.raises(NotFoundError):
+            archive.history.find_event(event_id(10), A.origin, log=log)
 
 
 async def test_an_unknown_event_is_not_found(archive: Archive) -> None:

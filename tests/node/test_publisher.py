@@ -488,7 +488,6 @@ async def test_a_peer_that_claims_to_have_cosigned_more_than_there_is_stops_nobo
 async def test_a_peer_that_holds_a_larger_checkpoint_of_ours_makes_the_node_read_only(tmp_path: Path) -> None:
     async with Town(tmp_path, FOUR) as town:
         past = PaperLog(A, town.law.network)
-        past.append(opening(1, town.law.network))
         past.grow(9, B)
 
         async def ahead(request: httpx.Request) -> httpx.Response:
