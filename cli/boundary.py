@@ -6,6 +6,7 @@ software, and says so; its traceback is shown only when asked for.
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 import click
 
 from cli import exits, output
-from cli.command import UnknownCommandError
-from cli.language import _, title_of
+from cli.command import HelpWantedError, UnknownCommandError
+from cli.language import _, noted, title_of
 from ledger.errors import LedgerError
 
 DEBUG_VARIABLE = "SUYUAN_DEBUG"
+CLICK_SENTENCES = (
+    (r"Got unexpected extra arguments? \((?P<arguments>.*)\)", noted("there are arguments too many: {arguments}")),
+    (r"'(?P<value>.*)' is not one of (?P<choices>.*)\.", noted("{value} is not one of {choices}")),
+    (r"(?:File|Directory|Path) '(?P<path>.*)' does not exist\.", noted("{path} does not exist")),
+    (r"File '(?P<path>.*)' is a directory\.", noted("{path} is a folder, not a file")),
+    (r"Directory '(?P<path>.*)' is a file\.", noted("{path} is a file, not a folder")),
+    (r"'(?P<value>.*)' is not a valid UUID\.", noted("{value} is no UUID")),
+    (r"'(?P<value>.*)' is not a valid .*\.", noted("{value} is no number")),
+    (r"(?P<value>.*) is not in the range (?P<range>.*)\.", noted("{value} is not in the range {range}")),
+)
 
 
 def guarded(run: Callable[[], object], *, debug: bool) -> int:
@@ -72,6 +83,9 @@ def _report_known(error: LedgerError) -> int:
 
 
 def _report_usage(error: click.ClickException) -> int:
+    if isinstance(error, HelpWantedError):
+        output.note(error.message)
+        return exits.USAGE
     output.error(_usage_words(error))
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     close = _close_names(error)
@@ -87,10 +101,21 @@ def _usage_words(error: click.ClickException) -> str:
         return _("there is no option {name}", name=error.option_name)
     if isinstance(error, click.MissingParameter):
         return _("{name} is missing", name=_parameter(error))
+    if isinstance(error, click.BadOptionUsage):
+        return _("{name} takes a value", name=error.option_name)
     if isinstance(error, click.BadParameter):
         name = _parameter(error)
-        return f"{name}: {error.message}" if name else error.message
-    return error.format_message()
+        return f"{name}: {_own_words(error.message)}" if name else _own_words(error.message)
+    return _own_words(error.format_message())
+
+
+def _own_words(message: str) -> str:
+    """Return what click says in our words, and so in the reader's language; any other sentence as it is."""
+    for pattern, words in CLICK_SENTENCES:
+        match = re.fullmatch(pattern, message, re.DOTALL)
+        if match is not None:
+            return _(words, **match.groupdict())
+    return message
 
 
 def _parameter(error: click.BadParameter) -> str:

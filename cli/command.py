@@ -152,6 +152,12 @@ class Group(Command, click.Group):
         command: click.Command = importlib.import_module(entry.module).command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments; without any, ask for the help of a group that can do nothing by itself."""
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
+            raise HelpWantedError(ctx)
+        return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -177,6 +183,13 @@ class Group(Command, click.Group):
         """Complete the name of a command, without importing any."""
         names = [CompletionItem(e.name, help=_(e.line)) for e in self.entries.values() if e.name.startswith(incomplete)]
         return names + super(click.Group, self).shell_complete(ctx, incomplete)
+
+
+class HelpWantedError(click.UsageError):
+    """A group was called without a command: its help says which there are."""
+
+    def __init__(self, ctx: click.Context) -> None:
+        super().__init__(ctx.get_help(), ctx)
 
 
 class UnknownCommandError(click.UsageError):

@@ -12,7 +12,8 @@ from cli.language import _, noted
 
 _REFERENCE = re.compile(r"(?P<log>[^\s#]+)#(?P<index>0|[1-9][0-9]{0,18})")
 _EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_RECORD = re.compile(r"[0-9a-f]{64}")
+_RECORD = re.compile(r"[0-9a-f]{32}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -68,7 +69,7 @@ class RecordType(click.ParamType):  # type: ignore[type-arg] # as above
         if _RECORD.fullmatch(text) is None:
             self.fail(
                 _(
-                    "{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them",
+                    "{value} is no record reference: it has 32 hexadecimal digits; suyuan ref makes them",
                     value=repr(value),
                 ),
                 param,
@@ -85,7 +86,7 @@ class FingerprintType(click.ParamType):  # type: ignore[type-arg] # as above
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the fingerprint in its one form, or fail."""
         digits = re.sub(r"[\s:]", "", str(value)).lower()
-        if _RECORD.fullmatch(digits) is None:
+        if _FINGERPRINT.fullmatch(digits) is None:
             self.fail(_("a fingerprint has 64 hexadecimal digits"), param, ctx)
         return digits
 

@@ -1,20 +1,18 @@
 """Equivocation: proof that a log has told two stories, for anybody who holds the network document (protocol section 7).
 
-A proof file is canonical JSON and a newline; a text in it is the list of its lines. It has one of three kinds:
+A proof file is canonical JSON and a newline; a text in it is the list of its lines. There are three kinds:
 
-``heads``    two signed checkpoints that cannot both be true: one size with two roots, or a consistency proof which
-shows that the
-             tree of the larger one has another root at the smaller one's size.
-``entries``  two different signed entries with one index, or a signed entry that does not follow the signed entry before
-it. ``content``  a signed checkpoint, the complete subtrees below it, the signed entries behind it, and a later signed
-checkpoint to whose
-             root all that does not hash.
+``heads``    two signed checkpoints that cannot both be true: ``first`` and ``second`` have one size, or ``first`` is the
+             smaller one, and ``proof`` shows that the tree of ``second`` had the root ``other`` at that size.
+``entries``  two different signed entries of one index, or a signed entry that does not follow the one before it.
+``content``  a signed checkpoint to which the log's own signed ``entries`` do not hash, from the empty log on, or from
+             the checkpoint ``first`` on, whose complete subtrees are ``proof``.
 
-    {"first":["police.ordos.example/log",…],"kind":"heads","log":"police.ordos.example/log","network":[…],"proof":[…],
-     "schema":"suyuan.equivocation/1","second":[…]}
+    {"first":["police.ordos.example/log",…],"kind":"heads","log":"police.ordos.example/log","network":[…],
+     "other":"mXfg…","proof":["Io/A…"],"schema":"suyuan.equivocation/1","second":["police.ordos.example/log",…]}
 
 No honest log can be accused: every part that speaks against it carries its own signature, and for an honest log one
-tree has grown from the one to the other.
+tree has grown from the one to the other. Whoever has stolen a log's key can accuse it, as far as that key is valid.
 """
 
 import hashlib
@@ -28,6 +26,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.encoding import (
     JsonObject,
     canonical_json,
+    check_json,
     decode_utf8,
     encode_base64,
     lines_to_text,
@@ -35,13 +34,13 @@ from ledger.encoding import (
     parse_hash,
     text_to_lines,
 )
-from ledger.entry import parse_entry, verify_signature
-from ledger.errors import ConsistencyError, MalformedError, TooLongError, VerificationError
+from ledger.entry import Entry, parse_entry, verify_signature
+from ledger.errors import ConsistencyError, LedgerError, MalformedError, TooLongError, VerificationError
 from ledger.event.base import Frozen, Hash, Maybe, Origin, parse_model
-from ledger.merkle import EMPTY_ROOT, PROOF_HASHES_MAX, TreeHead, join_subtrees, leaf_hash, subtrees, verify_consistency
+from ledger.merkle import EMPTY_ROOT, PROOF_HASHES_MAX, TreeHead, join_subtrees, subtrees, verify_consistency
 from ledger.network import Network, verify_chain
 from ledger.note import Note, open_note, parse_note
-from ledger.quorum import judge_checkpoint
+from ledger.quorum import Judged, judge_checkpoint
 from ledger.tile import Edge
 
 SCHEMA = "suyuan.equivocation/1"
@@ -49,6 +48,14 @@ PROOF_FILE_BYTES_MAX = 64 * 1024 * 1024  # a document of a large network, and a 
 ENTRIES_MAX = 2000  # between the two checkpoints of a ``content`` proof
 
 Lines = list[str]
+Kind = Literal["heads", "entries", "content"]
+
+# Which of the members that may be left out each kind has; every byte of a proof must matter.
+_FORMS: dict[Kind, tuple[frozenset[str], ...]] = {
+    "heads": (frozenset({"first", "other", "proof"}), frozenset({"first"})),
+    "entries": (frozenset({"first"}),),
+    "content": (frozenset({"entries", "first", "proof"}), frozenset({"entries"})),
+}
 
 
 class EquivocationError(MalformedError):
@@ -68,7 +75,7 @@ class ProofFile(Frozen):
     """The members of a proof file."""
 
     schema_: Annotated[Literal["suyuan.equivocation/1"], Field(alias="schema")]
-    kind: Literal["heads", "entries", "content"]
+    kind: Kind
     log: Origin
     network: Lines
     first: Maybe[Lines] = None
@@ -79,13 +86,31 @@ class ProofFile(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """One of the two things that the log has said under its signature."""
+
+    what: Literal["checkpoint", "entry", "entries"]
+    at: int  # the size of a checkpoint, the index of an entry; of entries, the size that they reach
+    hash: bytes  # the root of a checkpoint, the leaf hash of an entry; of entries, the root that they hash to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A proven equivocation."""
+    """A proven equivocation. The stories part at an entry of ``[size, until)``; which one may not be shown."""
 
     log: str
-    kind: Literal["heads", "entries", "content"]
-    size: int  # from here on the log contradicts itself: entries below it are the same in both stories
+    kind: Kind
+    size: int  # entries below it are the same in both stories
+    until: int  # both stories speak of the entries below it; 0: they differ about the empty log
+    first: Story
+    second: Story
     words: str
+
+
+def bare(judged: Judged) -> Note:
+    """Return a checkpoint with its log's own signature alone, as a proof has it: others may be anybody's."""
+    (own,) = open_note(judged.note, (judged.owner.checkpoint_key(judged.size),))
+    return Note(judged.note.text, (own.signature,))
 
 
 def heads_proof(
@@ -93,8 +118,11 @@ def heads_proof(
 ) -> bytes:
     """Return the file that shows two checkpoints to contradict each other; ``first`` is not the larger one.
 
-    ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof`` the consistency proof
-    from there to ``second``; neither is needed for equal sizes.
+    Both are :func:`bare`. ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof``
+    the consistency proof from there to ``second``; neither belongs to equal sizes, or to an empty ``first``.
+
+    Raises:
+        JsonError: a checkpoint with an extension line that JSON cannot hold as it is.
     """
     body: JsonObject = {"first": text_to_lines(first.encode()), "second": text_to_lines(second.encode())}
     if other is not None:
@@ -113,7 +141,10 @@ def content_proof(
     """Return the file that shows a checkpoint to which the log's own entries do not hash.
 
     ``first`` is an earlier checkpoint (None: the empty log), ``peaks`` its complete subtrees, ``entries`` those between
-    the two.
+    the two. Both checkpoints are :func:`bare`.
+
+    Raises:
+        JsonError: as :func:`heads_proof`.
     """
     body: JsonObject = {
         "second": text_to_lines(second.encode()),
@@ -127,8 +158,8 @@ def content_proof(
 def judge_equivocation(data: bytes, *, fingerprint: str, network: Network | None = None) -> Verdict:
     """Return what a proof file proves.
 
-    The network document that came with the file must lead back to ``fingerprint``; ``network``, where it is given, is
-    the newer one by which keys are judged.
+    The network document that came with the file must lead back to ``fingerprint``. Keys are judged by the newer one of
+    it and ``network``, which the caller has verified: an older one may not know yet where a key has ended.
 
     Raises:
         NotProvenError: both parts can be true at once.
@@ -137,9 +168,8 @@ def judge_equivocation(data: bytes, *, fingerprint: str, network: Network | None
     """
     file = parse_proof_file(data)
     enclosed = verify_chain(lines_to_text(file.network), fingerprint)
-    judge = {"heads": _judge_heads, "entries": _judge_entries, "content": _judge_content}[file.kind]
-    _check_members(file)
-    return judge(file, network or enclosed)
+    newest = network if network is not None and network.version >= enclosed.version else enclosed
+    return {"heads": _judge_heads, "entries": _judge_entries, "content": _judge_content}[file.kind](file, newest)
 
 
 def parse_proof_file(data: bytes) -> ProofFile:
@@ -153,42 +183,36 @@ def parse_proof_file(data: bytes) -> ProofFile:
     text = decode_utf8(data, field="equivocation")
     if not text.endswith("\n"):
         raise EquivocationError("a proof file ends in a newline", field="equivocation")
-    return parse_model(ProofFile, parse_canonical_json(text[:-1], field="equivocation"), whole="equivocation")
+    file = parse_model(ProofFile, parse_canonical_json(text[:-1], field="equivocation"), whole="equivocation")
+    present = {name for name in ("entries", "first", "other", "proof") if getattr(file, name) is not None}
+    if wrong := min((form ^ present for form in _FORMS[file.kind]), key=len):
+        raise EquivocationError(f"a proof of kind {file.kind} is not made like this", field=min(wrong))
+    return file
 
 
-def _encode(kind: str, network: bytes, origin: str, body: JsonObject) -> bytes:
+def _encode(kind: Kind, network: bytes, origin: str, body: JsonObject) -> bytes:
     body |= {"schema": SCHEMA, "kind": kind, "log": origin, "network": text_to_lines(network)}
+    check_json(body)
     return (canonical_json(body) + "\n").encode()
 
 
-def _check_members(file: ProofFile) -> None:
-    """Refuse members that the kind does not have: every byte of a proof must matter."""
-    allowed = {"heads": {"first", "other", "proof"}, "entries": {"first"}, "content": {"first", "proof", "entries"}}[
-        file.kind
-    ]
-    required = {"heads": {"first"}, "entries": {"first"}, "content": {"entries"}}[file.kind]
-    present = {name for name in ("first", "other", "proof", "entries") if getattr(file, name) is not None}
-    if wrong := sorted((present - allowed) | (required - present)):
-        raise EquivocationError(f"a proof of kind {file.kind} is not made like this", field=wrong[0])
-
-
 def _judge_heads(file: ProofFile, network: Network) -> Verdict:
-    assert file.first is not None
     first, second = (_checkpoint(file, name, network) for name in ("first", "second"))
     if first.size > second.size:
         raise EquivocationError("the larger checkpoint stands second", field="first")
-    if not 0 < first.size < second.size and (file.other, file.proof) != (None, None):
-        raise EquivocationError("nothing has to be shown between these checkpoints", field="other")
+    if (0 < first.size < second.size) != (file.other is not None):
+        raise EquivocationError(
+            "the larger tree's root at the smaller size, where it is not 0, is shown", field="other"
+        )
     if first.size == second.size:
         if first.root == second.root:
             raise NotProvenError("the two checkpoints are the same", field="second")
-        return _verdict(file, 0, f"{file.log} has signed two roots for size {first.size}")
-    _check_other_root(file, first, second)
-    return _verdict(
-        file,
-        0,
-        f"{file.log} has signed a root for size {first.size} that its checkpoint of size {second.size} contradicts",
-    )
+        words = f"has signed two roots for size {first.size}"
+    else:
+        _check_other_root(file, first, second)
+        words = f"has signed a root for size {first.size} that its checkpoint of size {second.size} contradicts"
+    stories = (Story("checkpoint", first.size, first.root), Story("checkpoint", second.size, second.root))
+    return _verdict(file, (0, first.size), stories, words)
 
 
 def _check_other_root(file: ProofFile, first: Checkpoint, second: Checkpoint) -> None:
@@ -196,15 +220,11 @@ def _check_other_root(file: ProofFile, first: Checkpoint, second: Checkpoint) ->
 
     The consistency proof ties that other root to the larger tree; the shape of the proof follows from both sizes.
     """
-    if first.size == 0:
-        if first.root == EMPTY_ROOT:
-            raise NotProvenError("every tree extends the empty one", field="first")
-        return
-    if file.other is None:
-        raise EquivocationError("the root that the larger tree had at that size is missing", field="other")
-    other = parse_hash(file.other)
+    other = EMPTY_ROOT if file.other is None else parse_hash(file.other)
     if other == first.root:
-        raise NotProvenError("the second checkpoint extends the first", field="other")
+        raise NotProvenError("the second checkpoint extends the first", field="second")
+    if first.size == 0:  # every tree extends the empty one, which has one root
+        return
     try:
         proof = [parse_hash(text) for text in file.proof or ()]
         verify_consistency(old=TreeHead(first.size, other), new=second.head, proof=proof)
@@ -216,20 +236,20 @@ def _check_other_root(file: ProofFile, first: Checkpoint, second: Checkpoint) ->
 
 def _judge_entries(file: ProofFile, network: Network) -> Verdict:
     assert file.first is not None
-    raws = [lines_to_text(file.first), lines_to_text(file.second)]
-    first, second = (parse_entry(raw) for raw in raws)
-    if raws[0] == raws[1]:
+    first, second = (
+        _entry(file, lines, name, network) for name, lines in (("first", file.first), ("second", file.second))
+    )
+    stories = (Story("entry", first.index, first.leaf), Story("entry", second.index, second.leaf))
+    if first.raw == second.raw:
         raise NotProvenError("the two entries are the same", field="second")
-    for name, entry in (("first", first), ("second", second)):
-        if entry.origin != file.log:
-            raise VerificationError("an entry of another log", field=name)
-        verify_signature(entry, network.member(file.log).log_key_at(entry.index))
     if first.index == second.index:
-        return _verdict(file, first.index, f"{file.log} has signed two entries with index {first.index}")
+        words = f"has signed two entries with index {first.index}"
+        if first.index and first.previous != second.previous:  # then they have parted before
+            return _verdict(file, (0, first.index), stories, words)
+        return _verdict(file, (first.index, first.index + 1), stories, words)
     if second.index == first.index + 1 and second.previous != hashlib.sha256(first.text).digest():
-        return _verdict(
-            file, first.index, f"{file.log} has signed an entry {second.index} that follows another entry {first.index}"
-        )
+        words = f"has signed an entry {second.index} that follows another entry {first.index}"
+        return _verdict(file, (0, second.index), stories, words)
     raise NotProvenError("the two entries can stand in one log", field="second")
 
 
@@ -237,21 +257,20 @@ def _judge_content(file: ProofFile, network: Network) -> Verdict:
     assert file.entries is not None
     second = _checkpoint(file, "second", network)
     edge = Edge.empty() if file.first is None else _edge(file, _checkpoint(file, "first", network))
-    member = network.member(file.log)
-    raws = [lines_to_text(lines) for lines in file.entries]
-    for number, raw in enumerate(raws):
-        entry = parse_entry(raw)
-        if (entry.origin, entry.index) != (file.log, edge.size + number):
-            raise VerificationError("not the entry that follows", field=f"entries[{number}]")
-        verify_signature(entry, member.log_key_at(entry.index))
-    if edge.size + len(raws) != second.size:
+    if edge.size + len(file.entries) != second.size:
         raise VerificationError("the entries do not reach the second checkpoint", field="entries")
-    grown, _ = edge.extended([leaf_hash(raw) for raw in raws])
-    if grown.root() == second.root:
+    leaves = []
+    for number, lines in enumerate(file.entries):
+        entry = _entry(file, lines, f"entries[{number}]", network)
+        if entry.index != edge.size + number:
+            raise VerificationError("not the entry that follows", field=f"entries[{number}]")
+        leaves.append(entry.leaf)
+    root = edge.extended(leaves)[0].root()
+    if root == second.root:
         raise NotProvenError("the entries hash to the second checkpoint", field="second")
-    return _verdict(
-        file, edge.size, f"{file.log} has signed a root for size {second.size} to which its own entries do not hash"
-    )
+    words = f"has signed a root for size {second.size} to which its own entries do not hash"
+    stories = (Story("entries", second.size, root), Story("checkpoint", second.size, second.root))
+    return _verdict(file, (0, second.size), stories, words)
 
 
 def _edge(file: ProofFile, first: Checkpoint) -> Edge:
@@ -267,15 +286,31 @@ def _edge(file: ProofFile, first: Checkpoint) -> Edge:
 
 
 def _checkpoint(file: ProofFile, name: Literal["first", "second"], network: Network) -> Checkpoint:
-    note = parse_note(lines_to_text(getattr(file, name)))
-    judged = judge_checkpoint(note, network)
+    try:
+        note = parse_note(lines_to_text(getattr(file, name)))
+        judged = judge_checkpoint(note, network)
+    except LedgerError as error:
+        raise error.at(name) from None
     if judged.checkpoint.origin != file.log:
         raise VerificationError("a checkpoint of another log", field=name)
-    key = judged.owner.checkpoint_key(judged.size)
-    if len(open_note(note, (key,))) != len(note.signatures):
+    if bare(judged) != note:
         raise EquivocationError("only the log's own signature belongs here", field=name)
     return judged.checkpoint
 
 
-def _verdict(file: ProofFile, size: int, words: str) -> Verdict:
-    return Verdict(file.log, file.kind, size, words)
+def _entry(file: ProofFile, lines: Lines, name: str, network: Network) -> Entry:
+    try:
+        entry = parse_entry(lines_to_text(lines))
+        if entry.origin != file.log:
+            raise VerificationError("an entry of another log", field="line 2")
+        verify_signature(entry, network.member(file.log).log_key_at(entry.index))
+    except LedgerError as error:
+        raise error.at(name) from None
+    return entry
+
+
+def _verdict(file: ProofFile, part: tuple[int, int], stories: tuple[Story, Story], words: str) -> Verdict:
+    (size, until), (first, second) = part, stories
+    return Verdict(
+        log=file.log, kind=file.kind, size=size, until=until, first=first, second=second, words=f"{file.log} {words}"
+    )

@@ -45,7 +45,7 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.event import EntryRef, Receipt, Share, read_event
-from ledger.event.base import Frozen, Hash, RecordRef, parse_model
+from ledger.event.base import Frozen, Hash, Maybe, RecordRef, parse_model
 from ledger.event.transfer import ManifestRef
 from ledger.lineage import History, Lineage, collect
 from ledger.manifest import verify_membership
@@ -90,6 +90,7 @@ class EvidenceFile(Frozen):
     proofs: Annotated[list[list[str]], Field(min_length=1)]
     record: RecordRef
     schema_: Annotated[Literal["suyuan.evidence/1"], Field(alias="schema")]
+    truncated: Maybe[Literal[True]] = None  # there is more than the file holds
 
     @property
     def network_document(self) -> bytes:
@@ -124,9 +125,17 @@ def verify_proof_file(data: bytes, network: Network, *, entry: bytes | None = No
 
 
 def encode_evidence(
-    record: str, proofs: Sequence[bytes], memberships: Sequence[dict[str, Any]], network: bytes
+    record: str,
+    proofs: Sequence[bytes],
+    memberships: Sequence[dict[str, Any]],
+    network: bytes,
+    *,
+    truncated: bool = False,
 ) -> bytes:
-    """Return the evidence file made of its parts; :func:`verify_evidence` judges what they are worth."""
+    """Return the evidence file made of its parts; :func:`verify_evidence` judges what they are worth.
+
+    ``truncated`` says in the file that there is more of the history than it holds.
+    """
     body: JsonObject = {
         "manifests": list(memberships),
         "network": text_to_lines(network),
@@ -134,6 +143,8 @@ def encode_evidence(
         "record": record,
         "schema": SCHEMA,
     }
+    if truncated:
+        body["truncated"] = True
     return (canonical_json(body) + "\n").encode()
 
 
@@ -309,7 +320,7 @@ def _trace(file: EvidenceFile, proven: Sequence[Proven]) -> Trace:
         named_by=frozenset(lineage.named_by),
         known=frozenset(lineage.context),
         checkpoints=checkpoint_summaries(one.judged for one in proven),
-        truncated=lineage.truncated,
+        truncated=lineage.truncated or file.truncated is not None,
     )
 
 

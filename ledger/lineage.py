@@ -82,12 +82,13 @@ def _follow(lineage: Lineage, start: Iterable[Statement], linked: Callable[[Stat
 
 
 def _goes_on(lineage: Lineage, here: Statement, there: Statement) -> bool:
-    """Tell whether the link between two shares, of which ``here`` belongs to the history, is about the record."""
+    """Tell whether the link between two shares, of which ``here`` belongs to the history, is about the record.
+
+    A share that names the record need not be reached by any link: it belongs to the history from the beginning.
+    """
     if not isinstance(there.event, Share):
         return False
-    if here.ref.hash not in lineage.named_by or there.ref.hash in lineage.named_by:
-        return True
-    return not _names(_share(here)) & _names(there.event)
+    return here.ref.hash not in lineage.named_by or not _names(_share(here)) & _names(there.event)
 
 
 def _names(event: Share) -> set[str]:

@@ -5,7 +5,7 @@
     07a1…
     9f2c…
 
-References in ascending order, each once. The share carries the count and the Merkle root (RFC 6962; a leaf is the 32
+References in ascending order, each once. The share carries the count and the Merkle root (RFC 6962; a leaf is the 16
 bytes of a reference); both parties keep the manifest, and either can prove that a record was in it without showing the
 others.
 """
@@ -22,9 +22,9 @@ from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
 from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, prove_inclusion, root_of, verify_inclusion
 
 FORMAT = "suyuan/manifest/v1"
-MANIFEST_BYTES_MAX = len(f"{FORMAT}\n{MANIFEST_RECORDS_MAX}\n") + 65 * MANIFEST_RECORDS_MAX
+MANIFEST_BYTES_MAX = len(f"{FORMAT}\n{MANIFEST_RECORDS_MAX}\n") + 33 * MANIFEST_RECORDS_MAX
 
-_REF = re.compile(r"[0-9a-f]{64}")
+_REF = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,5 +128,5 @@ def _manifest(records: tuple[str, ...]) -> Manifest:
 
 def _leaf(record: str, field: str) -> bytes:
     if _REF.fullmatch(record) is None:
-        raise ManifestError("a reference has 64 lowercase hexadecimal digits", field=field)
+        raise ManifestError("a reference has 32 lowercase hexadecimal digits", field=field)
     return leaf_hash(bytes.fromhex(record))

@@ -11,8 +11,9 @@ quorum that has cosigned a log whose chain is broken.)
 """
 
 import heapq
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -194,10 +195,8 @@ def fold(
             answers[statement.event.share].append((statement, statement.event))
         else:
             found.append(Gap("unreadable", _why(statement), statement.ref))
-    hops = [
-        _hop(statement, event, answers.pop(statement.ref, ()), named_by, found)
-        for statement, event in _causal_order(shares)
-    ]
+    order = _causal_order(shares, answers)
+    hops = [_hop(statement, event, answers.pop(statement.ref, ()), named_by, found) for statement, event in order]
     found.extend(
         Gap("unknown_share", f"{statement.ref} answers {event.share}, which is not here", statement.ref)
         for unclaimed in answers.values()
@@ -220,7 +219,9 @@ def _why(statement: Statement) -> str:
     return f"{statement.ref} is neither a share nor a receipt"
 
 
-def _causal_order(shares: list[tuple[Statement, Share]]) -> list[tuple[Statement, Share]]:
+def _causal_order(
+    shares: list[tuple[Statement, Share]], answers: Mapping[EntryRef, Sequence[tuple[Statement, Receipt]]]
+) -> list[tuple[Statement, Share]]:
     """Return the shares, given by log and index, in an order that everything which orders them agrees with."""
     by_hash = {statement.ref.hash: number for number, (statement, _) in enumerate(shares)}
     before: list[set[int]] = [set() for _ in shares]
@@ -229,6 +230,12 @@ def _causal_order(shares: list[tuple[Statement, Share]]) -> list[tuple[Statement
     for number, ((earlier, _), (later, _)) in enumerate(pairwise(shares), 1):
         if earlier.ref.log == later.ref.log:
             before[number].add(number - 1)
+    places = [statement.place for statement, _ in shares]
+    for number, (statement, _) in enumerate(shares):
+        for receipt, _ in answers.get(statement.ref, ()):
+            following = bisect_right(places, receipt.place)  # the next share of the log that has answered
+            if following < len(shares) and places[following][0] == receipt.ref.log:
+                before[following].add(number)
     return [shares[number] for number in _sorted_topologically(before, shares)]
 
 

@@ -102,7 +102,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for name, schema in events.event_schemas().items():
+        for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own errors, which no answer here has
+            schemas.pop(name, None)
+        for name, schema in {**events.event_schemas(), "Problem": problems.SCHEMA}.items():
             schemas.setdefault(name, schema)
+        for item in document["paths"].values():
+            for operation in item.values():
+                operation["responses"].pop("422", None)
+                operation["responses"].setdefault("default", problems.DESCRIBED)
         app.openapi_schema = document
     return app.openapi_schema

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -167,9 +168,9 @@ class Client:
         answer = self._json("POST", f"/v1/events/batch?wait={wait}", body=body, media=_JSON)
         return [_recorded(one) for one in _objects(answer, "events")]
 
-    def event(self, event_id: str) -> JsonObject:
-        """Return the entry of an event, as the node answers."""
-        return self._json("GET", f"/v1/events/{event_id}")
+    def event(self, event_id: str, log: str | None = None) -> JsonObject:
+        """Return the entry of an event, in ``log`` if that is given, as the node answers."""
+        return self._json("GET", f"/v1/events/{event_id}" + (f"?log={quote(log, safe='')}" if log is not None else ""))
 
     def post_manifest(self, manifest: Manifest) -> JsonObject:
         """Have the node keep a manifest; return its root and count.

@@ -4,7 +4,8 @@ Indexes only say where to look. What is found there is parsed, its signature che
 confirmed checkpoint proven from the stored tiles; an entry that fails is shown as damaged, never as verified.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ledger.encoding import HASH_SIZE, encode_base64, parse_hash
@@ -26,7 +27,7 @@ from node.errors import NotConfirmedError, NotFoundError
 from node.logs import LogState
 from node.sequencer import read_entry
 
-NAMED_MAX = 2000  # entries that are read for one look into an index; the trace says when there are more
+NAMED_MAX = 500  # entries of one log that are read for one look into an index; the trace says when there are more
 
 
 class History:
@@ -72,7 +73,8 @@ class History:
         wanted = {**lineage.statements, **lineage.context}
         order = sorted(wanted.values(), key=lambda statement: statement.place)
         proofs = [self.proof(statement.ref.log, statement.ref.index).encode() for statement in order]
-        return encode_evidence(record, proofs, self._memberships(record, lineage), network_document)
+        memberships = self._memberships(record, lineage)
+        return encode_evidence(record, proofs, memberships, network_document, truncated=lineage.truncated or self._cut)
 
     def proof(self, origin: str, index: int) -> Proof:
         """Return the proof of one confirmed entry, the entry itself in its extra line.
@@ -103,8 +105,8 @@ class History:
             raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
         return read_entry(self._store, state.log, index), self._statement(layout.Place(state.log, index))
 
-    def find_event(self, event_id: str, own: str) -> tuple[Entry, Statement]:
-        """Return the entry of an event; this node's own log comes first.
+    def find_event(self, event_id: str, own: str, *, log: str | None = None) -> tuple[Entry, Statement]:
+        """Return the entry of an event, in ``log`` if that is given; else this node's own log comes first.
 
         Raises:
             NotFoundError: no log that is known here has it.
@@ -113,7 +115,7 @@ class History:
         places = []
         for key, value in self._store.scan(prefix, prefix_end(prefix)):
             state = self._by_log.get(key[len(prefix) :])
-            if state is not None:
+            if state is not None and log in (None, state.origin):
                 places.append((state.origin != own, state.origin, int.from_bytes(value[: layout.INDEX_BYTES], "big")))
         if not places:
             raise NotFoundError(f"no event {event_id} is known here", field="event_id")
@@ -126,10 +128,8 @@ class History:
         """Return the shares that name a record, by themselves or through a manifest that is kept here."""
         places = list(self._places(layout.record_prefix(record)))
         for key in self._keys(layout.membership_prefix(record)):
-            root = key[-HASH_SIZE:]
-            if _has(self._store.get(layout.manifest_key(root)), record):
-                places += self._places(layout.manifest_share_prefix(root))
-        found = [self._statement(place) for place in dict.fromkeys(places)]
+            places += self._places(layout.manifest_share_prefix(key[-HASH_SIZE:]))
+        found = [self._statement(place) for place in _in_turn(dict.fromkeys(places))]
         return [statement for statement in found if _names(statement, record)]
 
     def at(self, ref: EntryRef) -> Statement | None:
@@ -164,11 +164,20 @@ class History:
                 yield place
 
     def _keys(self, prefix: bytes) -> Iterator[bytes]:
-        for number, (key, _) in enumerate(self._store.scan(prefix, prefix_end(prefix), limit=NAMED_MAX + 1)):
-            if number == NAMED_MAX:
-                self._cut = True
+        """Yield the index keys below a prefix, at most so many of one log: nobody can crowd out the others."""
+        start, end = prefix, prefix_end(prefix)
+        while start < end:
+            part, count = b"", 0
+            for key, _ in self._store.scan(start, end):
+                owner = key[: len(prefix) + layout.LOG_BYTES]
+                part, count = owner, count + 1 if owner == part else 1
+                if count > NAMED_MAX:
+                    self._cut = True
+                    break
+                yield key
+            else:
                 return
-            yield key
+            start = prefix_end(part)
 
     def _statement(self, place: layout.Place) -> Statement:
         """Return the entry at a place; one that is damaged is reported as a gap, wherever it was met."""
@@ -242,14 +251,20 @@ class History:
         return state
 
 
+def _in_turn(places: Iterable[layout.Place]) -> list[layout.Place]:
+    """Return places so that every log has its turn: where something must be cut off, no log loses all."""
+    turns: Counter[bytes] = Counter()
+    ranked = []
+    for place in places:
+        ranked.append((turns[place.log], place))
+        turns[place.log] += 1
+    return [place for _, place in sorted(ranked)]
+
+
 def _names(statement: Statement, record: str) -> bool:
-    """Compare in full what a shortened index key has found; a manifest was compared when it was looked up."""
+    """Compare with the entry itself what an index has found; a manifest's own index has the whole reference."""
     event = statement.event
     return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
-
-
-def _has(manifest: bytes | None, record: str) -> bool:
-    return manifest is not None and f"\n{record}\n".encode() in manifest
 
 
 def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:

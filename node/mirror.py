@@ -102,6 +102,10 @@ class Mirror:
             raise VerificationError(
                 f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"
             )
+        known = self.state(origin).confirmed
+        same = known is not None and known.checkpoint == judged.checkpoint
+        if judged.size <= self.state(origin).size and not same:
+            await asyncio.to_thread(self.check_root, judged)  # also one that is no news may contradict what is here
         if not logs.is_news(self.state(origin), judged):
             return False
         if origin == self._own and not self.own_log_restored:
@@ -139,8 +143,8 @@ class Mirror:
         Raises:
             IntegrityAlarm: always.
         """
-        if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
-            with suppress(BusyError, ReadOnlyError):  # the next one that comes is as good
+        with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
+            if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
                 self._writer.submit(lambda transaction: _keep(transaction, against))
         alarm = IntegrityAlarm(message, field=origin)
         self._alarm(alarm)

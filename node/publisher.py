@@ -225,7 +225,8 @@ class Publisher:
 
     def _sign(self, transaction: Transaction) -> Judged | None:
         state = transaction.committed(self._own)
-        if state.size == 0 or (state.confirmed is not None and state.confirmed.size == state.size):
+        known = state.confirmed  # under a newer network document its quorum may have become too small
+        if state.size == 0 or (known is not None and known.size == state.size and known.confirmed):
             return None
         if state.checkpoint is not None and state.checkpoint.size == state.size:
             return state.checkpoint
@@ -278,10 +279,13 @@ class Publisher:
                 pushed.known = await self._push(peer, current, pushed.known)
                 pushed.done, pushed.delay, pushed.stale = current, RETRY_SECONDS_MIN, 0
             except StaleSizeError as error:
-                if error.size > self._writer.states[self._own].size:
-                    self._alarm(self._ahead(peer, error.size))
+                if error.size <= self._writer.states[self._own].size:
+                    await self._corrected(pushed, current, error.size)
+                elif await self._is_proven_ahead(peer):
                     return
-                await self._corrected(pushed, current, error.size)
+                else:  # anybody can write a number into an answer
+                    log.warning("a peer claims more of this log than there is", peer=peer.origin, size=error.size)
+                    await pushed.pause()
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except LedgerError as error:
@@ -298,11 +302,24 @@ class Publisher:
             pushed.done = current  # superseded: the peer has cosigned a newer one of ours
         pushed.known = size
 
-    def _ahead(self, peer: Peer, size: int) -> IntegrityAlarm:
+    async def _is_proven_ahead(self, peer: Peer) -> bool:
+        """Raise the alarm if a peer holds a checkpoint above our size that our own key has signed."""
+        try:
+            data = await peer.checkpoint(self._own)
+            judged = await asyncio.to_thread(judge_checkpoint, data, self._network())
+        except LedgerError as error:
+            log.info("a claim of a larger size is not proven", peer=peer.origin, error=str(error))
+            return False
         own = self._writer.states[self._own].size
-        return IntegrityAlarm(
-            f"{peer.origin} has cosigned {size} entries of this node's log, which has {own}", field=self._own
+        if judged.checkpoint.origin != self._own or judged.size <= own:
+            return False
+        self._alarm(
+            IntegrityAlarm(
+                f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, which has {own}",
+                field=self._own,
+            )
         )
+        return True
 
     async def _tell(self, peer: Peer) -> None:
         """Give a peer each newest confirmed checkpoint; what it misses it will ask for."""

@@ -30,13 +30,18 @@ def run(home: Home) -> int:
     node = Node(load_foundation(home))
     server = uvicorn.Server(server_config(node))
     try:
-        server.config.load()
+        _load(server.config)
         server.run()
-    except OSError as error:  # ssl.SSLError is one; the port's own trouble is told by uvicorn
-        raise ConfigError(f"the certificate or its key cannot be used: {error}", field="tls_certificate") from None
     finally:
         node.store.close()  # for the second time, if the node has ever run
     return 0 if server.started else 2
+
+
+def _load(config: uvicorn.Config) -> None:
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"the certificate or its key cannot be used: {error}", field="tls_certificate") from None
 
 
 def server_config(node: Node) -> uvicorn.Config:

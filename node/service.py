@@ -64,7 +64,7 @@ CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
-MANIFEST_RECORD_BYTES = 65  # a line of a manifest; its index key is about as long
+MANIFEST_RECORD_BYTES = 33  # a line of a manifest; its index key is about as long
 
 
 def software() -> str:

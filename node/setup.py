@@ -8,7 +8,7 @@ from typing import Any
 
 from ledger.encoding import encode_base64
 from ledger.event.base import parse_model
-from ledger.network import Member, MemberEntry, verify_chain
+from ledger.network import Member, MemberEntry, parse_network, split_versions, verify_chain
 from ledger.store import create_store, sync_directory
 from node.config import Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
@@ -92,11 +92,29 @@ def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
     if member is None:
         raise ConfigError(f"network {network.name} has no member {home.settings.origin}", field="origin")
     check_enrolled(load_keys(home.keys, home.settings.origin), member)
+    if home.network.exists():
+        _refuse_older(home.network.read_bytes(), document)
     settings = home.settings.model_copy(update={"fingerprint": fingerprint})
     joined = Home(home.folder, settings)
     _replace(joined.network, document)
     _write_settings(joined)
     return load_home(joined.config)
+
+
+def _refuse_older(present: bytes, document: bytes) -> None:
+    """Refuse a document that does not begin with every version that this node has acted under.
+
+    Raises:
+        ConfigError: it is older, or another one: going back would undo what governors have decided.
+    """
+    have = [parse_network(one).text_hash for one in split_versions(present)]
+    given = [parse_network(one).text_hash for one in split_versions(document)]
+    if given[: len(have)] != have:
+        raise ConfigError(
+            f"the document ends at version {len(given)} and does not continue this node's version {len(have)}",
+            field="network",
+            hint="get the newest network document from a governor or a peer: GET /v1/network",
+        )
 
 
 def check_enrolled(keys: NodeKeys, member: Member) -> None:

@@ -87,14 +87,14 @@ class UnauthorizedError(TokenError):
     """A request without a token where one is needed."""
 
     code = "unauthorized"
-    hint = "send Authorization: Bearer and a token; suyuan token add makes one"
+    hint = "send Authorization: Bearer and a token; suyuan token new makes one"
 
 
 class BadTokenError(TokenError):
     """An Authorization header or a token of another form."""
 
     code = "bad_token"
-    hint = "send Authorization: Bearer sy_ and 43 characters, exactly as suyuan token add has printed it"
+    hint = "send Authorization: Bearer sy_ and 43 characters, exactly as suyuan token new has printed it"
 
 
 class UnknownTokenError(TokenError):
@@ -108,7 +108,7 @@ class ExpiredTokenError(TokenError):
     """A token whose time is over."""
 
     code = "expired_token"
-    hint = "ask for a new token: suyuan token add"
+    hint = "ask for a new token: suyuan token new"
 
 
 class ForbiddenError(TokenError):
@@ -122,7 +122,7 @@ class TokenFileError(TokenError):
     """The file of tokens cannot be used, so nobody is let in."""
 
     code = "token_file"
-    hint = "restore the file, or remove it and make new tokens with suyuan token add"
+    hint = "restore the file, or remove it and make new tokens with suyuan token new"
 
 
 class TokenExistsError(TokenError):

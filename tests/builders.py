@@ -47,7 +47,7 @@ def event_id(name: object) -> str:
 
 def record(name: object) -> str:
     """A record reference that follows from a name."""
-    return sha256(f"record {name}".encode()).hexdigest()
+    return sha256(f"record {name}".encode()).hexdigest()[:32]
 
 
 def ref_of(name: object, *, log: str = "police.ordos.example/log", index: int = 0) -> EntryRef:

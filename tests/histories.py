@@ -15,7 +15,7 @@ from ledger.lineage import Lineage
 from ledger.provenance import Statement, Trace
 
 LOGS = ("a/log", "b/log", "c/log", "d/log")
-RECORDS = tuple(digit * 64 for digit in "1234")
+RECORDS = tuple(digit * 32 for digit in "1234")
 RECORD = RECORDS[0]  # the one that is asked for
 ROOTS = {encode_base64(bytes([number]) * 32): RECORDS[number : number + 2] for number in range(3)}
 

@@ -50,13 +50,18 @@ if TYPE_CHECKING:
 
 NOW_MS = parse_time("2026-11-21T08:15:30.123Z")
 PATIENCE_SECONDS = 15.0  # for what takes milliseconds, on a machine that is busy
-RECORD = hashlib.sha256(b"a record").hexdigest()
+RECORD = hashlib.sha256(b"a record").hexdigest()[:32]
 FAST = {"checkpoint_interval_ms": 10, "pull_interval_ms": 50, "peer_timeout_ms": 2_000, "confirm_timeout_ms": 300}
 
 
 def seed(*names: str) -> bytes:
     """32 bytes that look random and are always the same."""
     return hashlib.sha256(" ".join(("seed", *names)).encode()).digest()
+
+
+def reference(*names: str) -> str:
+    """A record reference that is always the same."""
+    return seed(*names).hex()[:32]
 
 
 def event_id(number: int) -> str:
@@ -234,7 +239,7 @@ class PaperLog:
 
     def grow(self, count: int, consumer: Party) -> None:
         """Append shares with ids and records of their own."""
-        self.append(*(share(10_000 + self.size + n, consumer, records=[seed(str(n)).hex()]) for n in range(count)))
+        self.append(*(share(10_000 + self.size + n, consumer, records=[reference(str(n))]) for n in range(count)))
 
     def root(self, size: int | None = None) -> bytes:
         return root_of([leaf_hash(raw) for raw in self.raws[: self.size if size is None else size]])
@@ -465,6 +470,7 @@ class Town:
         It does not ask what it has said before either: it writes and cosigns when its ``recovery`` has run.
         """
         node = self._seat(party)
+        node._loop = asyncio.get_running_loop()
         node.writer.start()
         return node
 

@@ -1,4 +1,6 @@
-"""Real input and vectors of other implementations; they lie beside the project, not in it, and tests skip where they do not."""
+"""Real input and vectors of other implementations; they lie beside the project, not in it, and tests skip where they do
+not.
+"""
 
 import json
 import os

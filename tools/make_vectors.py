@@ -674,7 +674,7 @@ def _bad_shares(ref: JsonObject, manifest: JsonObject) -> dict[str, tuple[str, s
         "rows-a-truth-value": ("wrong_type", "rows", {"rows": True}),
         "resource-version-zero": ("out_of_range", "resource_version", {"resource_version": 0}),
         "record-in-upper-case": ("bad_value", "records[1]", {"records": [RECORD, RECORD.upper()]}),
-        "record-of-63-digits": ("bad_value", "records[0]", {"records": [RECORD[:63]]}),
+        "record-of-31-digits": ("bad_value", "records[0]", {"records": [RECORD[:31]]}),
         "record-twice": ("bad_value", "records", {"records": [RECORD, RECORD]}),
         "records-not-a-list": ("wrong_type", "records", {"records": RECORD}),
         "records-and-manifest": ("bad_value", "manifest", {"records": [RECORD], "manifest": manifest}),
@@ -1261,7 +1261,7 @@ def manifests() -> JsonObject:
         "count-with-leading-zero": ("bad_decimal", f"suyuan/manifest/v1\n02\n{low}\n{high}\n"),
         "no-record": ("bad_manifest", "suyuan/manifest/v1\n0\n"),
         "upper-case": ("bad_manifest", f"suyuan/manifest/v1\n1\n{low.upper()}\n"),
-        "short-record": ("bad_manifest", f"suyuan/manifest/v1\n1\n{low[:63]}\n"),
+        "short-record": ("bad_manifest", f"suyuan/manifest/v1\n1\n{low[:31]}\n"),
         "no-newline-at-the-end": ("bad_manifest", f"suyuan/manifest/v1\n1\n{low}"),
         "carriage-returns": ("bad_manifest", f"suyuan/manifest/v1\r\n1\r\n{low}\r\n"),
         "another-format": ("bad_manifest", f"suyuan/manifest/v2\n1\n{low}\n"),
@@ -1624,7 +1624,7 @@ def _edited_evidence() -> dict[str, tuple[str, list[str]]]:
         "unknown-member": ("unknown_member", ['{"manifests"', '{"extra":1,"manifests"']),
         "another-schema": ("bad_value", ["evidence/1", "evidence/2"]),
         "member-left-out": ("missing_member", ['"manifests":[],', ""]),
-        "record-that-nothing-names": ("not_verified", [RECORD, hash_hex("x")]),
+        "record-that-nothing-names": ("not_verified", [RECORD, hash_hex("x")[:32]]),
         "network-document-changed": ("wrong_fingerprint", ["cn-2025", "cn-2026"]),
     }
 

@@ -11,6 +11,6 @@ ENTRIES = (
 )
 
 
-@click.command("import", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
+@click.command("import", cls=Group, sections=((noted("Commands"), ENTRIES),))
 def command() -> None:
     """Record transfers that another system has logged. What was imported before is not recorded again."""

@@ -14,7 +14,7 @@ ENTRIES = (
 )
 
 
-@click.command("network", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
+@click.command("network", cls=Group, sections=((noted("Commands"), ENTRIES),))
 def command() -> None:
     r"""Make, change, sign and check the network document.
 

@@ -12,7 +12,7 @@ ENTRIES = (
 )
 
 
-@click.command("token", cls=Group, sections=((noted("Commands"), ENTRIES),), no_args_is_help=True)
+@click.command("token", cls=Group, sections=((noted("Commands"), ENTRIES),))
 def command() -> None:
     """Manage the tokens by which a department's programs use its node.
 

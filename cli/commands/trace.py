@@ -46,7 +46,7 @@ def command(
 
     \b
     suyuan trace 9f2c… --config police
-    suyuan trace --id 15060219900101123X --scheme resident-id --config police
+    suyuan trace --id 2026-113 --scheme case --config police
     """
     from cli import following, trace_view  # noqa: PLC0415 - slow to import
 

@@ -53,12 +53,12 @@ class Cluster:
                 trust_env=False,
                 limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
             )
+        self._watcher = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(*(self._wait_up(one) for one in self._network.departments.values()))
         except BaseException:
             await self._close()
             raise
-        self._watcher = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(
@@ -79,6 +79,14 @@ class Cluster:
             return False
         return answer.status_code in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE)
 
+    async def _is_ready(self, name: str) -> bool:
+        """Tell whether a department's node has heard from enough others what it has said before, and so may write."""
+        try:
+            answer = await self.clients[name].get("/v1/health", timeout=5)
+            return bool(answer.json()["recovery"]["done"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+
     def _start(self, department: Department) -> None:
         log = (department.home.folder / "node.log").open("ab")
         self._logs.append(log)
@@ -94,12 +102,10 @@ class Cluster:
     async def _wait_up(self, department: Department) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + START_SECONDS_MAX
-        while not await self.is_up(department.id):
-            process = self._processes[department.id]
-            if process.poll() is not None:
-                raise NodeStartError(
-                    f"the node of {department.id} ended with {process.returncode}: {_tail(department)}"
-                )
+        while not await self._is_ready(department.id):
+            ended = self._processes[department.id].poll()
+            if ended is not None and ended >= 0:  # below that it was killed, and somebody starts it again
+                raise NodeStartError(f"the node of {department.id} ended with {ended}: {_tail(department)}")
             if loop.time() > end:
                 raise NodeStartError(
                     f"the node of {department.id} does not answer at {department.url}: {_tail(department)}"

@@ -16,7 +16,7 @@ from collections import Counter
 
 NAMESPACE = uuid.UUID("8b025de8-57b1-4fbc-8036-6b6ca463cb83")  # of no meaning; never to be changed
 
-_REFERENCE = re.compile(r"[0-9a-f]{64}")
+_REFERENCE = re.compile(r"[0-9a-f]{32}")
 
 
 def as_reference(record: str) -> str | None:

@@ -12,7 +12,7 @@ from node.sequencer import prepare
 LISTED_MAX = 10_000  # findings kept in full; further ones are only counted
 
 _UNKNOWN_HASH: Final = encode_base64(bytes(32))
-_UNKNOWN_RECORD: Final = "0" * 64
+_UNKNOWN_RECORD: Final = "0" * 32
 
 Kind = Literal["share", "receipt"]
 

@@ -44,8 +44,8 @@ class NodeClient(Protocol):
     def post_events(self, events: Sequence[JsonObject]) -> list[Recorded]:
         """Record events, all or none."""
 
-    def event(self, event_id: str) -> JsonObject:
-        """Return the entry of an event."""
+    def event(self, event_id: str, log: str | None = None) -> JsonObject:
+        """Return the entry of an event, in ``log`` if that is given."""
 
     def logs(self) -> JsonObject:
         """Return the logs that the node holds."""
@@ -169,7 +169,7 @@ class Recorder:
 
     def has(self, department: str, event_id: str, log: str) -> bool:
         """Tell whether a department's node knows an event, in a certain log."""
-        answer = self._look_up(department, event_id)
+        answer = self._look_up(department, event_id, log)
         return answer is not None and parse_ref(answer.get("entry")).log == log
 
     # One round of one department.
@@ -221,7 +221,7 @@ class Recorder:
             raise _Absent("the share waits itself")
         place = (department, need.share_id)
         if self._looked.get(place) != size:
-            answer = self._look_up(department, need.share_id)
+            answer = self._look_up(department, need.share_id, need.provider)
             if answer is not None:
                 return self._checked(department, need, answer)
             self._looked[place] = size
@@ -308,9 +308,10 @@ class Recorder:
 
     # Asking a node.
 
-    def _look_up(self, department: str, event_id: str) -> JsonObject | None:
+    def _look_up(self, department: str, event_id: str, log: str) -> JsonObject | None:
+        """Return an event of one log: an id that can be foreseen may stand in another log too."""
         try:
-            return self._patiently(partial(self._clients[department].event, event_id))
+            return self._patiently(partial(self._clients[department].event, event_id, log))
         except NodeProblem as problem:
             if problem.status == _NOT_FOUND:
                 return None

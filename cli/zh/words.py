@@ -10,6 +10,15 @@ MESSAGES = {
     ),
     "did you mean {names}?": "您是否想用 {names}？",
     "{command} --help says how": "用法见 {command} --help",
+    "{name} takes a value": "{name} 须给出值",
+    "there are arguments too many: {arguments}": "参数过多：{arguments}",
+    "{value} is not one of {choices}": "{value} 不在 {choices} 之中",
+    "{path} does not exist": "{path} 不存在",
+    "{path} is a folder, not a file": "{path} 是文件夹，不是文件",
+    "{path} is a file, not a folder": "{path} 是文件，不是文件夹",
+    "{value} is no UUID": "{value} 不是 UUID",
+    "{value} is no number": "{value} 不是数字",
+    "{value} is not in the range {range}": "{value} 不在 {range} 范围内",
     "there is no option {name}": "没有选项 {name}",
     "there is no command {name}": "没有命令 {name}",
     "{name} is missing": "缺少 {name}",
@@ -22,8 +31,8 @@ MESSAGES = {
     "{value} is no entry: write it as police.ordos.example/log#42": (
         "{value} 不是账目：请写作 police.ordos.example/log#42"
     ),
-    "{value} is no record reference: it has 64 hexadecimal digits; suyuan ref makes them": (
-        "{value} 不是记录标识：应为 64 位十六进制数，由 suyuan ref 生成"
+    "{value} is no record reference: it has 32 hexadecimal digits; suyuan ref makes them": (
+        "{value} 不是记录标识：应为 32 位十六进制数，由 suyuan ref 生成"
     ),
     "a fingerprint has 64 hexadecimal digits": "指纹为 64 位十六进制数",
     "which node? Give --url, or --config with the node's folder": (

@@ -79,7 +79,7 @@ class _NotNull:
 Maybe: TypeAlias = Annotated[_T | None, _NotNull()]  # a member that may be left out: ``case: Maybe[Name] = None``
 Origin = Annotated[str, StringConstraints(max_length=ORIGIN_CHARACTERS_MAX, pattern=ORIGIN_PATTERN)]
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-RecordRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+RecordRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Hash = Annotated[str, StringConstraints(pattern=HASH_PATTERN)]
 Time = Annotated[
     str,

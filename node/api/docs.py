@@ -92,13 +92,24 @@ def _linked(schema: dict[str, Any]) -> str:
     return escape(_kind(schema))
 
 
+def gives(media_type: str, description: str, status: int | str = 200) -> dict[int | str, dict[str, Any]]:
+    """Return how a route says that it answers with something else than JSON."""
+    return {status: {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}}
+
+
+def takes_text() -> dict[str, Any]:
+    """Return how a route says that it takes a text."""
+    return {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
 def _kind(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     if "const" in schema:
         return str(schema["const"])
+    kind = schema.get("type", "value")
     limits = [f"{words} {schema[name]}" for name, words in _LIMITS.items() if name in schema]
-    return ", ".join((str(schema.get("type", "value")), *limits))
+    return ", ".join((" or ".join(kind) if isinstance(kind, list) else str(kind), *limits))
 
 
 _LIMITS = {

@@ -27,6 +27,7 @@ from node.api.bodies import (
     read_json,
     read_large,
 )
+from node.api.docs import takes_text
 from node.history import entry_json
 from node.sequencer import EVENTS_MAX, Prepared, prepare
 from node.service import Node
@@ -110,18 +111,22 @@ async def post_events(request: Request, wait: Wait = "recorded") -> Response:
 
 
 @router.get("/v1/events/{event_id}", summary="Where an event stands")
-def get_event(request: Request, event_id: Annotated[str, Path(pattern=EVENT_ID)]) -> Response:
+def get_event(
+    request: Request,
+    event_id: Annotated[str, Path(pattern=EVENT_ID)],
+    log: Annotated[str | None, Query(description="only in this log; else this department's own comes first")] = None,
+) -> Response:
     """Return the entry of an event: what was signed, and how far it is confirmed and verified."""
     reader(request)
-    check_parameters(request)
+    check_parameters(request, "log")
     node = node_of(request)
-    entry, statement = node.history().find_event(event_id, node.origin)
+    entry, statement = node.history().find_event(event_id, node.origin, log=log)
     return JSONResponse({"event_id": event_id, **entry_json(entry, statement)})
 
 
 @router.post(
     "/v1/manifests", status_code=201, response_model=ManifestAnswer, summary="Keep a manifest",
-    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    openapi_extra=takes_text(),
 )  # fmt: skip
 async def post_manifest(request: Request) -> Response:
     """Keep the record references of a share that has more than 1,000 of them; both parties keep the same manifest."""

@@ -13,6 +13,7 @@ from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
 from node import logs
 from node.api.auth import is_open, log_reader, node_of, peer, reader
 from node.api.bodies import check_parameters, number_parameter, read_body
+from node.api.docs import gives, takes_text
 from node.errors import BusyError, NotFoundError
 from node.history import entry_json, read_entries
 from node.layout import origin_hash
@@ -48,7 +49,11 @@ def get_memory(request: Request) -> Response:
     return JSONResponse({"schema": "suyuan.memory/1", "logs": [_remembered(state) for state in node.states.values()]})
 
 
-@router.get("/v1/logs/{log_hash}/entries", summary="Entries of a log")
+@router.get(
+    "/v1/logs/{log_hash}/entries",
+    summary="Entries of a log",
+    responses={200: {"content": {"application/json": {}, "application/octet-stream": {}}}},
+)
 def get_entries(
     request: Request,
     log_hash: LogHash,
@@ -75,7 +80,12 @@ def get_entries(
     return JSONResponse({"schema": "suyuan.entries/1", "log": state.origin, "size": state.size, "entries": entries})
 
 
-@router.get("/logs/{log_hash}/checkpoint", summary="Checkpoint of a log")
+@router.get(
+    "/logs/{log_hash}/checkpoint",
+    summary="Checkpoint of a log",
+    response_class=Response,
+    responses=gives("text/plain", "A signed note (c2sp.org/tlog-checkpoint)"),
+)
 def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
     """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed."""
     log_reader(request)
@@ -87,7 +97,14 @@ def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
     return Response(judged.note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
 
 
-@router.post("/logs/{log_hash}/checkpoint", status_code=204, summary="Give a confirmed checkpoint", tags=["peers"])
+@router.post(
+    "/logs/{log_hash}/checkpoint",
+    status_code=204,
+    summary="Give a confirmed checkpoint",
+    tags=["peers"],
+    response_class=Response,
+    openapi_extra=takes_text(),
+)
 async def post_checkpoint(request: Request, log_hash: LogHash) -> Response:
     """Take a checkpoint that a quorum has cosigned, from the peer that has gathered the cosignatures."""
     body = await read_body(request, CHECKPOINT_BYTES_MAX)
@@ -102,7 +119,12 @@ async def post_checkpoint(request: Request, log_hash: LogHash) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-@router.get("/logs/{log_hash}/tile/{path:path}", summary="Tile of a log")
+@router.get(
+    "/logs/{log_hash}/tile/{path:path}",
+    summary="Tile of a log",
+    response_class=Response,
+    responses=gives(BINARY, "Hashes of 32 bytes, or entries, each after its length (c2sp.org/tlog-tiles)"),
+)
 def get_tile(request: Request, log_hash: LogHash, path: str) -> Response:
     """Return a hash tile or an entry bundle (c2sp.org/tlog-tiles)."""
     log_reader(request)

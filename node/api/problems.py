@@ -9,6 +9,7 @@ was passed.
 """
 
 from http import HTTPStatus
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +26,26 @@ from node.witness import RejectedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "What was wrong (RFC 9457), and what to do next.",
+    "required": ["type", "title", "status", "detail", "code", "field", "limit", "hint"],
+    "properties": {
+        "type": {"type": "string", "description": "urn:suyuan:problem: and the code"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "stable: programs may rely on it"},
+        "field": {"type": ["string", "null"], "description": "the member, parameter or header at fault"},
+        "limit": {"type": ["integer", "null"], "description": "the bound that was passed"},
+        "hint": {"type": "string"},
+    },
+}
+DESCRIBED: dict[str, Any] = {
+    "description": "A problem",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 # The first class that fits decides.
 STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (

@@ -7,12 +7,13 @@ from starlette.responses import JSONResponse, Response
 
 from node.api.auth import node_of, reader
 from node.api.bodies import check_parameters, number_parameter, text_parameter
+from node.api.docs import gives
 from node.history import entry_json
 
 router = APIRouter(tags=["records"])
 
-RECORD = r"^[0-9a-f]{64}$"
-Record = Annotated[str, Path(pattern=RECORD, description="record reference: 64 hexadecimal digits")]
+RECORD = r"^[0-9a-f]{32}$"
+Record = Annotated[str, Path(pattern=RECORD, description="record reference: 32 hexadecimal digits")]
 
 
 @router.get("/v1/records/{record}/trace", summary="A record's transfer history")
@@ -33,7 +34,12 @@ def get_evidence(request: Request, record: Record) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.get("/v1/proof", summary="Proof of one entry")
+@router.get(
+    "/v1/proof",
+    summary="Proof of one entry",
+    response_class=Response,
+    responses=gives("text/plain", "A proof (c2sp.org/tlog-proof)"),
+)
 def get_proof(
     request: Request,
     log: Annotated[str, Query(description="origin of the log")] = "",

@@ -10,12 +10,17 @@ from starlette.responses import JSONResponse, Response
 from ledger.encoding import format_time
 from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters
+from node.api.docs import gives
 from node.service import Node, software
 
 router = APIRouter(tags=["system"])
 
 
-@router.get("/v1/health", summary="How the node is")
+@router.get(
+    "/v1/health",
+    summary="How the node is",
+    responses={503: {"description": "It does not work as it should", "content": {"application/json": {}}}},
+)
 def get_health(request: Request) -> Response:
     """Return whether the node works as it should: 200, or 503 when an alarm is raised or nothing can be written."""
     check_parameters(request)
@@ -23,7 +28,12 @@ def get_health(request: Request) -> Response:
     return JSONResponse(body, 200 if body["status"] == "ok" else 503)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses=gives("text/plain", "Prometheus's text format"),
+)
 def get_metrics(request: Request) -> Response:
     """Return all metrics; from another machine it takes a token."""
     address = request.client.host if request.client is not None else ""
@@ -39,7 +49,12 @@ def get_metrics(request: Request) -> Response:
     return Response(node.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/v1/network", summary="The network document")
+@router.get(
+    "/v1/network",
+    summary="The network document",
+    response_class=Response,
+    responses=gives("text/plain", "Signed notes, one for each version"),
+)
 def get_network(request: Request) -> Response:
     """Return the network document under which this node acts; compare it with the fingerprint that you were given."""
     check_parameters(request)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from ledger.errors import LedgerError, StoreError
 from node.api.auth import node_of
 from node.api.bodies import BodyTooLargeError, read_body
+from node.api.docs import gives, takes_text
 from node.errors import BusyError, NotFoundError, ReadOnlyError
 from node.witness import BODY_BYTES_MAX, ForbiddenError, RejectedError, WrongSizeError
 
@@ -27,9 +28,16 @@ _STATUSES: tuple[tuple[type[LedgerError], HTTPStatus], ...] = (
 
 
 @router.post(
-    "/witness/add-checkpoint", summary="Cosign a checkpoint",
-    openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
-)  # fmt: skip
+    "/witness/add-checkpoint",
+    summary="Cosign a checkpoint",
+    response_class=Response,
+    responses={
+        **gives("text/plain", "The cosignature line"),
+        **gives("text/x.tlog.size", "The size that was cosigned last", 409),
+        **gives("text/plain", "What was wrong", "default"),
+    },
+    openapi_extra=takes_text(),
+)
 async def add_checkpoint(request: Request) -> Response:
     """Verify a checkpoint of a member's log, store its entries, and cosign it (c2sp.org/tlog-witness)."""
     node = node_of(request)

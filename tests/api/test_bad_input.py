@@ -58,7 +58,7 @@ CASES = {
     "number as text member": Bad(changed(purpose=7), 422, "wrong_type", "purpose"),
     "list in place of the event": Bad(b"[]", 422, "wrong_type", "event"),
     "too long": Bad(changed(purpose="x" * 501), 422, "too_long", "purpose", 500),
-    "too many records": Bad(changed(records=[f"{n:064x}" for n in range(1001)]), 422, "too_many", "records", 1000),
+    "too many records": Bad(changed(records=[f"{n:032x}" for n in range(1001)]), 422, "too_many", "records", 1000),
     "too many parents": Bad(
         changed(parents=[{**ENTRY, "index": n} for n in range(101)]), 422, "too_many", "parents", 100
     ),

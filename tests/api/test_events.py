@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, seed, share, until
+from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, reference, share, until
 
 from ledger.encoding import format_time
 from ledger.entry import parse_entry
@@ -76,7 +76,6 @@ async def test_a_confirmed_event_is_answered_confirmed(office: "Office") -> None
 
 async def test_waiting_for_the_confirmation_ends_when_it_comes(office: "Office") -> None:
     waiting = asyncio.create_task(office.client.post("/v1/events?wait=confirmed", json=share(1, B)))
-    office.node._loop = asyncio.get_running_loop()
     await until(lambda: office.node.state.size == 2)
     await office.confirm()
     answer = await waiting
@@ -127,7 +126,7 @@ async def test_a_batch_is_answered_event_by_event(office: "Office") -> None:
 
 
 async def test_a_batch_of_a_thousand_events_is_taken(office: "Office") -> None:
-    events = [share(number, B, records=[seed(str(number)).hex()]) for number in range(1, 1001)]
+    events = [share(number, B, records=[reference(str(number))]) for number in range(1, 1001)]
     answer = await office.client.post("/v1/events/batch", json={"events": events})
     assert answer.status_code == 201
     assert office.node.state.size == 1001
@@ -183,6 +182,17 @@ async def test_an_event_is_found_by_its_id(office: "Office") -> None:
     assert "which 3 members have cosigned" in confirmed["verification"]
 
 
+async def test_an_event_is_found_in_the_log_that_is_asked_for(office: "Office") -> None:
+    office.b.append(share(1, A))
+    await office.take()
+    await office.client.post("/v1/events", json=share(1, B))
+    for log in (A.origin, B.origin):
+        answer = await office.client.get(f"/v1/events/{event_id(1)}", params={"log": log})
+        assert answer.json()["entry"]["log"] == log
+    check(await office.client.get(f"/v1/events/{event_id(1)}?log=x"), 404, "not_found", field="event_id")
+    check(await office.client.get(f"/v1/events/{event_id(1)}?logs=x"), 422, "unknown_member", field="query")
+
+
 async def test_an_unknown_event_is_404(office: "Office") -> None:
     check(await office.client.get(f"/v1/events/{event_id(99)}"), 404, "not_found", field="event_id")
 
@@ -202,7 +212,7 @@ async def test_a_damaged_entry_is_said_to_be_damaged(office: "Office") -> None:
 
 
 async def test_a_manifest_is_kept_and_can_be_named(office: "Office") -> None:
-    manifest = make_manifest([RECORD, seed("another record").hex()])
+    manifest = make_manifest([RECORD, reference("another record")])
     answer = await office.client.post("/v1/manifests", content=manifest.encode())
     assert answer.status_code == 201
     assert answer.json() == manifest.ref.model_dump()

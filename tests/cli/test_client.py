@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:8300"
 TOKEN = "sy_" + "A" * 43
 REF = {"hash": "3rcv/9xB/+RvUfI/Q8G7LU0u7J2Z4M2f4gbFMiNDu3E=", "index": 1, "log": "police.ordos.example/log"}
 RECORDED = {"event_id": "6db2860a-4f83-4bdc-893c-5147c0628dc6", "entry": REF, "time": "t", "state": "recorded"}
-RECORD = "9f" * 32
+RECORD = "9f" * 16
 LOG_HASH = hashlib.sha256(b"a/log").hexdigest()
 
 Handler = Callable[[httpx.Request], httpx.Response]

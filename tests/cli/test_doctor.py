@@ -15,6 +15,8 @@ from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
 from cli.language import Words
 from ledger.network import verify_chain
 
+pytest_plugins = ("departments",)
+
 NOW = CLOCK_MS_MIN + 86_400_000
 
 

@@ -9,7 +9,7 @@ from cli.sources.ids import TransferIds, as_reference, receipt_id, xroad_id
 
 AT = "2026-11-21T08:15:30.123Z"
 POLICE, TAX = "police.test/log", "tax.test/log"
-REFERENCE = "9f" * 32
+REFERENCE = "9f" * 16
 
 
 def given_ids(*records: str) -> list[str]:
@@ -38,7 +38,7 @@ def test_a_local_identifier_leaves_no_trace_in_the_id() -> None:
 
 
 def test_a_reference_is_part_of_the_id() -> None:
-    assert given_ids(REFERENCE) != given_ids("8e" * 32)
+    assert given_ids(REFERENCE) != given_ids("8e" * 16)
     assert given_ids("case-1", REFERENCE)[1] == given_ids(REFERENCE)[0]
 
 

@@ -20,7 +20,7 @@ from node.sequencer import prepare
 
 POLICE, TAX, COURT = (Party(name) for name in ("police", "tax", "court"))
 AT, AT_MS = "2026-11-21T08:15:30.123Z", 1_795_248_930_123
-RECORD = "9f" * 32
+RECORD = "9f" * 16
 
 
 class RefusalError(Exception):
@@ -70,11 +70,11 @@ class PaperNode:
         sizes = {**dict.fromkeys(self.world.logs, 0), **self.sizes, self.origin: len(self._own)}
         return {"logs": [{"log": origin, "size": size} for origin, size in sizes.items()]}
 
-    def event(self, event_id: str) -> JsonObject:
+    def event(self, event_id: str, log: str | None = None) -> JsonObject:
         self._trouble("event")
-        for origin in (self.origin, *self.world.logs):
-            log = self.world.logs[origin]
-            seen = log if origin == self.origin else log[: self.sizes.get(origin, 0)]
+        for origin in (self.origin, *self.world.logs) if log is None else (log,):
+            entries = self.world.logs[origin]
+            seen = entries if origin == self.origin else entries[: self.sizes.get(origin, 0)]
             for index, event in enumerate(seen):
                 if event["id"] == event_id:
                     entry = ref_of(origin, index, event).model_dump()
@@ -386,7 +386,7 @@ def test_shares_of_one_moment_that_outnumber_the_rows_are_not_guessed_at() -> No
     assert world.recorder().run([answer]).refused.listed[0].code == "ambiguous_share"
 
 
-@pytest.mark.parametrize("records", [[], [RECORD, "8e" * 32]], ids=["none", "two"])
+@pytest.mark.parametrize("records", [[], [RECORD, "8e" * 16]], ids=["none", "two"])
 def test_a_share_of_other_than_one_record_is_not_passed_on_as_the_row_s(records: list[str]) -> None:
     world = World(TAX)
     one = share(1, POLICE, TAX)

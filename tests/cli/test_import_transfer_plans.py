@@ -17,7 +17,7 @@ POLICE, TAX, COURT = (Party(name) for name in ("police", "tax", "court"))
 NAMES = NameMap({party.name: party.origin for party in (POLICE, TAX, COURT)} | {"tax office": TAX.origin})
 MEMBERS = Members(paper([POLICE, TAX, COURT]).network, NAMES)
 AT = "2026-11-21T08:15:30.123Z"
-REFERENCE = "9f" * 32
+REFERENCE = "9f" * 16
 
 Row = tuple[str, str, str] | tuple[str, str, str, dict[str, Any]]
 

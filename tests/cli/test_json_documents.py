@@ -9,6 +9,8 @@ import pytest
 
 import cli
 
+pytest_plugins = ("departments",)
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "cli-json.md"
 ELSEWHERE = {"suyuan.evidence/1"}  # a file, not an answer

@@ -19,6 +19,8 @@ from cli.main import app
 from ledger import errors as ledger_errors
 from node import errors as node_errors
 
+pytest_plugins = ("departments",)
+
 PACKAGE = Path(cli.__file__).parent
 MARKERS = {"_", "noted", "Words"}
 

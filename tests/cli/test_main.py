@@ -19,6 +19,8 @@ from ledger import errors as ledger_errors
 from node import client as node_client
 from node import errors as node_errors
 
+pytest_plugins = ("departments",)
+
 SLOW = ("fastapi", "httpx", "ledger.event", "nacl", "node", "pydantic", "rich", "starlette", "uvicorn")
 
 
@@ -105,7 +107,15 @@ def test_names_of_commands_are_completed_without_importing_them(start: Any) -> N
         (("token", "new", "x", "--role", "king", "--config", "/"), "--role", "suyuan token new --help says how"),
         (("run",), "--config is missing", "suyuan run --help says how"),
         (("receive",), "LOG#INDEX|EVENT_ID is missing", "suyuan receive --help says how"),
-        (("trace", "0" * 64), "which node?", ""),
+        (("trace", "--url"), "--url takes a value", ""),
+        (("proof", "a/log#1", "b"), "there are arguments too many: b", "suyuan proof --help says how"),
+        (("share", "--rows", "-1"), "--rows: -1 is not in the range", ""),
+        (("share", "--rows", "x"), "--rows: x is no number", ""),
+        (("share", "--id", "x"), "--id: x is no UUID", ""),
+        (("share", "--method", "x"), "--method: x is not one of 'api'", ""),
+        (("verify", "/no/where", "--fingerprint", "0" * 64), "/no/where does not exist", ""),
+        (("verify", "/", "--fingerprint", "0" * 64), "/ is a folder, not a file", ""),
+        (("trace", "0" * 32), "which node?", ""),
         (("trace",), "give the record's reference", ""),
     ],
 )
@@ -119,6 +129,13 @@ def test_wrong_use_is_told_with_a_hint_and_exits_with_2(
     assert ran.err.startswith("error: ")
     assert words in ran.err
     assert hint in ran.err
+
+
+@pytest.mark.parametrize("name", ["network", "token", "config", "import"])
+def test_a_group_alone_shows_its_commands_on_standard_error(suyuan: Any, name: str) -> None:
+    ran = suyuan(name)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"Usage: suyuan {name}")
 
 
 def raising(error: BaseException) -> int:

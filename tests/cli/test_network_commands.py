@@ -11,6 +11,8 @@ import pytest
 from ledger.network import parse_network, split_versions, verify_chain
 from ledger.note import parse_skey
 
+pytest_plugins = ("departments",)
+
 
 @dataclass
 class Desk:

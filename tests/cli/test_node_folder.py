@@ -12,6 +12,8 @@ from ledger.record import record_ref
 from node.keys import read_record_key
 from node.tokens import TokenFile
 
+pytest_plugins = ("departments",)
+
 PROFILE = {
     "--origin": "health.ordos.example/log",
     "--url": "https://health.ordos.example:8443",

@@ -12,7 +12,9 @@ import pytest
 from cli.options import PLACE
 from ledger.manifest import make_manifest
 
-RECORD = "ab" * 32
+pytest_plugins = ("departments",)
+
+RECORD = "ab" * 16
 
 
 def share(network: Any, *more: object, record: str | None = RECORD) -> list[object]:
@@ -95,12 +97,12 @@ def test_the_same_id_with_other_content_is_a_conflict(suyuan: Any, nodes: Any) -
 
 
 def test_a_few_records_are_written_out_and_many_go_into_a_manifest(suyuan: Any, nodes: Any, tmp_path: Path) -> None:
-    records = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(1200)]
+    records = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(1200)]
     source = tmp_path / "records"
-    source.write_text("\n".join([*records[:900], records[0], ""]))
+    source.write_text("\n".join([*records[:1000], records[0], ""]))
     few = suyuan(*share(nodes, "--records-file", source, record=None))
-    assert event_of(suyuan, nodes, few.out.split()[0])["records"] == records[:900]
-    for count in (1000, 1200):  # a thousand are allowed, and do not fit into an entry
+    assert event_of(suyuan, nodes, few.out.split()[0])["records"] == records[:1000]
+    for count in (1001, 1200):
         source.write_text("\r\n".join(records[:count]))
         many = suyuan(*share(nodes, "--records-file", source, record=None))
         event = event_of(suyuan, nodes, many.out.split()[0])

@@ -13,6 +13,8 @@ from cli.command import columns
 from cli.verification import newest_network
 from ledger.network import verify_chain
 
+pytest_plugins = ("departments",)
+
 COSIGNED = "— police.ordos.example/cosigner"
 Lie = Callable[[httpx.Response], tuple[int, str, bytes]]
 
@@ -103,7 +105,7 @@ def test_gaps_fail_only_when_asked(suyuan: Any, story: Any) -> None:
 
 
 def test_a_record_that_nobody_shared_is_not_found(suyuan: Any, nodes: Any) -> None:
-    assert suyuan("trace", "0" * 64, *nodes.ask("police")).code == 3
+    assert suyuan("trace", "0" * 32, *nodes.ask("police")).code == 3
 
 
 def test_nothing_is_verified_without_a_fingerprint(suyuan: Any, story: Any) -> None:
@@ -165,7 +167,7 @@ def test_a_history_that_the_node_has_changed_does_not_verify(
 
 def test_the_history_of_another_record_is_not_taken(suyuan: Any, story: Any, liar: Any, evidence: Path) -> None:
     liar.lies["/v1/records/"] = lambda _response: (200, "application/json", evidence.read_bytes())
-    ran = suyuan("trace", "cd" * 32, *asking(liar, story.network))
+    ran = suyuan("trace", "cd" * 16, *asking(liar, story.network))
     assert ran.code == 1
     assert "another record" in ran.err
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger import encoding
@@ -163,11 +163,13 @@ def test_base64_of_another_length_is_refused_with_the_length_as_limit() -> None:
         assert caught.value.limit == 32
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_bytes_have_one_base64(data: bytes) -> None:
     assert parse_base64(encode_base64(data), size=len(data)) == data
 
 
+@settings(deadline=None)
 @given(st.text("ABab01+/=-_\n é", max_size=12))
 def test_base64_that_is_accepted_is_what_would_be_written(text: str) -> None:
     if accepted(parse_base64, text):
@@ -232,6 +234,7 @@ def test_any_other_spelling_of_a_time_is_refused(text: str) -> None:
     assert caught.value.field == "line 5"
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31)))  # noqa: DTZ001 - UTC follows
 def test_every_millisecond_has_one_spelling(moment: datetime) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC)
@@ -414,6 +417,7 @@ def test_bytes_that_are_not_utf8_are_no_json() -> None:
         parse_json(b'"\xff"', field="body")
 
 
+@settings(deadline=None)
 @given(json_values | json_values.map(lambda value: {"a": value}))
 def test_every_value_within_the_rules_has_one_spelling(value: JsonValue) -> None:
     if accepted(check_json, value):
@@ -423,6 +427,7 @@ def test_every_value_within_the_rules_has_one_spelling(value: JsonValue) -> None
         assert "\n" not in text
 
 
+@settings(deadline=None)
 @given(json_texts | json_values.map(lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
 @example('{"a":0,"a":0}')
 @example("-0")
@@ -434,6 +439,7 @@ def test_text_is_canonical_exactly_when_reading_and_writing_it_gives_the_same_te
     assert accepted(parse_canonical_json, text) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | json_texts.map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_hostile_bytes_raise_nothing_but_ledger_errors(data: bytes) -> None:
     for parse in (parse_json, decode_utf8):
@@ -442,6 +448,7 @@ def test_hostile_bytes_raise_nothing_but_ledger_errors(data: bytes) -> None:
         accepted(parse_text, data.decode("utf-8", "replace"))
 
 
+@settings(deadline=None)
 @given(st.recursive(st.just("0"), lambda inner: st.lists(inner, min_size=1).map(lambda v: f"[{','.join(v)}]")))
 def test_depth_is_counted_in_levels_and_not_in_brackets(text: str) -> None:
     depth = level = 0
@@ -498,6 +505,7 @@ def test_hostile_json_takes_time_in_proportion_to_its_length() -> None:
     assert time.process_time() - start < 3  # in proportion to the square it takes half a minute
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])), min_size=1))
 def test_a_text_and_the_list_of_its_lines_are_the_same_thing(lines: list[str]) -> None:
     assert text_to_lines(lines_to_text(lines)) == lines

@@ -9,7 +9,7 @@ from hashlib import sha256
 import builders
 import pytest
 from builders import STAMP, TIME, open_event, receipt_event, share_event
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -44,6 +44,7 @@ from ledger.errors import (
     Utf8Error,
 )
 from ledger.event import EntryRef
+from ledger.event.transfer import PARENTS_MAX, RECORDS_MAX
 from ledger.merkle import leaf_hash
 from ledger.note import COSIGNATURE, VerifierKey, open_note, parse_note
 
@@ -201,6 +202,7 @@ def test_the_largest_index_is_one_that_a_reference_can_name() -> None:
     assert parse_entry(raw_entry(index=str(INTEGER_MAX))).ref.index == INTEGER_MAX
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode), st.integers(0, 400), st.integers(0, 400))
 def test_hostile_entries_raise_nothing_but_ledger_errors(data: bytes, start: int, length: int) -> None:
     raw = raw_entry()
@@ -340,6 +342,13 @@ def test_the_largest_entry_has_exactly_65535_bytes(origin: str) -> None:
         entry_of(room + 1)
     assert (caught.value.field, caught.value.limit) == ("[0]", ENTRY_BYTES_MAX)
     assert "65536 bytes" in str(caught.value)
+
+
+def test_a_share_of_as_many_records_and_parents_as_it_may_name_fits_into_an_entry() -> None:
+    records = [builders.record(number) for number in range(RECORDS_MAX)]
+    parents = [builders.ref_of(number).model_dump() for number in range(PARENTS_MAX)]
+    texts, _ = chain(START, [canonical_json(share_event(records=records, parents=parents))], time=TIME)
+    assert len(sign_texts(POLICE.log, texts)[0]) < ENTRY_BYTES_MAX
 
 
 def test_an_entry_above_the_limit_is_refused_before_it_is_looked_at() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from builders import STAMP, event_id, open_event, receipt_event, record, ref_of, share_event
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -387,6 +387,7 @@ def test_the_schema_of_a_share_says_what_the_model_holds() -> None:
     assert len(members["grant"]["oneOf"]) == 2
 
 
+@settings(deadline=None)
 @given(
     st.text("ABCwxyz0189+/=-_ \n", min_size=42, max_size=46) | st.binary(min_size=31, max_size=33).map(encode_base64)
 )
@@ -410,6 +411,7 @@ json_values = st.recursive(
 TELLING = (EventError, LimitError, MalformedError)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["share", "receipt", "log.open"]), st.dictionaries(st.sampled_from([*GOOD, "share"]), json_values)
 )
@@ -424,6 +426,7 @@ def test_hostile_events_raise_nothing_but_ledger_errors(kind: str, members: Json
             assert found == (caught.value.code, str(caught.value))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.binary(max_size=60))
 def test_hostile_submissions_raise_nothing_but_ledger_errors(text: str | bytes) -> None:
     with pytest.raises(TELLING):

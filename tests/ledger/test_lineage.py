@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import histories
 import pytest
 from histories import RECORD, RECORDS, ROOTS, World, read, same_lineage, worlds
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import lineage as module
@@ -194,6 +194,7 @@ class Shuffled(World):
         return sorted(super().visible, key=lambda one: hash((one.ref.hash, self.seed)))
 
 
+@settings(deadline=None)
 @given(worlds(), st.integers())
 def test_the_collected_history_is_the_naive_readers_whatever_the_order_of_the_answers(world: World, seed: int) -> None:
     expected = read(world)
@@ -201,6 +202,7 @@ def test_the_collected_history_is_the_naive_readers_whatever_the_order_of_the_an
         assert same_lineage(collect(RECORD, one), expected)
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_what_was_collected_collects_itself(world: World) -> None:
     found = collect(RECORD, world)
@@ -210,6 +212,7 @@ def test_what_was_collected_collects_itself(world: World) -> None:
     assert (again.statements, again.context, again.named_by) == (found.statements, found.context, found.named_by)
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_every_statement_of_a_history_is_a_share_or_a_receipt_of_one_of_its_shares(world: World) -> None:
     found = collect(RECORD, world)

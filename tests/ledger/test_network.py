@@ -17,7 +17,7 @@ from builders import (
     sign_document,
     signer,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import network
@@ -574,6 +574,7 @@ def test_a_network_without_voters_confirms_nothing() -> None:
         assert net.network.quorum >= 1
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=60).map(str.encode), st.integers(0, 4000), st.integers(0, 300))
 def test_hostile_documents_raise_nothing_but_ledger_errors(data: bytes, start: int, length: int) -> None:
     mutated = NET.document[:start] + data + NET.document[start + length :]
@@ -590,6 +591,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*BODY, "quorum"]), json_values),
     st.dictionaries(st.sampled_from(list(BODY["members"][0])), json_values),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import builders
 import pytest
 from builders import Department, Log, make_network
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -201,11 +201,13 @@ def test_what_is_no_checkpoint_is_refused() -> None:
 LINES = [POLICE.log.sign(CHECKPOINT.text), *votes([TAX, HEALTH, *(builders.department(number) for number in (7, 8))])]
 
 
+@settings(deadline=None)
 @given(st.permutations(LINES))
 def test_the_order_of_the_lines_does_not_matter(lines: list[Signature]) -> None:
     assert judged(with_lines(*lines)).cosigners == ((HEALTH.origin, 7), (TAX.origin, 7))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100) | st.text(max_size=40).map(str.encode), st.integers(0, 900), st.integers(0, 200))
 def test_hostile_checkpoints_raise_nothing_but_ledger_errors(data: bytes, start: int, length: int) -> None:
     note = LOG.cosigned(NET.departments[:5]).encode()

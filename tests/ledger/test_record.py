@@ -5,7 +5,7 @@ import hmac
 import unicodedata
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import BadValueError, LedgerError, TooLongError
@@ -17,9 +17,9 @@ ID_NUMBER = "110101199003070019"
 
 def test_the_vector_of_the_protocol_holds() -> None:
     message = f"suyuan/record/v1\nresident-id\n{ID_NUMBER}\n".encode()
-    expected = hmac.new(KEY, message, hashlib.sha256).hexdigest()
+    expected = hmac.new(KEY, message, hashlib.sha256).hexdigest()[:32]
     assert record_ref(KEY, ID_NUMBER, scheme="resident-id") == expected
-    assert expected == "3197dd791eebb0830caa28ee5d43748bc64972e9b5fbbeb4c263eb71e497ddf0"  # openssl dgst -mac HMAC
+    assert expected == "3197dd791eebb0830caa28ee5d43748b"  # openssl dgst -mac HMAC
 
 
 def test_a_reference_is_no_plain_hash_of_the_identifier() -> None:
@@ -88,6 +88,7 @@ def test_a_key_has_32_bytes() -> None:
 names = st.text("abc123 -.\n\u3000éE\u0301", max_size=8)
 
 
+@settings(deadline=None)
 @given(names, names, st.sampled_from(["record", "a"]), st.sampled_from(["record", "a"]))
 def test_different_records_have_different_references(one: str, other: str, scheme: str, other_scheme: str) -> None:
     try:
@@ -99,10 +100,11 @@ def test_different_records_have_different_references(one: str, other: str, schem
         other_scheme,
     )
     assert (first == second) == same
-    assert len(first) == 64
+    assert len(first) == 32
     assert set(first) <= set("0123456789abcdef")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=5))
 def test_hostile_identifiers_raise_nothing_but_ledger_errors(identifier: str, scheme: str) -> None:
     for wanted in (scheme, "record"):

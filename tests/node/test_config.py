@@ -220,6 +220,18 @@ def test_joining_again_takes_a_newer_version_of_the_same_network(tmp_path: Path)
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_an_older_version_or_another_past_is_not_taken_back(tmp_path: Path) -> None:
+    law = paper([A, B])
+    newer = law.next([entry_of(A), entry_of(B, status="suspended")])
+    other = law.next([entry_of(A), entry_of(B, status="ended")])
+    home = join_network(make_home(tmp_path, A, law), newer.document, newer.fingerprint)
+    for document in (law.document, other.document):
+        with pytest.raises(ConfigError, match="does not continue this node's version 2") as refused:
+            join_network(home, document, law.fingerprint)
+        assert refused.value.field == "network"
+    assert home.network.read_bytes() == newer.document
+
+
 def test_another_network_cannot_be_joined(tmp_path: Path) -> None:
     home = make_home(tmp_path, A, paper([A, B]))
     other = paper([A])

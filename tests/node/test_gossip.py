@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from node_helpers import PaperLog, Town, paper, parties, seed, share, until, verify_log
+from node_helpers import PaperLog, Town, paper, parties, reference, seed, share, until, verify_log
 from structlog.testing import capture_logs
 
 from node.layout import origin_hash
@@ -37,7 +37,7 @@ async def test_a_node_that_was_down_catches_up_by_itself(tmp_path: Path) -> None
     async with Town(tmp_path, FOUR) as town:
         first, *_ = await town.start()
         await town.stop(D)
-        await record(first, *(share(number, B, records=[seed(str(number)).hex()]) for number in range(1, 30)))
+        await record(first, *(share(number, B, records=[reference(str(number))]) for number in range(1, 30)))
         [late] = await town.start(D)
         await until(lambda: has_all(late, first))
         assert len(verify_log(late.store, late.states[A.origin], town.law.network)) == 30

@@ -15,6 +15,7 @@ from node_helpers import (
     paper,
     parties,
     receipt,
+    reference,
     seed,
     share,
 )
@@ -171,18 +172,8 @@ async def test_what_is_not_confirmed_is_said_to_be_only_recorded(archive: Archiv
 async def test_a_record_that_nobody_names_is_not_found(archive: Archive) -> None:
     await hand_over(archive)
     with pytest.raises(NotFoundError) as missing:
-        archive.history.trace(seed("another record").hex())
+        archive.history.trace(reference("another record"))
     assert missing.value.field == "record"
-
-
-async def test_a_record_that_begins_alike_is_another_record(archive: Archive) -> None:
-    """Index keys have 16 bytes of a reference; what they find is compared in full."""
-    alike = RECORD[:32] + seed("another end").hex()[32:]
-    await archive.record(share(2, B, records=[alike]))
-    await archive.record(share(3, C))
-    trace = archive.history.trace(RECORD)
-    assert [hop.event.id for hop in trace.hops] == [event_id(3)]
-    assert [hop.event.id for hop in archive.history.trace(alike).hops] == [event_id(2)]
 
 
 async def test_a_trace_says_when_an_index_had_more(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +185,21 @@ async def test_a_trace_says_when_an_index_had_more(archive: Archive, monkeypatch
     trace = archive.history.trace(RECORD)
     assert trace.truncated
     assert len(trace.hops) == 3
+
+
+async def test_one_log_cannot_crowd_out_the_others(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "NAMED_MAX", 3)
+    for number in range(2, 10):
+        await archive.record(share(number, B))
+    archive.c.append(share(20, A))
+    await archive.take(archive.c)
+    await archive.confirm(archive.c)
+    trace = archive.history.trace(RECORD)
+    assert trace.truncated
+    assert [hop.share.ref.log for hop in trace.hops].count(A.origin) == 3
+    assert [hop.share.ref.log for hop in trace.hops].count(C.origin) == 1
+    evidence = verify_evidence(archive.history.evidence(RECORD, LAW.document), fingerprint=LAW.fingerprint)
+    assert evidence.trace.truncated
 
 
 async def test_entries_of_a_log_that_the_network_does_not_have_any_more_are_passed_over(archive: Archive) -> None:
@@ -303,7 +309,7 @@ async def test_an_event_that_breaks_its_schema_is_history_but_no_part_of_a_trace
 
 
 async def test_a_record_in_a_manifest_that_is_kept_here_is_traced(archive: Archive) -> None:
-    manifest = await archive.keep(RECORD, seed("another record").hex())
+    manifest = await archive.keep(RECORD, reference("another record"))
     [sent] = archive.b.append(share(10, A, records=None, manifest=manifest.ref.model_dump()))
     await archive.take(archive.b)
     await archive.record(receipt(11, sent))
@@ -323,16 +329,6 @@ async def test_a_manifest_may_come_before_or_after_the_share(archive: Archive) -
     assert len(archive.history.trace(RECORD).hops) == 1
 
 
-async def test_a_record_that_begins_like_one_of_a_manifest_is_not_in_it(archive: Archive) -> None:
-    alike = RECORD[:32] + seed("another end").hex()[32:]
-    manifest = await archive.keep(alike)
-    archive.b.append(share(10, A, records=None, manifest=manifest.ref.model_dump()))
-    await archive.take(archive.b)
-    with pytest.raises(NotFoundError):
-        archive.history.trace(RECORD)
-    assert len(archive.history.trace(alike).hops) == 1
-
-
 async def test_a_manifest_without_a_share_is_no_history(archive: Archive) -> None:
     await archive.keep(RECORD)
     with pytest.raises(NotFoundError):
@@ -340,11 +336,11 @@ async def test_a_manifest_without_a_share_is_no_history(archive: Archive) -> Non
 
 
 async def test_membership_is_proven_from_the_manifest_that_is_kept(archive: Archive) -> None:
-    manifest = await archive.keep(RECORD, seed("1").hex(), seed("2").hex())
+    manifest = await archive.keep(RECORD, reference("1"), reference("2"))
     proven = membership(archive.node.store, RECORD, manifest.root)
     assert proven["count"] == 3
     with pytest.raises(InclusionError):
-        membership(archive.node.store, seed("3").hex(), manifest.root)
+        membership(archive.node.store, reference("3"), manifest.root)
     with pytest.raises(NotFoundError):
         membership(archive.node.store, RECORD, seed("another manifest"))
     kept = archive.node.store.get(layout.manifest_key(manifest.root))
@@ -365,7 +361,7 @@ async def test_evidence_verifies_offline_and_tells_the_same_history(archive: Arc
 
 
 async def test_evidence_with_a_manifest_verifies_offline(archive: Archive) -> None:
-    manifest = await archive.keep(RECORD, seed("another record").hex())
+    manifest = await archive.keep(RECORD, reference("another record"))
     [sent] = archive.b.append(share(10, A, records=None, manifest=manifest.ref.model_dump()))
     await archive.take(archive.b)
     await archive.record(receipt(11, sent))
@@ -451,6 +447,11 @@ async def test_of_two_events_with_one_id_the_own_one_is_found(archive: Archive) 
     await archive.take(archive.b)
     recorded = await archive.record(share(10, C))
     assert archive.history.find_event(event_id(10), A.origin)[0].ref == recorded.ref
+    assert archive.history.find_event(event_id(10), A.origin, log=A.origin)[0].ref == recorded.ref
+    assert archive.history.find_event(event_id(10), A.origin, log=B.origin)[0].ref.log == B.origin
+    for log in (C.origin, "nobody.test/log"):
+        with pytest.raises(NotFoundError):
+            archive.history.find_event(event_id(10), A.origin, log=log)
 
 
 async def test_an_unknown_event_is_not_found(archive: Archive) -> None:

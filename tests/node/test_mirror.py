@@ -528,6 +528,13 @@ async def test_an_older_confirmed_checkpoint_of_another_history_is_an_alarm(libr
         await take(library, library.log.checkpoint(6, root=seed("another root"), cosigners=3))
 
 
+async def test_a_contradiction_that_is_no_news_is_an_alarm_all_the_same(library: Library) -> None:
+    await take(library, library.log.checkpoint(cosigners=4))
+    with pytest.raises(IntegrityAlarm):
+        await take(library, library.log.checkpoint(6, root=seed("another root"), cosigners=3))
+    assert library.node.states[B.origin].confirmed_size == 10
+
+
 async def test_only_the_first_proof_of_a_lie_is_kept(library: Library) -> None:
     await library.mirror.catch_up(B.origin, 10)
     key = layout.contradiction_key(layout.log_id(B.origin))

@@ -12,6 +12,7 @@ from node_helpers import (
     NOW_MS,
     PATIENCE_SECONDS,
     Desk,
+    PaperLog,
     Town,
     entry_of,
     opening,
@@ -470,17 +471,39 @@ def _asked(town: Town, since: int) -> bool:
     return ("POST", "d3.test", "/witness/add-checkpoint") in town.wire.seen[since:]
 
 
-async def test_a_peer_that_has_cosigned_more_than_there_is_makes_the_node_read_only(town: Town) -> None:
+async def test_a_peer_that_claims_to_have_cosigned_more_than_there_is_stops_nobody(tmp_path: Path) -> None:
+    """A number in an answer is no evidence: one liar would else make every other department read-only."""
+
     async def ahead(request: httpx.Request) -> httpx.Response:
         return httpx.Response(409 if request.url.path == "/witness/add-checkpoint" else 503, content=b"99\n")
 
-    town.wire.answer(D, ahead)
-    with capture_logs():
+    async with Town(tmp_path, FOUR) as town:
+        town.wire.answer(D, ahead)
         node, *_ = await town.start(A, B, C)
-        await until(lambda: A.origin in node.alarms)
-        with pytest.raises(ReadOnlyError):
-            await record(node, share(1, B))
-    assert "d3.test/log has cosigned 99 entries of this node's log, which has 1" in node.alarms[A.origin]
+        await until(lambda: ("GET", "d3.test", f"/logs/{layout.origin_hash(A.origin)}/checkpoint") in town.wire.seen)
+        await record(node, share(1, B), wait=True)
+        assert not node.alarms
+
+
+async def test_a_peer_that_holds_a_larger_checkpoint_of_ours_makes_the_node_read_only(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR) as town:
+        past = PaperLog(A, town.law.network)
+        past.grow(9, B)
+
+        async def ahead(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/witness/add-checkpoint":
+                return httpx.Response(409, content=b"10\n")
+            if request.url.path == f"/logs/{layout.origin_hash(A.origin)}/checkpoint":
+                return httpx.Response(200, content=past.checkpoint().encode())
+            return httpx.Response(503)
+
+        town.wire.answer(D, ahead)
+        with capture_logs():
+            node, *_ = await town.start(A, B, C)
+            await until(lambda: A.origin in node.alarms)
+            with pytest.raises(ReadOnlyError):
+                await record(node, share(1, B))
+        assert "d3.test/log holds a checkpoint of 10 entries that this node has signed" in node.alarms[A.origin]
 
 
 async def test_a_peer_that_has_cosigned_a_newer_checkpoint_of_ours_is_not_pushed_an_older_one(tmp_path: Path) -> None:

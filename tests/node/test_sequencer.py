@@ -16,6 +16,7 @@ from node_helpers import (
     paper,
     parties,
     receipt,
+    reference,
     seed,
     share,
 )
@@ -305,20 +306,20 @@ def keep(desk: Desk, *records: str) -> Any:
 
 
 def test_a_share_may_name_a_manifest_that_is_kept_here(desk: Desk) -> None:
-    ref = keep(desk, *(seed(str(number)).hex() for number in range(3)))
+    ref = keep(desk, *(reference(str(number)) for number in range(3)))
     desk.record(share(1, B, records=None, manifest=ref))
     assert desk.entries()[0].event["manifest"] == ref
 
 
 def test_a_manifest_that_is_not_kept_here_is_refused(desk: Desk) -> None:
-    ref = make_manifest([seed("1").hex()]).ref.model_dump()
+    ref = make_manifest([reference("1")]).ref.model_dump()
     with pytest.raises(UnknownManifestError) as refused:
         desk.record(share(1, B, records=None, manifest=ref))
     assert refused.value.field == "manifest.root"
 
 
 def test_a_manifest_with_another_count_is_refused(desk: Desk) -> None:
-    ref = keep(desk, seed("1").hex(), seed("2").hex())
+    ref = keep(desk, reference("1"), reference("2"))
     with pytest.raises(UnknownManifestError, match="has 2 records") as refused:
         desk.record(share(1, B, records=None, manifest=ref | {"count": 3}))
     assert refused.value.field == "manifest.count"
@@ -466,7 +467,7 @@ def largest_share() -> dict[str, Any]:
     """An event of exactly as many bytes as an entry of A has room for."""
     from ledger.encoding import canonical_json  # noqa: PLC0415 - only here
 
-    value = share(1, B, records=[seed(str(number)).hex() for number in range(900)], parents=None)
+    value = share(1, B, records=[reference(str(number)) for number in range(900)], parents=None)
     names = [f"{number:03d}" for number in range(200)]
     value["fields"] = names
     room = event_bytes_max(A.origin) - len(canonical_json(value).encode())

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +21,7 @@ from structlog.testing import capture_logs
 
 from node import serve
 from node.errors import ConfigError
+from node.peers import tls_context
 from node.serve import HEAD_BYTES_MAX, configure_logging, server_config
 from node.service import Node, load_foundation
 
@@ -124,6 +127,30 @@ def test_a_body_that_breaks_off_is_no_fault_of_the_software(address: str) -> Non
 
     wait_for(counted)
     assert 'code="bug"' not in httpx.get(url, trust_env=False).text
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
+         "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    home = make_home(
+        tmp_path / "a",
+        A,
+        lone_law(),
+        port=0,
+        tls_certificate="../cert.pem",
+        tls_key="../key.pem",
+        peer_ca="../cert.pem",
+    )
+    with serving(Node(load_foundation(home))) as address:
+        url = f"https://{address}/v1/health"
+        assert httpx.get(url, verify=tls_context(tmp_path / "cert.pem"), trust_env=False).status_code == 200
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            httpx.get(url, verify=tls_context(None), trust_env=False)
 
 
 # Running.

@@ -58,7 +58,7 @@ async def fill_and_read(network: DemoNetwork, cluster: Cluster) -> Served:
     prefix = f"/logs/{hashlib.sha256(origin.encode()).hexdigest()}"
     share = {
         "type": "share", "consumer": network.departments["tax"].origin, "resource": "register", "purpose": "税收优惠",
-        "method": "api", "occurred_at": "2026-11-21T08:15:30.123Z", "records": ["ab" * 32],
+        "method": "api", "occurred_at": "2026-11-21T08:15:30.123Z", "records": ["ab" * 16],
     }  # fmt: skip
     await posted(owner, [{**share, "id": str(uuid.uuid4())} for _ in range(EVENTS // 3)])
     old = await confirmed_checkpoint(mirror, prefix, EVENTS // 3 + 1)

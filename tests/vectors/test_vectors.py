@@ -158,7 +158,7 @@ def test_a_record_reference_is_an_hmac(case: Vector) -> None:
     assert record_ref(key, case["identifier"], scheme=case["scheme"]) == case["reference"]
     if case["identifier"].isascii() and case["identifier"].strip() == case["identifier"]:
         message = f"suyuan/record/v1\n{case['scheme']}\n{case['identifier']}\n".encode()
-        assert hmac.new(key, message, hashlib.sha256).hexdigest() == case["reference"]
+        assert hmac.new(key, message, hashlib.sha256).hexdigest()[:32] == case["reference"]
 
 
 @cases("records", "refused", refused=True)
@@ -210,7 +210,7 @@ def test_a_bad_note_is_refused(case: Vector) -> None:
 def event_of(case: Vector) -> Any:
     if "records" not in case:
         return case["event"]
-    return {**case["event"], "records": [f"{number:064x}" for number in range(case["records"])]}
+    return {**case["event"], "records": [f"{number:032x}" for number in range(case["records"])]}
 
 
 @cases("events", "accepted")

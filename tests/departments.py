@@ -216,7 +216,7 @@ class Liar:
 def liar(story: Story) -> Iterator[Liar]:
     """A node that lies; it tells the truth of police's node until the test says otherwise."""
     made = Liar(story.network.urls["police"], story.network.tokens["police"])
-    thread = Thread(target=made.server.serve_forever, daemon=True)
+    thread = Thread(target=made.server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield made
     made.server.shutdown()
