@@ -92,7 +92,7 @@ def health(node: Node) -> dict[str, Any]:
             "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values()),
         },
         "recovery": {
-            "done": node.recovery.ready,
+            "done": _writes(node),
             "answered": len(node.recovery.progress.answered),
             "needed": node.recovery.progress.needed,
             "problem": node.recovery.progress.problem,
@@ -109,7 +109,12 @@ def _status(node: Node) -> str:
         return "alarm"
     if node.writer.failure:
         return "failed"
-    return "ok" if node.recovery.ready and node.state.size else "recovering"  # without an entry it is being opened
+    return "ok" if _writes(node) else "recovering"
+
+
+def _writes(node: Node) -> bool:
+    """Tell whether the return is over, and the log has its first entry."""
+    return node.recovery.ready and node.state.size > 0
 
 
 def _peer(node: Node, origin: str) -> dict[str, Any]:
