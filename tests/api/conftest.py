@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from node_helpers import (
     PaperLog,
     Party,
     Town,
-    opening,
+    open_log,
     paper,
     parties,
     seed,
@@ -23,11 +22,8 @@ from structlog.testing import capture_logs
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import add_signatures, cosign
-from ledger.encoding import canonical_json
-from ledger.event import LogOpen
 from ledger.merkle import TreeSize
 from node.clock import ManualClock
-from node.sequencer import Prepared, Submission
 from node.service import Node
 from node.tokens import Role, new_token
 from node.transport import PeerAuth
@@ -97,15 +93,9 @@ async def office(tmp_path: Path, law: Paper) -> AsyncIterator[Office]:
         home.tokens.write_text(tokens_json(tokens))
         with capture_logs():
             node = town.open(here)
-            _open_log(node)
+            open_log(node)
             b_log = PaperLog(there, law.network, FOUR)
             town.wire.answer(there, b_log.answer)
             await node.recovery.run()
             async with town.client(here, token=token_of("admin")) as client, town.client(here, token=None) as nobody:
                 yield Office(town, node, b_log, client, nobody)
-
-
-def _open_log(node: Node) -> None:
-    value: dict[str, Any] = opening(10**9, node.network)
-    prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
-    node.writer.submit_to(node.sequencer, Submission((prepared,))).result()

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema_rs import Draft202012Validator, validator_for
-from node_helpers import Town, parties, receipt, share
+from node_helpers import Town, open_log, parties, receipt, share
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from structlog.testing import capture_logs
@@ -123,6 +123,7 @@ def test_no_generated_request_makes_a_server_error_or_an_undocumented_answer(tmp
 async def _open(town: Town) -> None:
     node = town.open(A)
     await node.recovery.run()
+    open_log(node)
     await node.submit((prepare(share(1, B), origin=A.origin),), wait_confirmed=False)
 
 
