@@ -5,9 +5,7 @@ software, and says so; its traceback is shown only when asked for.
 """
 
 import difflib
-import os
 import re
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
@@ -33,11 +31,17 @@ CLICK_SENTENCES = (
 
 def guarded(run: Callable[[], object], *, debug: bool) -> int:
     """Do ``run``, and return the exit code: what it returned, or what its error means."""
+    code = _ended(run, debug=debug)
+    output.settle()
+    return code
+
+
+def _ended(run: Callable[[], object], *, debug: bool) -> int:
     try:
         result = run()
-        sys.stdout.flush()
-    except (BrokenPipeError, output.ReaderGoneError):
-        return _reader_gone()
+        output.flush()
+    except (BrokenPipeError, exits.ReaderGoneError):
+        return exits.PIPE_CLOSED
     except (click.Abort, KeyboardInterrupt, EOFError):
         output.note(_("interrupted"))
         return exits.INTERRUPTED
@@ -138,11 +142,3 @@ def _close_names(error: click.ClickException) -> list[str]:
     if isinstance(error, UnknownCommandError):
         return difflib.get_close_matches(error.name, error.known)
     return []
-
-
-def _reader_gone() -> int:
-    """Leave quietly when whoever reads the output has gone: nothing more can be flushed to it."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
-    return exits.PIPE_CLOSED

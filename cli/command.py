@@ -10,6 +10,7 @@ with ``\b`` holds examples and is shown as it stands.
 import importlib
 import inspect
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from cli.exits import ReaderGoneError
 from cli.language import LANGUAGES, _, noted
 
 VERBATIM = ("\b", r"\b")  # as click marks it, in a docstring or in a raw one
@@ -105,6 +107,7 @@ class Command(click.Command):
         found = super().get_help_option(ctx)
         if found is not None:
             found.help = _("Show this page and exit.")
+            found.callback = _print_help
         return found
 
     def get_short_help_str(self, limit: int = 45) -> str:
@@ -128,6 +131,22 @@ class Command(click.Command):
                     formatter.write("".join(f"  {line}\n" for line in paragraph.splitlines()[1:]))
                 else:
                     formatter.write_text(_(paragraph))
+
+
+def _print_help(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    """Print the page; say so where it cannot be printed, instead of failing or saying nothing."""
+    del parameter
+    if not value or ctx.resilient_parsing:
+        return
+    if sys.stdout is None:
+        raise click.ClickException(_("standard output is closed"))
+    try:
+        click.echo(ctx.get_help(), color=ctx.color)
+    except BrokenPipeError:
+        raise ReaderGoneError from None  # click would exit with 1, which here means: not verified
+    except OSError as error:
+        raise click.ClickException(_("standard output cannot be written: {problem}", problem=error.strerror)) from None
+    ctx.exit()
 
 
 class Group(Command, click.Group):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any, Literal
 
 from cli.language import Words, noted
@@ -17,11 +18,12 @@ from ledger.network import Network, parse_network, split_versions
 from ledger.store import Store, open_store
 from node import logs
 from node.clock import Clock
-from node.config import Home
-from node.errors import IntegrityAlarm
+from node.config import CONFIG_NAME, Home, Settings, load_home
+from node.errors import ConfigError, IntegrityAlarm
 from node.keys import load_keys
 from node.service import check_head, load_network
 from node.setup import check_enrolled
+from node.tokens import TokenFile
 
 Status = Literal["ok", "warning", "problem", "damage"]
 
@@ -56,10 +58,12 @@ class Patient:
 
     home: Home
     clock: Clock
+    fault: ConfigError | None = None  # why its settings cannot be read; only the folder of ``home`` is then known
     versions: list[Network] = field(
         default_factory=list
     )  # of the network document, oldest first; empty where it cannot be used
-    store: Store | None = None  # open, while nobody else has it
+    store: Store | None = None  # open, where it could be opened
+    locked: StoreLockedError | None = None  # somebody else has it open
     newest_ms: int | None = None  # time of the newest entry of its own log
 
     @property
@@ -69,16 +73,37 @@ class Patient:
 
     @property
     def origin(self) -> str:
-        """The node's own log."""
+        """The node's own log; empty where its settings cannot be read."""
         return self.home.settings.origin
+
+
+def admit(config: Path, clock: Clock) -> Patient:
+    """Return the node whose settings file, or whose folder, is ``config``, to be examined.
+
+    Raises:
+        ConfigError: there is no such node: it has no settings file.
+    """
+    try:
+        return Patient(load_home(config), clock)
+    except ConfigError as error:
+        path = config / CONFIG_NAME if config.is_dir() else config
+        if not path.is_file():
+            raise
+        return Patient(Home(path.parent.resolve(), Settings.model_construct(origin="")), clock, fault=error)
 
 
 def examine(patient: Patient) -> Iterator[Check]:
     """Yield all checks that need nobody but this machine; the store is open afterwards, if nobody else has it."""
-    yield Check("config", "ok", Words("{file}: the settings can be read", file=str(patient.home.config)))
+    if patient.fault is not None:
+        yield failed("config", patient.fault)
+    else:
+        yield Check("config", "ok", Words("{file}: the settings can be read", file=str(patient.home.config)))
     yield check_packages(packages_distributions())
     yield from check_files(patient.home)
-    yield from check_network(patient)
+    yield check_tokens(patient.home)
+    if patient.fault is None:
+        yield check_keys(patient.home)
+        yield from check_network(patient)
     yield from check_store(patient)
     yield check_disk(patient.home, shutil.disk_usage(patient.home.folder).free)
     yield check_clock(patient.clock.now_ms(), patient.newest_ms)
@@ -96,7 +121,7 @@ def check_packages(owners: "dict[str, list[str]] | Any") -> Check:
 
 
 def check_files(home: Home) -> Iterator[Check]:
-    """Look at who may read the keys, and whether they are whole and this department's."""
+    """Look at who may read the keys and write the tokens."""
     loose = [path for path in sorted(home.keys.glob("*.key")) if path.stat().st_mode & OTHERS]
     if home.tokens.exists() and home.tokens.stat().st_mode & OTHERS_WRITE:
         loose.append(home.tokens)
@@ -110,11 +135,24 @@ def check_files(home: Home) -> Iterator[Check]:
         )
     else:
         yield Check("permissions", "ok", Words("nobody else can read the keys"))
-    yield _tried(
+
+
+def check_keys(home: Home) -> Check:
+    """Look whether the keys are whole, and this department's."""
+    return _tried(
         "keys",
         lambda: load_keys(home.keys, home.settings.origin),
         Words("all five keys are there, and those of {origin}", origin=home.settings.origin),
     )
+
+
+def check_tokens(home: Home) -> Check:
+    """Look whether the file of tokens can be used: with a damaged one, the node lets nobody in."""
+    try:
+        count = len(TokenFile(home.tokens).list())
+    except LedgerError as error:
+        return failed("tokens", error)
+    return Check("tokens", "ok", Words("{count} tokens", count=count))
 
 
 def check_network(patient: Patient) -> Iterator[Check]:
@@ -122,7 +160,7 @@ def check_network(patient: Patient) -> Iterator[Check]:
     try:
         network, document = load_network(patient.home)
     except LedgerError as error:
-        yield _problem("network", error)
+        yield failed("network", error)
         return
     patient.versions = [parse_network(part) for part in split_versions(document)]
     words = Words(
@@ -150,14 +188,33 @@ def check_store(patient: Patient) -> Iterator[Check]:
     try:
         patient.store = open_store(patient.home.data)
     except StoreLockedError as error:
+        patient.locked = error
         yield Check("store", "ok", Words("in use: {holder}", holder=error.message))
         return
     except LedgerError as error:
-        yield _problem("store", error)
+        yield failed("store", error)
         return
-    yield Check("store", "ok", Words("it opens, {size} MB", size=patient.store.approximate_bytes() >> 20))
+    yield _opened(patient.store)
     if patient.network is not None and patient.origin in patient.network.members:
         yield _check_head(patient, patient.store, patient.network)
+
+
+def check_bytes(patient: Patient, progress: Callable[[int], None]) -> Check:
+    """Say why not every entry was verified; read at least every byte, where the store opens.
+
+    Raises:
+        StoreLockedError: somebody else has the store open.
+    """
+    if patient.locked is not None:
+        raise patient.locked
+    if patient.store is None:
+        return Check("audit", "problem", Words("nothing was verified: the store does not open"))
+    try:
+        patient.store.check(progress)
+    except LedgerError as error:
+        return failed("audit", error)
+    words = Words("every byte can be read; without the network document no entry can be verified")
+    return Check("audit", "problem", words)
 
 
 def check_disk(home: Home, free: int) -> Check:
@@ -256,6 +313,12 @@ def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Chec
     return Check("peers", "warning", words)
 
 
+def failed(name: str, error: LedgerError) -> Check:
+    """Return the check that an error is."""
+    status: Status = "damage" if isinstance(error, StoreCorruptError) else "problem"
+    return Check(name, status, Words("{problem}", problem=str(error)), error.hint)
+
+
 def exit_status(checks: list[Check]) -> Status:
     """Return the worst of all checks."""
     order: tuple[Status, ...] = ("ok", "warning", "problem", "damage")
@@ -270,7 +333,7 @@ def _check_head(patient: Patient, store: Store, network: Network) -> Check:
     except IntegrityAlarm as alarm:
         return Check("head", "damage", Words("{problem}", problem=str(alarm)), alarm.hint)
     except LedgerError as error:
-        return _problem("head", error)
+        return failed("head", error)
     if signed is not None and signed.size > state.size:
         words = Words(
             "the store has {size} entries of this log, and {signed} have been signed",
@@ -283,14 +346,16 @@ def _check_head(patient: Patient, store: Store, network: Network) -> Check:
     return Check("head", "ok", words)
 
 
+def _opened(store: Store) -> Check:
+    try:
+        return Check("store", "ok", Words("it opens, {size} MB", size=store.approximate_bytes() >> 20))
+    except LedgerError as error:
+        return failed("store", error)
+
+
 def _tried(name: str, attempt: Callable[[], object], words: Words) -> Check:
     try:
         attempt()
     except LedgerError as error:
-        return _problem(name, error)
+        return failed(name, error)
     return Check(name, "ok", words)
-
-
-def _problem(name: str, error: LedgerError) -> Check:
-    status: Status = "damage" if isinstance(error, StoreCorruptError) else "problem"
-    return Check(name, status, Words("{problem}", problem=str(error)), error.hint)

@@ -9,6 +9,7 @@
     6    integrity alarm: stored or signed data is not what it must be
     70   a fault of this software
     130  interrupted
+    141  whoever read the output has gone before its end
 
 *False* (1) and *could not tell* (2 to 5) never share a code. The table goes by the names of classes, so that it holds
 for errors of packages which a command has not loaded; the first one in an error's ancestry counts.
@@ -61,6 +62,10 @@ BY_PROBLEM_CODE: Final = {  # what a node answers, where the status alone does n
 
 BY_STATUS: Final = {401: NOT_AUTHORISED, 403: NOT_AUTHORISED, 404: NOT_FOUND, 429: UNREACHABLE}
 _SERVER_ERROR = 500
+
+
+class ReaderGoneError(Exception):
+    """Whoever read standard output has gone: the command ends with ``PIPE_CLOSED``, and says nothing."""
 
 
 def exit_code(error: BaseException) -> int:

@@ -17,6 +17,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+SOURCE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)  # - is standard input
 CONFIG = click.Path(exists=True, path_type=Path)
 
 

@@ -3,6 +3,8 @@
 What comes from elsewhere (a member's name, a purpose, a node's answer) is shown without characters that could steer
 the terminal or turn the direction of writing. JSON is data, and shows every character or its escape.
 
+Where no terminal shows it, what is drawn is neither wrapped nor padded, so that a value stays one piece of one line.
+
 rich, which draws tables and progress, is imported when something is drawn.
 """
 
@@ -12,11 +14,12 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
+from cli.exits import ReaderGoneError
 from cli.language import _
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH_DEFAULT = 80  # columns, where nothing tells the terminal's
+WIDTH_UNWRAPPED = 1_000_000  # wider than any value
 GOOD, BAD, OPEN, FAINT, STRONG = "green", "bold red", "yellow", "dim", "bold"
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -45,8 +49,22 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-class ReaderGoneError(Exception):
-    """Whoever read standard output has gone."""
+def settle() -> None:
+    """Give up what can no longer be written, so that the interpreter does not try again and change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
+
+
+class UnwritableError(click.ClickException):
+    """Standard output takes nothing: it is closed, or the disk under it is full."""
 
 
 def emit(value: Any) -> None:
@@ -66,6 +84,13 @@ def lines(texts: Iterable[str]) -> None:
         sys.stdout.flush()
 
 
+def flush() -> None:
+    """Hand on what is still in memory; nothing where there is no standard output."""
+    if sys.stdout is not None:
+        with _for_a_reader():
+            sys.stdout.flush()
+
+
 def raw(data: bytes) -> None:
     """Print bytes, as they are."""
     with _for_a_reader():
@@ -76,7 +101,7 @@ def raw(data: bytes) -> None:
 
 def note(text: str) -> None:
     """Tell a person something that is not the data asked for."""
-    sys.stderr.write(f"{clean(text)}\n")
+    _tell(clean(text))
 
 
 def error(text: str) -> None:
@@ -91,19 +116,38 @@ def hint(text: str) -> None:
 
 def show(*parts: "RenderableType") -> None:
     """Draw on standard output what a person asked for."""
-    screen = console()
     with _for_a_reader():
-        for part in parts:
-            screen.print(part)
+        if sys.stdout.isatty():
+            screen = console()
+            for part in parts:
+                screen.print(part)
+            return
+        screen = console(width=None if os.environ.get("COLUMNS") else WIDTH_UNWRAPPED)
+        with screen.capture() as drawn:
+            for part in parts:
+                screen.print(part)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn.get().removesuffix("\n").split("\n"))
+        sys.stdout.flush()
 
 
-def console(*, stderr: bool = False) -> "Console":
+def console(*, stderr: bool = False, width: int | None = None) -> "Console":
     """Return where rich draws: 80 columns wide where nobody looks, without colour where NO_COLOR asks for that."""
     from rich.console import Console  # noqa: PLC0415 - costs more than the rest of the command together
 
+    class Drawing(Console):
+        """A console that leaves it to the boundary what becomes of output that nobody takes."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            with nullcontext() if stderr else _for_a_reader():
+                super().print(*objects, **options)
+
+        def on_broken_pipe(self) -> None:
+            raise ReaderGoneError
+
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else WIDTH_DEFAULT
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if width is None and not (_is_terminal(stream) or os.environ.get("COLUMNS")):
+        width = WIDTH_DEFAULT
+    return Drawing(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def words(*parts: "str | tuple[str, str] | Text") -> "Text":
@@ -156,15 +200,17 @@ def pairs(rows: Sequence[tuple[str, "str | Text"]], *, indent: int = 0, first: i
 
 def heading(text: str, *, style: "str | Style" = STRONG) -> "RenderableType":
     """Return a heading with a line through the rest of its row."""
+    from rich.constrain import Constrain  # noqa: PLC0415 - as above
     from rich.rule import Rule  # noqa: PLC0415 - as above
 
-    return Rule(words((clean(text), str(style))), align="left", style=FAINT)
+    rule = Rule(words((clean(text), str(style))), align="left", style=FAINT)
+    return rule if _is_terminal(sys.stdout) else Constrain(rule, WIDTH_DEFAULT)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Advance]:
     """Show how far a long work is, on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield _unseen
         return
     from rich.progress import Progress  # noqa: PLC0415 - as above
@@ -195,19 +241,39 @@ def _unseen(done: int, total: int | None = None, what: str | None = None) -> Non
 
 
 def _labelled(label: str, text: str, colour: str) -> None:
-    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    coloured = _is_terminal(sys.stderr) and not os.environ.get("NO_COLOR")
     head = click.style(label, fg=colour, bold=True) if coloured else label
-    sys.stderr.write(f"{head} {clean(text)}\n")
+    _tell(f"{head} {clean(text)}")
+
+
+def _tell(text: str) -> None:
+    """Write to standard error; where nobody takes it, the exit code still says what there is to say."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"{text}\n")
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 @contextmanager
 def _for_a_reader() -> Iterator[None]:
-    """Tell a reader who has gone from other errors: click would take it for its own affair."""
+    """Tell what can be wrong with standard output from other errors: click would take it for its own affair.
+
+    Raises:
+        ReaderGoneError: whoever read it has gone.
+        UnwritableError: it is closed, or cannot be written.
+    """
+    if sys.stdout is None:
+        raise UnwritableError(_("standard output is closed"))
     try:
         yield
     except BrokenPipeError:
         raise ReaderGoneError from None
+    except OSError as error:
+        raise UnwritableError(_("standard output cannot be written: {problem}", problem=error.strerror)) from None
 
 
 def _writes_unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}

@@ -1,11 +1,13 @@
 """Sending events to the department's own node, and telling what came of it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli import exits, output
 from cli.events import UNREACHABLE_HINT
+from cli.files import read_file
 from cli.language import _
-from cli.options import Place
+from cli.options import RECORD, Place
 from cli.session import Session
 from ledger.encoding import JsonObject
 from ledger.event import EntryRef, parse_event
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from node.client import Recorded
 
 SCHEMA = "suyuan.recorded/1"
+RECORDS_BYTES_MAX = 16 * 1024 * 1024  # of references, one per line: more than twice the largest manifest
 
 
 def submit(session: Session, event: JsonObject, *, wait: str, as_json: bool) -> int:
@@ -46,6 +49,16 @@ def told_state(recorded: "list[Recorded]", *, wait: str) -> int:
         )
         return exits.UNREACHABLE
     return exits.OK
+
+
+def read_records(source: Path) -> list[str]:
+    """Return the record references in a file, one per line, in its order; ``-`` is standard input.
+
+    Raises:
+        click.UsageError: it cannot be read, is too large, or a line is no reference.
+    """
+    text = read_file(source, RECORDS_BYTES_MAX).decode("ascii", "replace")
+    return [RECORD.convert(line, None, None) for line in text.split("\n") if line.strip()]
 
 
 def resolve(session: Session, place: Place) -> EntryRef:

@@ -1,10 +1,11 @@
 """Offline verification of files, told in words and as JSON (suyuan.verification/1). Needs the ledger alone.
 
-Three kinds of files are known by how they begin: a proof of one entry (c2sp.org/tlog-proof), the evidence of a
-record's history (JSON), a network document. Each is judged against the pinned fingerprint, which is the only thing
-that is believed.
+Four kinds of files are known: a proof of one entry (c2sp.org/tlog-proof) and a network document by how they begin; the
+evidence of a record's history, and the proof that a log has told two stories, by the schema in their JSON. Each is
+judged against the pinned fingerprint, which is the only thing that is believed.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from cli import exits, output, trace_view
 from cli.boundary import told
 from cli.language import Words, _, names_of
 from ledger.encoding import encode_base64, format_time
+from ledger.equivocation import Story, judge_equivocation
+from ledger.equivocation import Verdict as Equivocation
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import PROOF_START, Evidence, Proven, parse_evidence, verify_evidence, verify_proof_file
 from ledger.network import FORMAT, Network, verify_chain
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "suyuan.verification/1"
 _NETWORK_START = FORMAT.encode() + b"\n"
+_EQUIVOCATION = re.compile(rb'"schema"\s*:\s*"suyuan\.equivocation/')  # within a string its quotes would be escaped
 
 
 class UnknownKindError(MalformedError):
@@ -45,12 +49,13 @@ class Verdict:
     """What came of one file."""
 
     file: str
-    kind: str  # proof, evidence, network or unknown
+    kind: str  # proof, evidence, equivocation, network or unknown
     words: Words  # what was verified; of a file that failed, what it was taken for
     error: LedgerError | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # for JSON
     proven: Proven | None = None
     evidence: Evidence | None = None
+    equivocation: Equivocation | None = None
     network: Network | None = None
 
     @property
@@ -65,6 +70,8 @@ def verify_file(
     """Return the verdict on a file; ``network`` is verified, ``entry`` is that of a proof without its entry."""
     if data.startswith(PROOF_START):
         return verify_proof(name, data, network, entry)
+    if data.startswith(b"{") and _EQUIVOCATION.search(data) is not None:
+        return verify_equivocation(name, data, fingerprint, network)
     if data.startswith(b"{"):
         return verify_history(name, data, fingerprint, network)
     if data.startswith(_NETWORK_START):
@@ -102,6 +109,22 @@ def verify_history(name: str, data: bytes, fingerprint: str, network: Network | 
         return Verdict(file=name, kind="evidence", words=words, facts=facts, evidence=evidence, network=document)
 
     return _judged(name, "evidence", Words("the evidence of a record's history"), check)
+
+
+def verify_equivocation(name: str, data: bytes, fingerprint: str, network: Network | None) -> Verdict:
+    """Return the verdict on the proof that a log has told two stories."""
+
+    def check() -> Verdict:
+        found = judge_equivocation(data, fingerprint=fingerprint, network=network)
+        return Verdict(
+            file=name,
+            kind="equivocation",
+            words=Words("{log} has told two stories", log=found.log),
+            facts={"equivocation": equivocation_json(found)},
+            equivocation=found,
+        )
+
+    return _judged(name, "equivocation", Words("the proof that a log has told two stories"), check)
 
 
 def newest_network(data: bytes, fingerprint: str, given: Network | None) -> Network:
@@ -160,6 +183,8 @@ def parts(verdict: Verdict) -> "list[RenderableType]":
     """Return what is drawn for one verdict."""
     if verdict.error is not None:
         return _failure_parts(verdict, verdict.error)
+    if verdict.equivocation is not None:
+        return _equivocation_parts(verdict, verdict.equivocation)
     drawn: list[RenderableType] = [
         output.words((_("VERIFIED"), output.GOOD), "  ", (verdict.file, output.STRONG)),
         output.pairs([("", str(verdict.words))], indent=2),
@@ -199,6 +224,19 @@ def proven_json(proven: Proven) -> dict[str, Any]:
     }
 
 
+def equivocation_json(found: Equivocation) -> dict[str, Any]:
+    """Return a proven equivocation for a program."""
+    return {
+        "log": found.log,
+        "kind": found.kind,
+        "first": _story_json(found.first),
+        "second": _story_json(found.second),
+        "same_below": found.size,
+        "part_before": found.until,
+        "words": found.words,
+    }
+
+
 def error_json(error: LedgerError) -> dict[str, Any]:
     """Return an error for a program."""
     return {"code": error.code, "field": error.field, "message": error.message, "hint": error.hint or None}
@@ -209,6 +247,47 @@ def _judged(name: str, kind: str, taken_for: Words, check: Callable[[], Verdict]
         return check()
     except LedgerError as error:
         return Verdict(file=name, kind=kind, words=taken_for, error=error)
+
+
+def _story_json(story: Story) -> dict[str, Any]:
+    return {"what": story.what, "at": story.at, "hash": encode_base64(story.hash)}
+
+
+def _equivocation_parts(verdict: Verdict, found: Equivocation) -> "list[RenderableType]":
+    rows = [
+        (_("File"), verdict.file),
+        (_("One story"), _told_in(found, found.first)),
+        (_("Another story"), _told_in(found, found.second)),
+        (_("They part"), _parting(found)),
+        (_("Next"), _("whatever this log says may be told otherwise to others: show this file to all members")),
+    ]
+    return [
+        output.words((_("PROVEN: {log} has told two stories", log=found.log), output.BAD)),
+        output.pairs(rows, indent=2),
+    ]
+
+
+def _told_in(found: Equivocation, story: Story) -> str:
+    """Say what the log has signed."""
+    digest = encode_base64(story.hash)
+    if story.what == "checkpoint":
+        return _("its checkpoint of size {size} with root {root}", size=story.at, root=digest)
+    if story.what == "entries":
+        return _("its entries up to size {size}, which hash to the root {root}", size=story.at, root=digest)
+    return _("its entry {entry} with hash {hash}", entry=f"{found.log}#{story.at}", hash=digest)
+
+
+def _parting(found: Equivocation) -> str:
+    """Say from which entry on the log contradicts itself, as far as that is shown."""
+    if found.until == 0:
+        return _("before the first entry: the empty log has one root only")
+    if found.until - found.size > 1:
+        return _(
+            "at entry {last} or before; which entry is the first that differs is not shown here", last=found.until - 1
+        )
+    if found.size == 0:
+        return _("from entry 0 on")
+    return _("from entry {index} on; all entries before it are the same", index=found.size)
 
 
 def _failure_parts(verdict: Verdict, error: LedgerError) -> "list[RenderableType]":

@@ -2,7 +2,7 @@
 
 A proof file is canonical JSON and a newline; a text in it is the list of its lines. There are three kinds:
 
-``heads``    two signed checkpoints that cannot both be true: ``first`` and ``second`` have one size, or ``first`` is the
+``heads``    two signed checkpoints that cannot both be true: they have one size and two roots, or ``first`` is the
              smaller one, and ``proof`` shows that the tree of ``second`` had the root ``other`` at that size.
 ``entries``  two different signed entries of one index, or a signed entry that does not follow the one before it.
 ``content``  a signed checkpoint to which the log's own signed ``entries`` do not hash, from the empty log on, or from

@@ -348,7 +348,7 @@ class StoreMissingError(StoreError):
     """There is no database where one should be; it is never made by opening it."""
 
     code = "store_missing"
-    hint = "create one with suyuan init, or check the data directory"
+    hint = "put it back, or make an empty one with suyuan init DIR --rebuild: the node fills it from its peers"
 
 
 class StoreExistsError(StoreError):
@@ -369,7 +369,7 @@ class StoreCorruptError(StoreError):
     """Stored bytes are not those that were written."""
 
     code = "store_corrupt"
-    hint = "do not repair in place: set the folder aside, and let the node rebuild from its peers"
+    hint = "do not repair in place: set the folder data aside; after suyuan init DIR --rebuild the node fills it anew"
 
 
 class StoreFailedError(StoreError):

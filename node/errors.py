@@ -14,6 +14,7 @@
         │   └── UnknownManifestError  unknown_manifest
         ├── NotFoundError          not_found
         ├── BusyError              busy: a queue is full; try again
+        │   └── ManifestsWaitingError  manifests_waiting: too many that no share names
         ├── NotConfirmedError      not_confirmed: recorded, but the quorum did not answer in time
         ├── ReadOnlyError          read_only: this node does not write now
         └── IntegrityAlarm         integrity_alarm: the store is not what this node has signed
@@ -110,6 +111,13 @@ class BusyError(NodeError):
 
     code = "busy"
     hint = "try again after the time that Retry-After gives"
+
+
+class ManifestsWaitingError(BusyError):
+    """A client has posted more manifests than it has named in shares; none is dropped to make room."""
+
+    code = "manifests_waiting"
+    hint = "record the shares that name the manifests posted before, then post this one again"
 
 
 class NotConfirmedError(NodeError):

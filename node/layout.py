@@ -15,10 +15,12 @@
     M       manifest root                           manifest
     K       record, manifest root                   – the record is in the manifest
     V       manifest root, log, index               – the share has the manifest
+    N       log, index                              – the share is to this department, its manifest not here yet
+    U       client, manifest root                   – the client has posted it, and no share names it yet
     F       log, index                              code of what is wrong with an event that is history all the same
 
-A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document); hashes in index keys are cut
-to 16 bytes, and whatever is found by them is compared in full.
+A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document), a client the first 16 of that
+of its name; hashes in index keys are cut to 16 bytes, and whatever is found by them is compared in full.
 """
 
 import hashlib
@@ -117,6 +119,26 @@ def membership_key(record: str, root: bytes) -> bytes:
 def manifest_share_prefix(root: bytes) -> bytes:
     """Prefix of the shares that have a manifest."""
     return b"V" + root
+
+
+def wanted_prefix(log: bytes) -> bytes:
+    """Prefix of the shares of a log to this department whose manifests are not here yet."""
+    return b"N" + log
+
+
+def wanted_key(place: "Place") -> bytes:
+    """Key that says that the manifest of a share to this department is not here yet."""
+    return b"N" + place.encode()
+
+
+def unnamed_prefix(client: str) -> bytes:
+    """Prefix of the manifests that a client has posted and no share names yet."""
+    return b"U" + hashlib.sha256(client.encode()).digest()[:CUT_BYTES]
+
+
+def unnamed_key(client: str, root: bytes) -> bytes:
+    """Key that says that no share names a client's manifest yet."""
+    return unnamed_prefix(client) + root
 
 
 def finding_key(log: bytes, index: int) -> bytes:

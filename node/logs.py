@@ -97,6 +97,18 @@ def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: B
     return replace(state, chain=chain, edge=edge)
 
 
+def want_manifests(log: bytes, entries: Sequence[Entry], consumer: str, batch: Batch) -> bool:
+    """Note in ``batch`` which shares to ``consumer`` name a manifest, so that it is fetched; tell whether any does."""
+    wanted = False
+    for entry in entries:
+        if entry.event.get("consumer") == consumer and "manifest" in entry.event:
+            event = read_event(entry.event)
+            if isinstance(event, Share) and event.manifest is not None:
+                batch.put(layout.wanted_key(layout.Place(log, entry.index)), b"")
+                wanted = True
+    return wanted
+
+
 def with_checkpoint(state: LogState, judged: Judged, batch: Batch) -> LogState:
     """Put a newly signed checkpoint into ``batch``."""
     batch.put(layout.checkpoint_key(state.log), judged.note.encode())

@@ -18,6 +18,13 @@ class Metrics:
         self.fetch_failures = Counter(
             "suyuan_fetch_failures", "sources that failed to give entries", ["log"], registry=self.registry
         )
+        self.manifests_missing = Gauge(
+            "suyuan_manifests_missing", "shares to this department whose manifest is not here yet", ["log"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.manifest_failures = Counter(
+            "suyuan_manifest_failures", "attempts to fetch a manifest that failed", ["log"], registry=self.registry
+        )
         self.cosigned = Counter("suyuan_cosignatures", "checkpoints of a log cosigned", ["log"], registry=self.registry)
         self.cosign_refused = Counter(
             "suyuan_cosignatures_refused", "add-checkpoint requests refused", ["status"], registry=self.registry

@@ -44,8 +44,9 @@ class Mirror:
         pool: Executor | None,
         metrics: Metrics,
         alarm: Callable[[IntegrityAlarm], None],
+        wanted: Callable[[str], None],
     ) -> None:
-        """Mirror into ``store`` what ``peers`` have.
+        """Mirror into ``store`` what ``peers`` have; ``wanted`` is told which logs have shares to us with manifests.
 
         ``openings`` are what a log may begin with: the SHA-256 of the text of every version of the network document so
         far, since a log that was opened under an earlier version stays as it is.
@@ -59,6 +60,7 @@ class Mirror:
         self._pool = pool
         self._metrics = metrics
         self._alarm = alarm
+        self._wanted = wanted
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
 
@@ -192,12 +194,15 @@ class Mirror:
         head = state.chain if state.size else self._opening(state.chain, raws[0])
         entries, chain = await asyncio.to_thread(verify_entries, head, raws, key_at=member.log_key_at, pool=self._pool)
 
-        def store(transaction: Transaction) -> None:
+        def store(transaction: Transaction) -> bool:
             current = transaction.state(state.origin)
-            if current.size == state.size:  # nobody else has stored them meanwhile
-                transaction.put_state(logs.append(current, entries, chain, transaction.batch))
+            if current.size != state.size:  # somebody else has stored them meanwhile
+                return False
+            transaction.put_state(logs.append(current, entries, chain, transaction.batch))
+            return logs.want_manifests(state.log, entries, self._own, transaction.batch)
 
-        await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws))))
+        if await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws)))):
+            self._wanted(state.origin)
         self._metrics.mirrored.labels(state.origin).inc(len(entries))
 
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:

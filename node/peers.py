@@ -17,6 +17,7 @@ import httpx
 from ledger.cosignature import parse_cosignatures
 from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_json
 from ledger.errors import LedgerError
+from ledger.manifest import MANIFEST_BYTES_MAX
 from ledger.network import Member
 from ledger.note import Signature
 from ledger.tile import parse_bundle
@@ -196,6 +197,16 @@ class Peer:
         status, answer, _ = await self._call("GET", "/v1/memory", LOGS_BYTES_MAX)
         _expect(status, answer)
         return await asyncio.to_thread(_memory, answer)
+
+    async def manifest(self, root: bytes) -> bytes:
+        """Return the manifest with a root, as the provider of a share serves it to the consumer; not verified yet.
+
+        Raises:
+            PeerError: it does not keep it, does not show it to us, or did not answer.
+        """
+        status, answer, _ = await self._call("GET", f"/v1/manifests/{root.hex()}", MANIFEST_BYTES_MAX)
+        _expect(status, answer)
+        return answer
 
     async def _call(
         self,

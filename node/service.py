@@ -7,7 +7,7 @@ Start, in order; each step refuses to go on when something does not fit:
 3. The head file against the store: one that holds another history than what was signed is not used.
 4. The writer, gossip and the API: the node answers, and copies what others write.
 5. The return: the peers tell what this node has said before, and give back what it lacks (node/recovery.py).
-6. A new log gets its ``log.open``; from then on the node writes, and publishes.
+6. A new log gets its ``log.open``; from then on the node writes, publishes, and fetches manifests.
 """
 
 import asyncio
@@ -44,6 +44,7 @@ from node.gossip import Gossip
 from node.history import History
 from node.keys import NodeKeys, load_keys
 from node.logs import LogState
+from node.manifests import Manifests
 from node.metrics import Metrics
 from node.mirror import Mirror
 from node.peers import Peer, tls_context
@@ -54,7 +55,7 @@ from node.setup import check_enrolled
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.witness import Witness
-from node.writer import Transaction, Writer
+from node.writer import Writer
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,6 @@ CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
-MANIFEST_RECORD_BYTES = 33  # a line of a manifest; its index key is about as long
 
 
 def software() -> str:
@@ -197,6 +197,7 @@ class Node:
             asyncio.create_task(self.recovery.run(), name="recovery"),
             asyncio.create_task(self._open_and_publish(), name="publisher"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
+            asyncio.create_task(self.manifests.run(), name="manifests"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
@@ -259,21 +260,15 @@ class Node:
         confirmed = self.state.confirmed_size
         return [(one, "confirmed" if one.ref.index < confirmed else "recorded") for one in recorded]
 
-    async def keep_manifest(self, manifest: Manifest) -> None:
+    async def keep_manifest(self, manifest: Manifest, *, client: str | None = None) -> None:
         """Store a manifest, so that shares can name it and its records can be traced here.
 
         Raises:
+            ManifestsWaitingError: the ``client`` has posted too many that no share names.
             BusyError, ReadOnlyError, StoreError: nothing was written.
         """
         self._check_writable()
-
-        def store(transaction: Transaction) -> None:
-            transaction.batch.put(layout.manifest_key(manifest.root), manifest.encode())
-            for record in manifest.records:
-                transaction.batch.put(layout.membership_key(record, manifest.root), b"")
-
-        size = 2 * MANIFEST_RECORD_BYTES * len(manifest.records)
-        await asyncio.wrap_future(self.writer.submit(store, size=size))
+        await self.manifests.keep(manifest, client=client)
 
     def raise_alarm(self, alarm: IntegrityAlarm) -> None:
         """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
@@ -313,12 +308,22 @@ class Node:
         openings = frozenset(parse_network(one).text_hash for one in split_versions(self.network_document))
         common: dict[str, Any] = {"own": self.origin, "writer": self.writer, "network": lambda: self.network}
         common["metrics"] = self.metrics
+        self.manifests = Manifests(
+            own=self.origin,
+            store=self.store,
+            writer=self.writer,
+            peers=self.peers,
+            origins=frozenset(self.network.members),
+            metrics=self.metrics,
+            interval_ms=self.settings.pull_interval_ms,
+        )
         self.mirror = Mirror(
             store=self.store,
             openings=openings,
             peers=self.peers,
             pool=self.pool,
             alarm=self.raise_alarm,
+            wanted=self.manifests.notice,
             **common,
         )
         self.recovery = Recovery(

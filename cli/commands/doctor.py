@@ -58,17 +58,20 @@ def command(config: Path, *, deep: bool, offline: bool, as_json: bool) -> int:
     """
     from cli import diagnosis  # noqa: PLC0415 - slow to import
     from node.clock import SystemClock  # noqa: PLC0415 - as above
-    from node.config import load_home  # noqa: PLC0415 - as above
 
-    patient = diagnosis.Patient(load_home(config), SystemClock())
+    patient = diagnosis.admit(config, SystemClock())
     audit: Audit | None = None
     with ExitStack() as stack:
         checks = list(diagnosis.examine(patient))
         if patient.store is not None:
             stack.callback(patient.store.close)
         if deep:
-            audit = _audit(patient)
-        if not offline:
+            found = _audit(patient)
+            if isinstance(found, diagnosis.Check):
+                checks.append(found)
+            else:
+                audit = found
+        if not offline and patient.fault is None:
             checks += _ask(patient)
     status = "damage" if audit is not None and not audit.sound else diagnosis.exit_status(checks)
     if as_json:
@@ -78,35 +81,29 @@ def command(config: Path, *, deep: bool, offline: bool, as_json: bool) -> int:
     return CODES[status]
 
 
-def _audit(patient: "Patient") -> "Audit":
-    """Audit the store, which must not be in use.
+def _audit(patient: "Patient") -> "Audit | Check":
+    """Audit the store, or say why that cannot be done.
 
     Raises:
-        StoreError: it cannot be opened.
-        ConfigError: there is no network document to judge it by.
+        StoreLockedError: the store is in use.
     """
-    from ledger.store import open_store  # noqa: PLC0415 - slow to import
+    from cli import diagnosis  # noqa: PLC0415 - slow to import
+    from ledger.errors import LedgerError  # noqa: PLC0415 - as above
     from ledger.store.headfile import read_head  # noqa: PLC0415 - as above
     from node.audit import audit_store  # noqa: PLC0415 - as above
-    from node.service import load_network  # noqa: PLC0415 - as above
 
-    if patient.store is None:
-        patient.store = open_store(patient.home.data)  # raises what check_store has told
-    if not patient.versions:
-        load_network(patient.home)  # likewise
     with output.progress(_("examining")) as advance, ThreadPoolExecutor(max(os.cpu_count() or 1, 1)) as pool:
 
         def told(step: str, done: int, total: int | None) -> None:
             advance(done, total, _(STEP_WORDS[step]))
 
-        return audit_store(
-            patient.store,
-            patient.versions,
-            own=patient.origin,
-            head=read_head(patient.home.head),
-            pool=pool,
-            progress=told,
-        )
+        if patient.store is None or not patient.versions:
+            return diagnosis.check_bytes(patient, lambda count: told("store", count, None))
+        try:
+            head = read_head(patient.home.head)
+            return audit_store(patient.store, patient.versions, own=patient.origin, head=head, pool=pool, progress=told)
+        except LedgerError as error:
+            return diagnosis.failed("audit", error)
 
 
 def _ask(patient: "Patient") -> "list[Check]":
@@ -114,7 +111,7 @@ def _ask(patient: "Patient") -> "list[Check]":
     from cli import diagnosis  # noqa: PLC0415 - slow to import
 
     health, problem = _health(url_of(patient.home.settings), patient.home)
-    checks = [diagnosis.check_health(health, runs=patient.store is None, problem=problem)]
+    checks = [diagnosis.check_health(health, runs=patient.locked is not None, problem=problem)]
     network = patient.network
     if network is None:
         return checks
@@ -162,7 +159,7 @@ def _health(url: str, home: "Home") -> tuple[dict[str, Any] | None, str]:
 def _to_json(origin: str, status: str, checks: "list[Check]", audit: "Audit | None") -> dict[str, Any]:
     found: dict[str, Any] = {
         "schema": SCHEMA,
-        "log": origin,
+        "log": origin or None,
         "status": status,
         "checks": [check.to_json() for check in checks],
     }
@@ -177,7 +174,7 @@ def _to_json(origin: str, status: str, checks: "list[Check]", audit: "Audit | No
 
 
 def _show(origin: str, checks: "list[Check]", audit: "Audit | None") -> None:
-    output.show(output.heading(_("The node of {log}", log=origin)))
+    output.show(output.heading(_("The node of {log}", log=origin or "?")))
     for check in checks:
         label, style = STATUS_WORDS[check.status]
         rows = [(check.name, output.words((_(label), style), "  ", str(check.words)))]

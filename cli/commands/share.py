@@ -10,7 +10,7 @@ from cli.command import Command, option
 from cli.events import common_members, event_options
 from cli.files import read_file
 from cli.language import _, noted
-from cli.options import PLACE, RECORD, Place, json_option
+from cli.options import PLACE, RECORD, SOURCE, Place, json_option
 from cli.session import Session, node_options
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ METHODS = ("api", "database", "file", "message", "manual")
 MODES = ("copy", "query", "verify", "compute")
 JSON_BYTES_MAX = 16 * 1024 * 1024  # what a node takes as one batch
 EVENT_BYTES_MAX = 64_000  # an entry has at most 65,535 bytes, its frame and the longest origins included
-RECORDS_BYTES_MAX = 16 * 1024 * 1024  # twice the largest manifest
-_SOURCE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _NEEDED = ("consumer", "resource", "purpose", "method")
 
 
@@ -37,7 +35,7 @@ _NEEDED = ("consumer", "resource", "purpose", "method")
     help=noted("Reference of a record that was in it; repeat it for several."),
 )
 @option(
-    "--records-file", type=_SOURCE, help=noted("References, one per line; too many for one entry go into a manifest.")
+    "--records-file", type=SOURCE, help=noted("References, one per line; too many for one entry go into a manifest.")
 )
 @option("--resource", help=noted("What was shared, as the catalogue names it."))
 @option("--resource-version", type=click.IntRange(min=1), help=noted("Version of the resource."))
@@ -60,7 +58,7 @@ _NEEDED = ("consumer", "resource", "purpose", "method")
     help=noted("The share that the data came from, as LOG#INDEX; repeat it for several."),
 )
 @event_options
-@option("--from-json", type=_SOURCE, help=noted('Send this event as it is, or {"events": […]}; - is standard input.'))
+@option("--from-json", type=SOURCE, help=noted('Send this event as it is, or {"events": […]}; - is standard input.'))
 @node_options
 @json_option
 def command(*, session: Session, from_json: Path | None, wait: str, as_json: bool, **said: Any) -> int:
@@ -119,11 +117,13 @@ def _grant(text: str, resolve: "Callable[[Place], JsonObject]") -> "str | JsonOb
 
 def _put_records(session: Session, event: "JsonObject", said: dict[str, Any]) -> None:
     """Write the references into the event; where they are too many for one entry, post a manifest and name that."""
-    from ledger.encoding import canonical_json  # noqa: PLC0415 - slow to import
+    from cli import submission  # noqa: PLC0415 - slow to import
+    from ledger.encoding import canonical_json  # noqa: PLC0415 - as above
     from ledger.event.transfer import RECORDS_MAX  # noqa: PLC0415 - as above
     from ledger.manifest import make_manifest  # noqa: PLC0415 - as above
 
-    records = list(dict.fromkeys((*said["records"], *_read_records(said["records_file"]))))
+    listed = submission.read_records(said["records_file"]) if said["records_file"] is not None else []
+    records = list(dict.fromkeys((*said["records"], *listed)))
     if not records:
         return
     event["records"] = records
@@ -132,13 +132,6 @@ def _put_records(session: Session, event: "JsonObject", said: dict[str, Any]) ->
         manifest = make_manifest(records)
         session.client.post_manifest(manifest)
         event["manifest"] = manifest.ref.model_dump()
-
-
-def _read_records(source: Path | None) -> list[str]:
-    if source is None:
-        return []
-    text = read_file(source, RECORDS_BYTES_MAX).decode("ascii", "replace")
-    return [RECORD.convert(line, None, None) for line in text.split("\n") if line.strip()]
 
 
 def _send_json(session: Session, source: Path, *, wait: str, as_json: bool) -> int:

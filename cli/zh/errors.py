@@ -19,6 +19,7 @@ MESSAGES = {
     "bad_entry": "不是账目",
     "bad_network": "不是网络文件",
     "bad_evidence": "不是证据文件",
+    "bad_equivocation": "不是说法不一的证明",
     "bad_manifest": "不是清单",
     "unknown_kind": "未知种类的文件",
     "no_network": "缺少网络文件",
@@ -38,6 +39,7 @@ MESSAGES = {
     "not_verified": "核验不通过",
     "invalid_signature": "签名无效",
     "unsigned": "没有可识别的签名",
+    "not_proven": "未能证实",
     "not_included": "不在账本中",
     "inconsistent": "前后不一致",
     "broken_chain": "链条断裂",
@@ -64,6 +66,7 @@ MESSAGES = {
     "unknown_manifest": "没有这份清单",
     "not_found": "未找到",
     "busy": "繁忙",
+    "manifests_waiting": "未登记的清单过多",
     "not_confirmed": "尚未确认",
     "read_only": "只读",
     "integrity_alarm": "完整性告警",
@@ -136,11 +139,13 @@ MESSAGES = {
     "compare the fingerprint with the one that was given to you out of band": "请与经其他渠道取得的指纹比对",
     "suyuan network show lists the members and their logs": "成员及其账本见 suyuan network show",
     "see the log; suyuan doctor looks closer": "请查看日志；可用 suyuan doctor 进一步检查",
-    "create one with suyuan init, or check the data directory": "请用 suyuan init 建立，或检查数据目录",
+    "put it back, or make an empty one with suyuan init DIR --rebuild: the node fills it from its peers": (
+        "请放回原处，或用 suyuan init DIR --rebuild 建立空存储：节点会从其他节点补齐"
+    ),
     "use another folder, or remove the old one if it is really not needed": "请换一个文件夹，或在确实不需要时删除旧的",
     "only one process may open a node's data; stop the other one first": "节点数据只能由一个进程打开；请先停止另一进程",
-    "do not repair in place: set the folder aside, and let the node rebuild from its peers": (
-        "请勿就地修复：把文件夹移开，让节点从其他节点重建"
+    "do not repair in place: set the folder data aside; after suyuan init DIR --rebuild the node fills it anew": (
+        "请勿就地修复：把文件夹 data 移开；suyuan init DIR --rebuild 之后节点会重新补齐"
     ),
     "start the node: it fetches what is missing from its peers before it writes again": (
         "请启动节点：它先从其他成员取回所缺部分，然后才恢复写入"
@@ -165,6 +170,9 @@ MESSAGES = {
     "name the share by which this department received the data": "请写明本部门接收该数据的那次共享",
     "post the manifest first: suyuan share does so by itself": "请先提交清单：suyuan share 会自动提交",
     "try again after the time that Retry-After gives": "请在 Retry-After 所示时间后重试",
+    "record the shares that name the manifests posted before, then post this one again": (
+        "请先登记引用已提交清单的共享，再提交这一份"
+    ),
     "the event is recorded; ask for its state again later": "事件已登记；请稍后再查询其状态",
     "suyuan doctor says why": "原因见 suyuan doctor",
     "stop the node, keep its folder as it is, and run suyuan doctor": (
@@ -189,6 +197,7 @@ MESSAGES = {
     "give the network document with --network; evidence files carry it themselves": (
         "请用 --network 给出网络文件；证据文件自带网络文件"
     ),
+    "both parts can be true at once: nobody is accused by this file": "两部分可以同时成立：此文件不指控任何人",
     "give the entry's file too": "请同时给出账目文件",
     "send Authorization: Bearer and a token; suyuan token new makes one": (
         "请发送 Authorization: Bearer 和令牌；令牌由 suyuan token new 生成"

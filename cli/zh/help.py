@@ -213,6 +213,14 @@ MESSAGES = {
     "nothing is recorded, and the share should be rejected.": (
         "给出 --payload 时，将收到的数据与共享所载摘要比对；不一致则不登记，应予拒收。"
     ),
+    "A share with many records names a manifest, which the node fetches from the provider. If the provider is gone for "
+    "good, give the references with --records-file: the file must be what the share names.": (
+        "记录很多的共享只引用清单，由节点向提供方取得。若提供方已不复存在，请用 --records-file 给出记录标识；"
+        "文件须与共享所引用的清单一致。"
+    ),
+    "References of the share's records, one per line; needed only where the provider no longer gives them.": (
+        "该共享的记录标识，每行一个；仅在提供方无法再提供时需要。"
+    ),
     "Reject the share, for this reason. Else it is accepted.": "以此理由拒收；默认为接收。",
     "Show a record's transfer history: who passed it to whom, when, why, and who holds it now.": (
         "显示一条记录的流转历史：谁在何时因何交给了谁，现由谁持有。"
@@ -247,6 +255,9 @@ MESSAGES = {
     "Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is "
     "checked; exit code 1 when anything does not hold.": (
         "只相信指纹。逐一检查每个签名、每个账本位置和每个法定数量；任何一项不成立，退出码为 1。"
+    ),
+    "A file that accuses a log of two stories is verified when the log's own signatures convict it.": (
+        "指控某账本说法不一的文件：账本自己的签名足以证实时，即核验通过。"
     ),
     "The entry of a proof that does not carry it.": "证明未附带账目时，给出账目文件。",
     "Show the members' logs as the node has them: how long, how far confirmed, by how many cosigned.": (

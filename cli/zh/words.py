@@ -4,6 +4,8 @@ MESSAGES = {
     "error:": "错误：",
     "hint:": "提示：",
     "interrupted": "已中断",
+    "standard output is closed": "标准输出已关闭",
+    "standard output cannot be written: {problem}": "标准输出无法写入：{problem}",
     "an unexpected fault of this software: {kind}: {detail}": "软件自身的意外故障：{kind}：{detail}",
     "please report it, with what the same command prints with --debug and with suyuan --version": (
         "请报告此故障，并附上同一命令加 --debug 的输出和 suyuan --version 的输出"
@@ -132,6 +134,7 @@ MESSAGES = {
     "{label} is no label: write it as name=value": "{label} 不是标签：请写作 名称=值",
     "the label {name} is there twice": "标签 {name} 重复",
     "{entry} is no share: only shares are answered": "{entry} 不是共享：只能答复共享",
+    "{entry} names no manifest: leave --records-file out": "{entry} 未引用清单：请去掉 --records-file",
     "Recorded and durable here; a quorum of members has not answered yet. It will be confirmed by itself.": (
         "已在本机登记并落盘；法定数量的成员尚未应答，之后会自动确认。"
     ),
@@ -251,6 +254,25 @@ MESSAGES = {
     "Event": "事件",
     "Cosigned by": "共同签名",
     "a file of no kind that is known here": "未知种类的文件",
+    "the proof that a log has told two stories": "账本说法不一的证明",
+    "{log} has told two stories": "{log} 说法不一",
+    "PROVEN: {log} has told two stories": "已证实：{log} 说法不一",
+    "File": "文件",
+    "One story": "一种说法",
+    "Another story": "另一种说法",
+    "They part": "分歧",
+    "its checkpoint of size {size} with root {root}": "其长度为 {size} 的检查点，根为 {root}",
+    "its entries up to size {size}, which hash to the root {root}": "其截至长度 {size} 的账目，计算所得的根为 {root}",
+    "its entry {entry} with hash {hash}": "其账目 {entry}，哈希为 {hash}",
+    "before the first entry: the empty log has one root only": "在第一条账目之前：空账本只有一个根",
+    "at entry {last} or before; which entry is the first that differs is not shown here": (
+        "不晚于账目 {last}；最早从哪一条起不同，此文件未显示"
+    ),
+    "from entry 0 on": "自账目 0 起",
+    "from entry {index} on; all entries before it are the same": "自账目 {index} 起；此前的账目全部相同",
+    "whatever this log says may be told otherwise to others: show this file to all members": (
+        "此账本对他人的说法可能不同：请把此文件出示给所有成员"
+    ),
     "the proof of one entry": "一条账目的证明",
     "the evidence of a record's history": "记录流转历史的证据",
     "a network document": "网络文件",
@@ -320,6 +342,11 @@ MESSAGES = {
     "it opens, {size} MB": "可以打开，{size} MB",
     "the store has {size} entries of this log, and {signed} have been signed": (
         "存储中有本账本的 {size} 条账目，而已签名的有 {signed} 条"
+    ),
+    "{count} tokens": "{count} 个令牌",
+    "nothing was verified: the store does not open": "未作任何核验：存储无法打开",
+    "every byte can be read; without the network document no entry can be verified": (
+        "每个字节都可读取；没有网络文件，任何账目都无法核验"
     ),
     "the store has {size} entries of this log, as the head file says": "存储中有本账本的 {size} 条账目，与头文件一致",
     "{free} MB free at {folder}": "{folder} 剩余 {free} MB",

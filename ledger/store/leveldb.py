@@ -233,7 +233,8 @@ def _break_seal(seal: Path, folder: Path) -> None:
             names = sorted({line.split()[-1].decode(errors="replace") for line in changed})
             raise StoreCorruptError(
                 f"changed since the store was closed: {', '.join(names)} in {folder}",
-                hint=f"if it was changed on purpose, remove {seal}; else rebuild the node from its peers",
+                hint=f"if it was changed on purpose, remove {seal}; "
+                f"else set {seal.parent} aside: after suyuan init DIR --rebuild the node fills it anew",
             )
         seal.unlink()
         sync_directory(seal.parent)

@@ -43,7 +43,12 @@ def reader(request: Request) -> Principal:
     Raises:
         PeerAuthError, TokenError: it is neither.
     """
-    return peer(request) if "signature-input" in request.headers else client(request, "read")
+    return peer(request) if is_peer(request) else client(request, "read")
+
+
+def is_peer(request: Request) -> bool:
+    """Tell whether whoever asks says to be a peer; :func:`peer` checks it."""
+    return "signature-input" in request.headers
 
 
 def log_reader(request: Request) -> None:

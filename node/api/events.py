@@ -18,7 +18,7 @@ from ledger.errors import (
 from ledger.event import Receipt, Share
 from ledger.event.base import EntryRef
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
-from node.api.auth import client, node_of, reader
+from node.api.auth import client, is_peer, node_of, peer, reader
 from node.api.bodies import (
     BATCH_BODY_BYTES_MAX,
     EVENT_BODY_BYTES_MAX,
@@ -27,14 +27,16 @@ from node.api.bodies import (
     read_json,
     read_large,
 )
-from node.api.docs import takes_text
+from node.api.docs import gives, takes_text
 from node.history import entry_json
+from node.manifests import read_manifest
 from node.sequencer import EVENTS_MAX, Prepared, prepare
 from node.service import Node
 
 router = APIRouter(tags=["events"])
 
 EVENT_ID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+ROOT = r"^[0-9a-f]{64}$"
 REFERENCES = "#/components/schemas/{model}"
 
 
@@ -130,11 +132,30 @@ def get_event(
 )  # fmt: skip
 async def post_manifest(request: Request) -> Response:
     """Keep the record references of a share that has more than 1,000 of them; both parties keep the same manifest."""
-    client(request, "submit")
+    sender = client(request, "submit")
     check_parameters(request)
     manifest = await read_large(request, MANIFEST_BYTES_MAX, parse_manifest)
-    await node_of(request).keep_manifest(manifest)
+    await node_of(request).keep_manifest(manifest, client=sender.name)
     return JSONResponse(manifest.ref.model_dump(), 201)
+
+
+@router.get(
+    "/v1/manifests/{root}",
+    summary="A manifest that is kept here",
+    response_class=Response,
+    responses=gives("text/plain", "The record references of a share"),
+)
+def get_manifest(
+    request: Request, root: Annotated[str, Path(pattern=ROOT, description="hex of the root that the share carries")]
+) -> Response:
+    """Return a manifest: to this department's clients, and to the consumer of a share by this department with it."""
+    consumer = peer(request).name if is_peer(request) else None
+    if consumer is None:
+        client(request, "read")
+    check_parameters(request)
+    node = node_of(request)
+    data = read_manifest(node.store, node.state, bytes.fromhex(root), consumer=consumer)
+    return Response(data, headers={"Cache-Control": "private, no-store"}, media_type="text/plain; charset=utf-8")
 
 
 def _admit(request: Request, wait: str) -> tuple[Node, bool]:

@@ -60,6 +60,7 @@ STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),
     (errors.RefusedError, HTTPStatus.CONFLICT),
     (errors.NotConfirmedError, HTTPStatus.CONFLICT),
+    (errors.ManifestsWaitingError, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.ReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.IntegrityAlarm, HTTPStatus.CONFLICT),

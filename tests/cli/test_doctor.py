@@ -228,6 +228,86 @@ def test_a_missing_store_is_a_problem_and_no_crash(suyuan: Any, at_rest: Path) -
     assert checks(ran)["store"]["status"] == "problem"
 
 
+def test_a_node_that_is_not_there_has_no_store_open(suyuan: Any, at_rest: Path) -> None:
+    shutil.rmtree(at_rest / "data")
+    found = checks(suyuan("doctor", "--config", at_rest, "--json"))
+    assert found["node"]["words"] == "it does not run"
+    assert "suyuan init DIR --rebuild" in found["store"]["hint"]
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"\xff\x00 this is not what was here\n")
+
+
+REST = {"packages", "permissions", "tokens", "store", "disk", "clock"}
+
+
+@pytest.mark.parametrize("deep", [(), ("--deep",)], ids=["at a glance", "deep"])
+@pytest.mark.parametrize(
+    ("damaged", "name", "code"),
+    [
+        ("data/pairs.sqlite", "store", 6),
+        ("data/STORE", "store", 6),
+        ("network.note", "network", 1),
+        ("suyuan.toml", "config", 1),
+        ("tokens.json", "tokens", 1),
+        ("head", "head", 6),
+        ("keys/log.key", "keys", 1),
+    ],
+)
+def test_damage_to_one_file_is_one_finding_and_all_other_checks_are_made(
+    suyuan: Any, at_rest: Path, damaged: str, name: str, code: int, deep: tuple[str, ...]
+) -> None:
+    spoil(at_rest / damaged)
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json", *deep)
+    assert ran.code == code, ran.err
+    found = checks(ran)
+    assert found.keys() >= REST | {name}
+    assert found[name]["status"] in {"problem", "damage"}
+    others = {one for one in found if found[one]["status"] in {"problem", "damage"}} - {name, "audit"}
+    others -= {"member"} if name == "keys" else set()  # it compares the keys
+    assert not others
+    people = suyuan("doctor", "--config", at_rest, "--offline", *deep)
+    assert people.code == code
+    assert name in people.out
+
+
+@pytest.mark.parametrize("damaged", ["data/pairs.sqlite", "network.note", "suyuan.toml"])
+def test_what_could_not_be_verified_deeply_is_said(suyuan: Any, at_rest: Path, damaged: str) -> None:
+    spoil(at_rest / damaged)
+    said = json.loads(suyuan("doctor", "--config", at_rest, "--offline", "--deep", "--json").out)
+    assert "audit" not in said
+    assert [check["status"] for check in said["checks"] if check["name"] == "audit"] == ["problem"]
+
+
+def test_without_readable_settings_nobody_knows_the_log(suyuan: Any, at_rest: Path) -> None:
+    spoil(at_rest / "suyuan.toml")
+    ran = suyuan("doctor", "--config", at_rest, "--json")
+    assert (ran.code, json.loads(ran.out)["log"]) == (1, None)
+
+
+def test_a_head_file_that_is_empty_is_damage_and_no_crash(suyuan: Any, at_rest: Path) -> None:
+    (at_rest / "head").write_bytes(b"")
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--deep", "--json")
+    assert ran.code == 6
+    found = checks(ran)
+    assert found["head"]["status"] == found["audit"]["status"] == "damage"
+
+
+def test_the_alarms_of_a_running_node_are_shown_without_a_token(suyuan: Any, at_rest: Path, liar: Any) -> None:
+    alarm = {"log": "court.ordos.example/log", "alarm": "peers hold 7 entries of this node's own log, it has 1"}
+
+    def lie(honest: Any) -> tuple[int, str, bytes]:
+        told = {**honest.json(), "status": "alarm", "alarms": [alarm]}
+        return 503, "application/json", json.dumps(told).encode()
+
+    liar.lies["/v1/health"] = lie
+    ran = suyuan("doctor", "--config", at_rest, "--json", env={"SUYUAN_PORT": liar.url.rpartition(":")[2]})
+    assert ran.code == 6
+    assert checks(ran)["node"]["status"] == "damage"
+    assert alarm["alarm"] in checks(ran)["node"]["words"]
+
+
 def test_a_node_without_settings_cannot_be_examined(suyuan: Any, tmp_path: Path) -> None:
     assert suyuan("doctor", "--config", tmp_path).code == 2
 

@@ -24,9 +24,9 @@ def examples() -> dict[str, Value]:
 
 
 def members(value: Any, path: str = "") -> set[str]:
-    """The paths of all members of a JSON value; of a list, those of its first item."""
+    """The paths of all members of a JSON value; of a list, those of all its items: each alone may lack some."""
     if isinstance(value, list):
-        return members(value[0], f"{path}[]") if value else set()
+        return {deeper for item in value for deeper in members(item, f"{path}[]")}
     if not isinstance(value, dict):
         return set()
     return {f"{path}.{name}" for name in value} | {
@@ -49,7 +49,10 @@ def test_every_example_is_in_the_table_of_schemas() -> None:
 @pytest.fixture
 def printed(suyuan: Any, story: Any, tmp_path: Path) -> dict[str, Value]:
     """What the commands print, by schema."""
+    from departments import wait_until  # noqa: PLC0415 - not before pytest has loaded it as a plugin
+
     network, ask = story.network, story.network.ask("police")
+    wait_until(lambda: any(peer["logs"] for peer in json.loads(suyuan("peers", *ask, "--json").out)["peers"]))
     bad = tmp_path / "bad"
     bad.write_text("{}")
     share = (

@@ -222,6 +222,73 @@ def test_a_reader_who_goes_away_is_no_error(start: Any, network: Any) -> None:
     assert "error" not in err
 
 
+def written_to(start: Any, stdout: Any, *arguments: object, **options: Any) -> tuple[int, str]:
+    """What becomes of a command line whose standard output is ``stdout``: its exit code, and what it says."""
+    process = start(*arguments, stdout=stdout, **options)
+    _, err = process.communicate(timeout=30)
+    return process.returncode, err.decode() if err is not None else ""
+
+
+@pytest.fixture(params=["drawn", "json", "page of help"])
+def wordy(request: pytest.FixtureRequest, network: Any) -> tuple[Any, ...]:
+    """A command line that prints, and does so in each of the ways that there are."""
+    show = ("network", "show", network.document)
+    return {"drawn": show, "json": (*show, "--json"), "page of help": ("network", "show", "--help")}[request.param]
+
+
+def test_a_reader_who_has_gone_is_never_told_as_a_finding(start: Any, wordy: tuple[Any, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert written_to(start, writing, *wordy) == (exits.PIPE_CLOSED, "")
+    finally:
+        os.close(writing)
+
+
+def test_drawings_for_a_terminal_end_as_quietly_when_the_reader_has_gone(start: Any) -> None:
+    program = (
+        "import sys; from cli import boundary, output; "
+        "sys.exit(boundary.guarded(lambda: output.console().print('x'), debug=False))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    env = {**os.environ, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False, env=env
+        )
+    finally:
+        os.close(writing)
+    assert (ran.returncode, ran.stderr) == (exits.PIPE_CLOSED, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_under_the_output_is_told_and_is_no_fault_of_this_software(
+    start: Any, wordy: tuple[Any, ...]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, err = written_to(start, full, *wordy)
+    assert code == 2
+    assert err.splitlines()[0] == "error: standard output cannot be written: No space left on device"
+    assert "fault" not in err
+    assert "Exception" not in err
+
+
+def test_a_closed_output_is_told_and_is_no_fault_of_this_software(start: Any, wordy: tuple[Any, ...]) -> None:
+    code, err = written_to(start, None, *wordy, preexec_fn=lambda: os.close(1))
+    assert code == 2
+    assert err.splitlines()[0] == "error: standard output is closed"
+    assert "fault" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_an_error_that_nobody_can_read_keeps_its_exit_code(start: Any, tmp_path: Path) -> None:
+    arguments = ("config", "show", "--config", tmp_path)
+    with Path("/dev/full").open("wb") as full:
+        assert written_to(start, subprocess.PIPE, *arguments, stderr=full)[0] == 2
+    assert written_to(start, subprocess.PIPE, *arguments, stderr=None, preexec_fn=lambda: os.close(2))[0] == 2
+
+
 def test_an_interrupt_exits_with_130(start: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = start("logs", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -26,9 +26,25 @@ def test_tables_do_not_interpret_markup(capsys: pytest.CaptureFixture[str]) -> N
     assert "[red]x[/red]" in capsys.readouterr().out
 
 
-def test_what_nobody_looks_at_is_80_columns_wide(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show(output.heading("x"), output.pairs([("a", "word " * 40)]))
-    assert max(len(line) for line in capsys.readouterr().out.splitlines()) == 80
+def test_what_no_terminal_shows_is_neither_wrapped_nor_padded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    value, row = "f" * 200, [("name", "x" * 150), ("longer name", "")]
+    output.show(output.heading("x"), output.pairs([("a", value), ("bcd", "")]), output.table("p", "q", rows=row))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines[0]) == 80  # a line is drawn, not a value
+    assert lines[1:3] == [f"a    {value}", "bcd"]
+    assert any(line.endswith("x" * 150) for line in lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_what_a_width_is_asked_for_is_wrapped_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    output.show(output.pairs([("a", "word " * 40)]))
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 60
 
 
 def test_a_terminal_without_unicode_gets_escapes_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

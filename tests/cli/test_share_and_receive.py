@@ -312,3 +312,30 @@ def test_only_shares_are_answered(suyuan: Any, story: Any) -> None:
 def test_a_share_that_the_node_does_not_know_is_not_found(suyuan: Any, nodes: Any) -> None:
     assert suyuan("receive", "police.ordos.example/log#999999", *nodes.ask("tax")).code == 3
     assert suyuan("receive", str(uuid.uuid4()), *nodes.ask("tax")).code == 3
+
+
+def test_the_references_of_a_large_share_can_be_given_by_hand(suyuan: Any, nodes: Any, tmp_path: Path) -> None:
+    records = [hashlib.sha256(f"by hand {number}".encode()).hexdigest()[:32] for number in range(1200)]
+    source = tmp_path / "records"
+    source.write_text("\n".join(records))
+    event_id = str(uuid.uuid4())
+    suyuan(*share(nodes, "--records-file", source, "--id", event_id, "--wait", "confirmed", record=None))
+    for _ in range(100):
+        if suyuan("show", event_id, *nodes.ask("tax")).code == 0:
+            break
+    source.write_text("\n".join(records[1:]))
+    refused = suyuan("receive", event_id, "--records-file", source, *nodes.ask("tax"))
+    assert (refused.code, refused.out) == (1, "")
+    assert "1199 references" in refused.err
+    source.write_text("\n".join(reversed(records)))
+    assert suyuan("receive", event_id, "--records-file", source, *nodes.ask("tax")).code == 0
+    traced = json.loads(suyuan("trace", records[7], "--json", *nodes.ask("tax")).out)
+    assert [hop["share"]["log"] for hop in traced["hops"]] == [nodes.origin("police")]
+
+
+def test_references_are_given_only_where_the_share_names_a_manifest(suyuan: Any, nodes: Any, tmp_path: Path) -> None:
+    source = tmp_path / "records"
+    source.write_text(RECORD)
+    ran = suyuan("receive", new_share(suyuan, nodes), "--records-file", source, *nodes.ask("tax"))
+    assert ran.code == 2
+    assert "names no manifest" in ran.err

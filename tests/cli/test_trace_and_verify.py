@@ -64,7 +64,8 @@ def test_a_trace_tells_who_gave_what_to_whom_why_and_who_has_it(suyuan: Any, sto
 
 def test_a_trace_fits_into_80_columns(suyuan: Any, story: Any) -> None:
     for language in ("en", "zh"):
-        out = suyuan("trace", story.record, "--lang", language, *story.network.ask("police")).out
+        asked = ("trace", story.record, "--lang", language, *story.network.ask("police"))
+        out = suyuan(*asked, env={"COLUMNS": "80"}).out
         assert max(columns(line) for line in out.splitlines()) <= 80
 
 

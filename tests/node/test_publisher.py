@@ -123,6 +123,26 @@ def test_a_checkpoint_is_signed_once_for_a_size(tmp_path: Path, disk: MemoryDisk
         assert again.note == judged.note
 
 
+async def test_what_a_newer_network_document_does_not_count_as_a_quorum_is_gathered_again(tmp_path: Path) -> None:
+    few, disk = paper(FOUR), MemoryDisk()
+    with Desk(A, few.network, disk=disk) as desk:
+        bench = Bench(tmp_path, desk)
+        desk.record(share(1, B))
+        judged = bench.sign()
+        assert judged is not None
+        current = Round(judged, NOW_MS)
+        for party in FOUR[:3]:
+            signature = cosign(party.keys.cosigner, judged.checkpoint, time=NOW_MS // 1000)
+            current.cosignatures[party.origin] = signature
+        await bench.publisher._confirm(current)
+        assert bench.sign() is None
+    many = few.next([entry_of(party) for party in parties(9)])
+    with Desk(A, many.network, disk=disk) as desk:
+        again = Bench(tmp_path, desk).sign()
+        assert again is not None
+        assert again.checkpoint == judged.checkpoint
+
+
 def damages() -> list[Any]:
     def replaced(disk: MemoryDisk, key: bytes, change: Callable[[bytes], bytes]) -> None:
         assert disk.cells is not None

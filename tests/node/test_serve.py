@@ -5,9 +5,10 @@ import logging
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,17 @@ from node_helpers import PATIENCE_SECONDS, Paper, Town, event_id, make_home, pap
 from structlog.testing import capture_logs
 
 from node import serve
+from node.api import bodies
 from node.errors import ConfigError
 from node.peers import tls_context
-from node.serve import HEAD_BYTES_MAX, configure_logging, server_config
+from node.serve import (
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_ADDRESS_MAX,
+    HEAD_BYTES_MAX,
+    BoundedHttp,
+    configure_logging,
+    server_config,
+)
 from node.service import Node, load_foundation
 
 A, B = parties(2)
@@ -35,14 +44,20 @@ def lone_law() -> Paper:
 @contextmanager
 def serving(node: Node) -> Iterator[str]:
     """A node on a port of its own; its address."""
+    with running(node) as server:
+        host, port = server.servers[0].sockets[0].getsockname()
+        yield f"{host}:{port}"
+
+
+@contextmanager
+def running(node: Node) -> Iterator[uvicorn.Server]:
     server = uvicorn.Server(server_config(node))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     with capture_logs():
         thread.start()
         try:
             wait_for(lambda: server.started)
-            host, port = server.servers[0].sockets[0].getsockname()
-            yield f"{host}:{port}"
+            yield server
         finally:
             server.should_exit = True
             thread.join(PATIENCE_SECONDS)
@@ -127,6 +142,208 @@ def test_a_body_that_breaks_off_is_no_fault_of_the_software(address: str) -> Non
 
     wait_for(counted)
     assert 'code="bug"' not in httpx.get(url, trust_env=False).text
+
+
+# What anybody who reaches the port can make a node hold.
+
+POST = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + A.token.encode() + b"\r\n"
+CHUNKED = b"POST /v1/health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def dial(address: str, source: str = "127.0.0.1") -> socket.socket:
+    host, _, port = address.partition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS, source_address=(source, 0))
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the other side closes; a timeout is a failure."""
+    answer = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65_536):
+            answer += part
+    return answer
+
+
+def health(address: str, source: str = "127.0.0.1") -> int:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=source)) as client:
+        return client.get(f"http://{address}/v1/health").status_code
+
+
+def has_second_address() -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.2", 0))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.skipif(not has_second_address(), reason="needs a second loopback address, as Linux has")
+def test_one_address_cannot_take_all_connections(address: str) -> None:
+    assert CONNECTIONS_PER_ADDRESS_MAX * 2 < CONNECTIONS_MAX
+    with ExitStack() as opened:
+        connections = [opened.enter_context(dial(address, "127.0.0.2")) for _ in range(CONNECTIONS_PER_ADDRESS_MAX)]
+        for connection in connections[::2]:
+            connection.sendall(b"GET /v1/health HT")
+        for _ in range(40):
+            with dial(address, "127.0.0.2") as refused:
+                assert rest(refused) == b""
+        assert health(address) == 200
+        connections[0].sendall(b"TP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")  # one that is there is served
+        assert rest(connections[0]).startswith(b"HTTP/1.1 200")
+
+    def is_served_again() -> bool:
+        with suppress(httpx.TransportError):
+            return health(address, "127.0.0.2") == 200
+        return False
+
+    wait_for(is_served_again)
+
+
+@pytest.mark.parametrize(
+    ("begun", "answered"),
+    [
+        (b"", 0),
+        (b"\r\n", 0),
+        (b"GET /v1/health HT", 0),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\r\n", 0),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/health HT", 1),
+        (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbody", 1),
+        (CHUNKED + b"0\r\nTrailer: a\r\n", 1),
+        (CHUNKED + b"0\r\n\r\nPOST ", 1),
+    ],
+    ids=["silent", "line", "half-line", "half-head", "half-second", "half-body", "trailers", "second"],
+)
+def test_a_request_that_does_not_end_is_not_waited_for(
+    address: str, monkeypatch: pytest.MonkeyPatch, begun: bytes, answered: int
+) -> None:
+    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.3)
+    with dial(address) as connection:
+        connection.sendall(begun)
+        assert rest(connection).count(b"HTTP/1.1 ") == answered
+
+
+@pytest.mark.parametrize("drop", [b"X: a\r\n", b"\r\n"], ids=["fields", "lines"])
+def test_a_client_that_sends_a_little_now_and_then_gains_no_time(
+    address: str, monkeypatch: pytest.MonkeyPatch, drop: bytes
+) -> None:
+    """Once after an answer, where the first byte stops uvicorn's own timer."""
+    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.3)
+    with dial(address) as connection:
+        connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        if drop.startswith(b"X"):
+            connection.sendall(b"GET /v1/health HTTP/1.1\r\n")
+
+        def is_gone() -> bool:
+            try:
+                connection.sendall(drop)
+            except ConnectionError:
+                return True
+            return False
+
+        wait_for(is_gone)
+
+
+def test_a_request_that_is_being_answered_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its body is late by several deadlines, and the next request has begun: the handler's own deadline counts."""
+    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.05)
+    home = make_home(tmp_path, A, lone_law(), checkpoint_interval_ms=10, port=0)
+    with serving(Node(load_foundation(home))) as address, dial(address) as connection:
+        connection.sendall(POST + b"Content-Length: 2\r\n\r\n{")
+        threading.Event().wait(0.4)
+        connection.sendall(b"}GET /v1")
+        assert rest(connection).startswith(b"HTTP/1.1 422")
+
+
+def test_a_body_that_does_not_come_is_answered_and_then_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.4)
+    home = make_home(tmp_path, A, lone_law(), checkpoint_interval_ms=10, port=0)
+    with serving(Node(load_foundation(home))) as address, dial(address) as connection:
+        connection.sendall(POST + b"Content-Length: 100\r\n\r\n{")
+        answer = rest(connection)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"body_broken_off" in answer
+
+
+@contextmanager
+def unread(tmp_path: Path) -> Iterator[tuple[socket.socket, BoundedHttp]]:
+    """A connection with 8 MB of answers, more than the sockets' own buffers take, of which none is read yet."""
+    home = make_home(tmp_path, A, lone_law(), checkpoint_interval_ms=10, port=0)
+    with running(Node(load_foundation(home))) as server, socket.socket() as connection:
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.connect(server.servers[0].sockets[0].getsockname())
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 399)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        wait_for(lambda: server.server_state.connections)
+        (protocol,) = server.server_state.connections
+        assert isinstance(protocol, BoundedHttp)
+        yield connection, protocol
+
+
+def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "STALL_SECONDS_MAX", 0.3)
+    with unread(tmp_path) as (connection, protocol):
+        wait_for(lambda: protocol not in protocol.connections)
+        assert rest(connection).count(b"HTTP/1.1 200") < 400
+
+
+def test_an_answer_that_is_read_slowly_is_given_whole(tmp_path: Path) -> None:
+    """The clock is this test: it looks whenever a part was taken that can be seen."""
+    answers = b""
+    with unread(tmp_path) as (connection, protocol):
+        for _ in range(2):
+            wait_for(lambda: protocol.flow.write_paused)
+            protocol.loop.call_soon_threadsafe(protocol._look_at_reader)
+            wait_for(lambda: protocol._unsent_bytes < sys.maxsize)
+            while protocol._unsent_bytes < sys.maxsize:
+                answers += connection.recv(65_536)
+        answers += rest(connection)
+    assert answers.count(b"HTTP/1.1 200") == 400
+    assert answers.endswith(b"}")
+
+
+@pytest.mark.parametrize(
+    ("before", "part"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"A:\r\n"),
+        (CHUNKED + b"0\r\n", b"A:\r\n"),
+        (CHUNKED + b"0\r\n", b"X-Short: a\r\n"),
+        (CHUNKED + b"0\r\nX-Long: ", b"aaaaaaaa"),
+        (CHUNKED + b"1;extension=", b"aaaaaaaa"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X-Short: a\r\n"),
+    ],
+    ids=["fields", "empty-trailers", "trailers", "one-trailer", "extension", "trailers-that-a-handler-waits-for"],
+)
+def test_trailers_without_end_are_cut_off(address: str, before: bytes, part: bytes) -> None:
+    """Long before all of it is taken: what fits into the sockets' own buffers does not count."""
+    enough = 40 * 1024 * 1024
+    sent = 0
+    with dial(address) as connection:
+        connection.sendall(before)
+        with suppress(ConnectionError):
+            while sent < enough:
+                sent += connection.send(part * 8192)
+    assert sent < enough
+    assert health(address) == 200
+
+
+def test_empty_fields_count_within_one_reading(address: str) -> None:
+    """In 60 KB there are 15,000 of them, and each costs memory of its own."""
+    answer = raw(address, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n" + b"A:\r\n" * 15_000 + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") or answer == b""
+
+
+def test_trailers_are_no_fields_of_the_head(address: str) -> None:
+    """Also those that come before the handler looks: a token that comes too late is none."""
+    request = b"GET /v1/peers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    token = b"Authorization: Bearer " + A.token.encode() + b"\r\n"
+    assert raw(address, request + token + b"\r\n").startswith(b"HTTP/1.1 401")
+    assert raw(address, request.replace(b"Host", token + b"Host") + b"X: y\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
