@@ -305,7 +305,7 @@ class TestOpenAccess:
 
     @pytest.fixture
     def law(self) -> Paper:
-        return paper(FOUR, access={"read": "open"})
+        return paper(FOUR, access={"read": "open"}, quorum={"faults": 0})
 
     async def test_anyone_reads_the_logs(self, office: "Office") -> None:
         await office.confirm()
