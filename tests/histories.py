@@ -188,6 +188,10 @@ def order(reading: Reading, times: Mapping[EntryRef, int]) -> Ordered:
             for ref in waiting
             if not {parent.hash for parent in reading.shares[ref].parents or ()} & {other.hash for other in waiting}
             and not any(other.log == ref.log and other.index < ref.index for other in waiting)
+            and not any(
+                receipt.log == ref.log and receipt.index < ref.index and event.share in waiting
+                for receipt, event in reading.receipts.items()
+            )
         ]
         first = min(free, key=lambda ref: (times[ref], reading.shares[ref].occurred_at, ref.log, ref.index))
         done.append(first)
