@@ -128,7 +128,7 @@ class History:
         """Return the shares that name a record, by themselves or through a manifest that is kept here."""
         places = list(self._places(layout.record_prefix(record)))
         for key in self._keys(layout.membership_prefix(record)):
-            places += self._places(layout.manifest_share_prefix(key[-HASH_SIZE:]))
+            places += self._places_with_manifest(key[-HASH_SIZE:])
         found = [self._statement(place) for place in _in_turn(dict.fromkeys(places))]
         return [statement for statement in found if _names(statement, record)]
 
@@ -161,6 +161,15 @@ class History:
             place = layout.place_of(key)
             state = self._by_log.get(place.log)
             if state is not None and place.number < state.size:
+                yield place
+
+    def _places_with_manifest(self, root: bytes) -> Iterator[layout.Place]:
+        """Yield where the shares stand that have the manifest kept here; one that states another count has another."""
+        data = self._store.get(layout.manifest_key(root))
+        count = int(data.split(b"\n", 2)[1]) if data is not None else None
+        for place in self._places(layout.manifest_share_prefix(root)):
+            event = self._statement(place).event
+            if not isinstance(event, Share) or (event.manifest is not None and event.manifest.count == count):
                 yield place
 
     def _keys(self, prefix: bytes) -> Iterator[bytes]:

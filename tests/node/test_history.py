@@ -319,6 +319,21 @@ async def test_a_record_in_a_manifest_that_is_kept_here_is_traced(archive: Archi
     assert trace.hops[0].outcome == "accepted"
 
 
+async def test_a_share_that_states_another_count_than_the_manifest_has_does_not_spoil_the_history(
+    archive: Archive,
+) -> None:
+    manifest = await archive.keep(RECORD, reference("another record"))
+    named = manifest.ref.model_dump()
+    [sent] = archive.b.append(share(10, A, records=None, manifest=named))
+    archive.b.append(share(12, A, records=None, manifest={**named, "count": 3}))
+    await archive.take(archive.b)
+    await archive.record(receipt(11, sent))
+    await archive.confirm(archive.b)
+    assert [hop.share.ref for hop in archive.history.trace(RECORD).hops] == [sent.ref]
+    data = archive.history.evidence(RECORD, LAW.document)
+    assert len(verify_evidence(data, fingerprint=LAW.fingerprint).trace.hops) == 1
+
+
 async def test_a_manifest_may_come_before_or_after_the_share(archive: Archive) -> None:
     manifest = make_manifest([RECORD])
     archive.b.append(share(10, A, records=None, manifest=manifest.ref.model_dump()))
