@@ -39,8 +39,8 @@ from ledger.errors import ConsistencyError, LedgerError, MalformedError, TooLong
 from ledger.event.base import Frozen, Hash, Maybe, Origin, parse_model
 from ledger.merkle import EMPTY_ROOT, PROOF_HASHES_MAX, TreeHead, join_subtrees, subtrees, verify_consistency
 from ledger.network import Network, verify_chain
-from ledger.note import Note, open_note, parse_note
-from ledger.quorum import Judged, judge_checkpoint
+from ledger.note import Note, parse_note
+from ledger.quorum import judge_checkpoint
 from ledger.tile import Edge
 
 SCHEMA = "suyuan.equivocation/1"
@@ -107,18 +107,14 @@ class Verdict:
     words: str
 
 
-def bare(judged: Judged) -> Note:
-    """Return a checkpoint with its log's own signature alone, as a proof has it: others may be anybody's."""
-    (own,) = open_note(judged.note, (judged.owner.checkpoint_key(judged.size),))
-    return Note(judged.note.text, (own.signature,))
-
-
 def heads_proof(
     network: bytes, first: Note, second: Note, *, other: bytes | None = None, proof: Sequence[bytes] = ()
 ) -> bytes:
     """Return the file that shows two checkpoints to contradict each other; ``first`` is not the larger one.
 
-    Both are :func:`bare`. ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof``
+    Both are bare (:attr:`ledger.quorum.Judged.bare`).
+
+    ``other`` is the root that the tree of ``second`` had at the size of ``first``, and ``proof``
     the consistency proof from there to ``second``; neither belongs to equal sizes, or to an empty ``first``.
 
     Raises:
@@ -141,7 +137,7 @@ def content_proof(
     """Return the file that shows a checkpoint to which the log's own entries do not hash.
 
     ``first`` is an earlier checkpoint (None: the empty log), ``peaks`` its complete subtrees, ``entries`` those between
-    the two. Both checkpoints are :func:`bare`.
+    the two. Both checkpoints are bare.
 
     Raises:
         JsonError: as :func:`heads_proof`.
@@ -293,7 +289,7 @@ def _checkpoint(file: ProofFile, name: Literal["first", "second"], network: Netw
         raise error.at(name) from None
     if judged.checkpoint.origin != file.log:
         raise VerificationError("a checkpoint of another log", field=name)
-    if bare(judged) != note:
+    if judged.bare != note:
         raise EquivocationError("only the log's own signature belongs here", field=name)
     return judged.checkpoint
 

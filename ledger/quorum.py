@@ -31,9 +31,10 @@ class Judged:
 
     @property
     def bare(self) -> Note:
-        """The checkpoint with the log's own signature alone: what a witness needs, and what evidence is made of."""
-        own = [signature for signature in self.note.signatures if signature.name == self.checkpoint.origin]
-        return Note(self.note.text, tuple(own))
+        """The checkpoint with the log's own signature alone, for a witness or a proof: others may be anybody's."""
+        key = self.owner.checkpoint_key(self.size)
+        own = next(one for one in self.note.signatures if (one.name, one.key_id) == (key.name, key.key_id))
+        return Note(self.note.text, (own,))
 
     @property
     def confirmed(self) -> bool:

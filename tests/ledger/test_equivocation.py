@@ -21,7 +21,6 @@ from ledger.equivocation import (
     NotProvenError,
     Story,
     Verdict,
-    bare,
     content_proof,
     entries_proof,
     heads_proof,
@@ -526,8 +525,8 @@ def test_a_note_is_bared_of_all_signatures_but_the_logs_own() -> None:
     for size in (0, 7):
         note = one.cosigned(size=size)
         note = Note(note.text, (stranger.sign(note.text), *note.signatures, *note.signatures))
-        assert bare(judge_checkpoint(note, NET.network)) == head(one, size)
-    data = heads_proof(NET.document, bare(judge_checkpoint(one.cosigned(size=7), NET.network)), head(other, 7))
+        assert judge_checkpoint(note, NET.network).bare == head(one, size)
+    data = heads_proof(NET.document, judge_checkpoint(one.cosigned(size=7), NET.network).bare, head(other, 7))
     assert judge(data).kind == "heads"
 
 
