@@ -225,7 +225,7 @@ class _Verifier:
 def _refuse_strangers(judged: Judged, network: Network) -> None:
     """Refuse a signature line by nobody in the network: it may be a damaged line of somebody who is."""
     log_key = judged.owner.checkpoint_key(judged.size)
-    expected = {(log_key.name, log_key.key_id), *network.cosigners}
+    expected = {(log_key.name, log_key.key_id), *network.cosigners_ever}
     for number, signature in enumerate(judged.note.signatures, 1):
         if (signature.name, signature.key_id) not in expected:
             raise UnsignedError(

@@ -12,12 +12,15 @@ The fourth line is the SHA-256 of the previous version's text (of nothing for ve
 SHA-256 of its own text, given out of band: the network's fingerprint. Version N+1 counts when signed by the threshold
 of version N's governors and by that of its own, as TUF does with its root. A file may hold the versions one behind the
 other, a blank line between two of them.
+
+What was said under an earlier version stays verifiable: no member and no log key is ever taken out of the document, a
+member ends and a key gets the size at which it ended; and a :class:`Network` knows the versions before it.
 """
 
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -47,6 +50,7 @@ from ledger.errors import (
     UnsignedError,
 )
 from ledger.event.base import Frozen, Hash, Maybe, Name, Origin, parse_model
+from ledger.merkle import TreeHead, TreeSize
 from ledger.note import COSIGNATURE, ED25519, SIGNATURES_MAX, Note, VerifierKey, open_note, parse_note, parse_vkey
 
 FORMAT = "suyuan/network/v1"
@@ -105,6 +109,16 @@ class KeySpan(Frozen):
     until: Maybe[Annotated[int, Field(ge=1, le=INTEGER_MAX)]] = None
 
 
+class Readmission(Frozen):
+    """The governors' ruling after a log has told two stories: up to ``size`` its history is the one with ``root``.
+
+    A new log key begins at that size, so that whatever the old one has signed above it is void.
+    """
+
+    size: Annotated[int, Field(ge=1, le=INTEGER_MAX)]
+    root: Hash
+
+
 class MemberEntry(Frozen):
     """One member as the document writes it."""
 
@@ -120,6 +134,7 @@ class MemberEntry(Frozen):
     transport: LogKey
     sealing: Hash
     status: Literal["active", "suspended", "ended"]
+    readmitted: Maybe[Readmission] = None
 
 
 class Governors(Frozen):
@@ -175,6 +190,12 @@ class Member:
         """Whether it takes part: its log goes on, and its cosignatures count."""
         return self.entry.status == "active"
 
+    @property
+    def readmitted(self) -> TreeHead | None:
+        """The history with which the governors let the log go on after an equivocation, if they had to."""
+        ruling = self.entry.readmitted
+        return None if ruling is None else TreeHead(TreeSize(ruling.size), parse_hash(ruling.root))
+
     def log_key_at(self, index: int) -> VerifierKey:
         """Return the key that signs the entry at ``index``; validity is by log size, not by clock (protocol section 8).
 
@@ -204,6 +225,7 @@ class Network:
     previous: bytes  # SHA-256 of the previous version's text
     body: DocumentBody
     note: Note
+    before: "Network | None" = field(default=None, repr=False, compare=False)  # the version before, where it is known
 
     @property
     def text(self) -> str:
@@ -214,6 +236,19 @@ class Network:
     def text_hash(self) -> bytes:
         """SHA-256 of the text, which the next version names."""
         return hashlib.sha256(self.text.encode()).digest()
+
+    @cached_property
+    def versions(self) -> tuple["Network", ...]:
+        """All versions that are known, oldest first, this one last."""
+        found = [self]
+        while (earlier := found[-1].before) is not None:
+            found.append(earlier)
+        return tuple(reversed(found))
+
+    @cached_property
+    def openings(self) -> frozenset[bytes]:
+        """What a log may begin with: the hash of the text of any version, for a log stays as it was opened."""
+        return frozenset(version.text_hash for version in self.versions)
 
     @cached_property
     def members(self) -> dict[str, Member]:
@@ -229,6 +264,11 @@ class Network:
     def cosigners(self) -> dict[tuple[str, bytes], Member]:
         """All members by name and ID of their cosigner keys."""
         return {(member.cosigner.name, member.cosigner.key_id): member for member in self.members.values()}
+
+    @cached_property
+    def cosigners_ever(self) -> dict[tuple[str, bytes], VerifierKey]:
+        """The cosigner keys of all versions by name and ID: what was cosigned with a former key stays evidence."""
+        return {name: member.cosigner for version in self.versions for name, member in version.cosigners.items()}
 
     @cached_property
     def voters(self) -> dict[tuple[str, bytes], Member]:
@@ -327,17 +367,15 @@ def verify_chain(data: bytes, fingerprint: str) -> Network:
     _check_governors(newest, newest)
     _refuse_strangers(newest, newest)
     for document in later:
-        following = parse_network(document)
-        verify_next(newest, following)
-        newest = following
+        newest = verify_next(newest, parse_network(document))
     return newest
 
 
-def verify_next(current: Network, following: Network) -> None:
-    """Check that ``following`` is the version after ``current``, signed by the thresholds of both.
+def verify_next(current: Network, following: Network) -> Network:
+    """Return ``following``, linked to ``current``, after checking that it is the next version, signed by both.
 
     Raises:
-        NetworkError: another network, another version, or another predecessor.
+        NetworkError: another network, another version or predecessor, or one that takes away what must stay verifiable.
         QuorumError, InvalidSignatureError, UnsignedError: too few governors, or a false signature.
     """
     if following.name != current.name:
@@ -349,6 +387,43 @@ def verify_next(current: Network, following: Network) -> None:
     _check_governors(following, current)
     _check_governors(following, following)
     _refuse_strangers(following, current)
+    check_continuity(current, following)
+    return replace(following, before=current)
+
+
+def check_continuity(current: Network, following: Network) -> None:
+    """Check that what was said under ``current`` can be verified under ``following``.
+
+    Raises:
+        NetworkError: a member, a log key or a ruling is gone, or is not what it was.
+    """
+    for origin, member in current.members.items():
+        later = following.members.get(origin)
+        if later is None:
+            raise NetworkError(
+                f"{origin} is not there any more; a member ends, its history stays verifiable", field="members"
+            )
+        _check_keys_continue(member, later)
+        _check_ruling_stays(member, later)
+
+
+def _check_keys_continue(member: Member, later: Member) -> None:
+    """Refuse log keys other than those before, with an end where they had none, and new ones behind them."""
+    if len(later.log_keys) < len(member.log_keys):
+        raise NetworkError(f"a log key of {member.origin} is gone", field="log_keys")
+    for (start, until, key), (later_start, later_until, later_key) in zip(
+        member.log_keys, later.log_keys, strict=False
+    ):
+        if (start, key) != (later_start, later_key):
+            raise NetworkError(f"a log key of {member.origin} is not what it was", field="log_keys")
+        if until is not None and until != later_until:
+            raise NetworkError(f"a log key of {member.origin} ends elsewhere than it did", field="log_keys")
+
+
+def _check_ruling_stays(member: Member, later: Member) -> None:
+    before, after = member.entry.readmitted, later.entry.readmitted
+    if before is not None and after != before and (after is None or after.size <= before.size):
+        raise NetworkError(f"the ruling about {member.origin} is not what it was", field="readmitted")
 
 
 def fingerprint_of(first: Network) -> str:
@@ -425,6 +500,7 @@ def _check_body(body: DocumentBody) -> None:
     for number, entry in enumerate(members):
         _check_unique(entry.roles, "role", field=f"members[{number}].roles")
         _check_spans(entry, f"members[{number}].log_keys")
+        _check_ruling(entry, f"members[{number}].readmitted")
     voters = sum(entry.status == "active" for entry in members)
     if voters:
         _check_quorum(voters, body.quorum)
@@ -469,6 +545,12 @@ def _check_spans(entry: MemberEntry, field: str) -> None:
     last = entry.log_keys[-1]
     if last.until is not None and last.until <= last.start:
         raise NetworkError("a log key ends after it has begun", field=f"{field}[{len(entry.log_keys) - 1}].until")
+
+
+def _check_ruling(entry: MemberEntry, field: str) -> None:
+    ruling = entry.readmitted
+    if ruling is not None and all(span.start != ruling.size for span in entry.log_keys):
+        raise NetworkError("a new log key begins where the log was readmitted", field=field)
 
 
 def _check_unique(values: Sequence[str], what: str, *, field: str = "members") -> None:

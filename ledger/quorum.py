@@ -4,6 +4,10 @@ A checkpoint that carries the cosignatures of k = ⌊(n+f)/2⌋+1 members, the o
 conflicting one can ever be, and its entries lie on at least k−f honest machines. Whoever asks counts for himself, from
 the network document alone. Cosignatures of suspended members do not count, but are checked as well: who was suspended
 later has cosigned what is evidence now.
+
+Members and keys change from version to version of the network document. What was confirmed under one stays confirmed:
+votes are counted under the newest version whose quorum they reach. A node that holds the log asks for more: from the
+entry ``network.adopt`` on, a checkpoint needs the quorum of that version or of a later one (``at_least``).
 """
 
 from dataclasses import dataclass
@@ -23,6 +27,7 @@ class Judged:
     owner: Member
     cosigners: tuple[tuple[str, int], ...]  # (origin of the member, POSIX seconds), by origin
     needed: int  # how many cosignatures make a quorum
+    version: int  # of the network document under which they are counted
 
     @property
     def size(self) -> int:
@@ -42,8 +47,11 @@ class Judged:
         return len(self.cosigners) >= self.needed
 
 
-def judge_checkpoint(data: bytes | Note, network: Network) -> Judged:
+def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1) -> Judged:
     """Return the checkpoint in ``data`` with its verified signatures; a missing quorum is no error here.
+
+    Votes are counted under the newest version of the document, from version ``at_least`` on, whose quorum they reach;
+    where they reach none, under the newest.
 
     Raises:
         UnknownLogError: its origin is no member's log.
@@ -55,19 +63,27 @@ def judge_checkpoint(data: bytes | Note, network: Network) -> Judged:
     checkpoint = parse_checkpoint_text(note.text)
     owner = network.member(checkpoint.origin)
     log_key = owner.checkpoint_key(checkpoint.size)
-    cosigners = _cosigners(note, network)
     try:
-        seen = open_note(note, (log_key, *cosigners))  # at most one signature of each key
+        seen = open_note(note, (log_key, *_named_cosigners(note, network)))  # at most one signature of each key
     except UnsignedError:
         seen = ()
     if all(verified.key != log_key for verified in seen):
         raise UnsignedError(f"{checkpoint.origin} has not signed this checkpoint", field="checkpoint")
-    votes = [
-        (cosigners[verified.key].origin, verified.time)
-        for verified in seen
-        if verified.time is not None and cosigners[verified.key].active
-    ]
-    return Judged(checkpoint, note, owner, tuple(sorted(votes)), network.quorum)
+    times = {verified.key: verified.time for verified in seen if verified.time is not None}
+    counts = [one for one in network.versions if one.version >= at_least or one is network]
+    votes, version = max(
+        ((_votes(times, one), one) for one in counts),
+        key=lambda count: (len(count[0]) >= count[1].quorum, count[1].version),
+    )
+    return Judged(checkpoint, note, owner, votes, version.quorum, version.version)
+
+
+def _votes(times: dict[VerifierKey, int], network: Network) -> tuple[tuple[str, int], ...]:
+    """Return who has cosigned and when, of those whose cosignatures count under one version, by origin."""
+    voters = ((key, network.voters.get((key.name, key.key_id))) for key in times)
+    return tuple(
+        sorted((member.origin, times[key]) for key, member in voters if member is not None and member.cosigner == key)
+    )
 
 
 def require_quorum(judged: Judged) -> Judged:
@@ -85,8 +101,7 @@ def require_quorum(judged: Judged) -> Judged:
     return judged
 
 
-def _cosigners(note: Note, network: Network) -> dict[VerifierKey, Member]:
-    """Return the members whose cosigner keys the note names: only those need be looked at."""
+def _named_cosigners(note: Note, network: Network) -> list[VerifierKey]:
+    """Return the cosigner keys of any version that the note names: only those need be looked at."""
     named = ((signature.name, signature.key_id) for signature in note.signatures)
-    members = (network.cosigners.get(name) for name in named)
-    return {member.cosigner: member for member in members if member is not None}
+    return list({key: None for name in named if (key := network.cosigners_ever.get(name)) is not None})

@@ -1298,7 +1298,11 @@ def networks() -> JsonObject:
     body = body_of([POLICE.member()], governors=(1, 2, 3), threshold=2)
     first = signed(network_text("ordos", 1, NOTHING, body), governor(1))
     second = _following(first, 2, [POLICE.member(), TAX.member()], (1, 2, 4), 2)
-    third = _following(second, 3, [TAX.member()], (4, 5), 2)
+    ended = {**POLICE.member(), "status": "ended"}
+    third = _following(second, 3, [ended, TAX.member()], (4, 5), 2)
+    gone = _following(second, 3, [TAX.member()], (4, 5), 2)
+    rekeyed = {**POLICE.member(), "log_keys": [{"key": new_log_key().verifier.vkey, "from": 0}]}
+    other_key = _following(first, 2, [rekeyed], (1, 2, 4), 2)
     pinned = fingerprint(first)
     parts = {
         "first": signed_by(first, 1, 2),
@@ -1317,12 +1321,14 @@ def networks() -> JsonObject:
         "second-numbered-three": signed(text_of(second).replace("\n2\n", "\n3\n"), governor(1), governor(2)),
         "third": signed_by(third, 1, 4, 5),
         "third-by-one-of-the-new": signed_by(third, 1, 2, 4),
+        "third-without-a-member": signed_by(gone, 1, 4, 5),
+        "second-with-another-first-key": signed_by(other_key, 1, 2),
     }
     good = {
         "first-version": (["first"], 1, 1, 1),
         "signed-by-more-than-needed": (["first-by-three"], 1, 1, 1),
         "second-version-with-a-new-member": (["first", "second"], 2, 2, 2),
-        "governors-handed-over": (["first", "second", "third"], 3, 1, 1),
+        "governors-handed-over": (["first", "second", "third"], 3, 2, 1),
     }
     bad_files = {
         "no-blank-line-between": ("bad_network", parts["first"] + parts["second"]),
@@ -1375,6 +1381,8 @@ def _bad_chains() -> dict[str, tuple[str, list[str]]]:
         "too-few-of-the-new-governors": ("no_quorum", ["first", "second", "third-by-one-of-the-new"]),
         "false-signature-of-a-governor": ("invalid_signature", ["first", "second-with-a-false-signature"]),
         "text-changed-after-signing": ("invalid_signature", ["first", "second-changed-after-signing"]),
+        "member-gone": ("bad_network", ["first", "second", "third-without-a-member"]),
+        "log-key-replaced": ("bad_network", ["first", "second-with-another-first-key"]),
         "version-left-out": ("bad_network", ["first", "third"]),
         "version-number-skipped": ("bad_network", ["first", "second-numbered-three"]),
         "version-twice": ("bad_network", ["first", "second", "second"]),

@@ -5,10 +5,12 @@ from typing import Any
 from ledger.encoding import JsonObject, cut, parse_json
 from ledger.errors import EventError, LedgerError, MissingMemberError, UnknownTypeError, WrongTypeError
 from ledger.event.base import EntryRef, Event, Violation, parse_model
-from ledger.event.log import LogOpen
+from ledger.event.log import KeyRotate, LogOpen, NetworkAdopt
 from ledger.event.transfer import Receipt, Share
 
-EVENT_TYPES: dict[str, type[Event]] = {model.TYPE: model for model in (LogOpen, Share, Receipt)}
+EVENT_TYPES: dict[str, type[Event]] = {
+    model.TYPE: model for model in (LogOpen, NetworkAdopt, KeyRotate, Share, Receipt)
+}
 
 # Types that a department's systems submit; the others are written by the node itself.
 SUBMITTED_TYPES = frozenset({Share.TYPE, Receipt.TYPE})
@@ -63,7 +65,9 @@ __all__ = [
     "EntryRef",
     "Event",
     "EventError",
+    "KeyRotate",
     "LogOpen",
+    "NetworkAdopt",
     "Receipt",
     "Share",
     "Violation",

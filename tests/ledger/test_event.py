@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import builders
 import pytest
 from builders import STAMP, event_id, open_event, receipt_event, record, ref_of, share_event
 from hypothesis import given, settings
@@ -28,9 +29,21 @@ from ledger.errors import (
     UnknownTypeError,
     WrongTypeError,
 )
-from ledger.event import EntryRef, LogOpen, Receipt, Share, Violation, parse_event, parse_event_text, read_event
+from ledger.event import (
+    EntryRef,
+    KeyRotate,
+    LogOpen,
+    NetworkAdopt,
+    Receipt,
+    Share,
+    Violation,
+    parse_event,
+    parse_event_text,
+    read_event,
+)
 from ledger.event.base import parse_model
 from ledger.event.transfer import ManifestRef
+from ledger.note import COSIGNATURE
 
 HASH = encode_base64(bytes(range(32)))
 REF = ref_of("grant").model_dump()
@@ -317,21 +330,22 @@ def test_an_unknown_type_is_named_and_so_are_those_that_are_known() -> None:
     with pytest.raises(UnknownTypeError) as caught:
         parse_event({"type": "destroy" * 100})
     message = str(caught.value)
-    assert message.endswith("known: log.open, share, receipt")
+    assert message.endswith("known: log.open, network.adopt, key.rotate, share, receipt")
     assert "destroydestroy" in message
     assert len(message) < 200
 
 
 def test_the_types_that_are_submitted_are_types_that_are_known() -> None:
     assert {"share", "receipt"} == events.SUBMITTED_TYPES
-    assert set(events.EVENT_TYPES) == {"log.open", "share", "receipt"}
+    assert set(events.EVENT_TYPES) == {"log.open", "network.adopt", "key.rotate", "share", "receipt"}
     assert all(name == model.TYPE for name, model in events.EVENT_TYPES.items())
 
 
 def test_an_event_in_a_log_that_breaks_the_schema_is_a_violation_and_no_error() -> None:
     assert read_event(share_event()) == parse_event(share_event())
     assert read_event({"type": "destroy"}) == Violation(
-        "unknown_event_type", "type: there is no event type 'destroy'; known: log.open, share, receipt"
+        "unknown_event_type",
+        "type: there is no event type 'destroy'; known: log.open, network.adopt, key.rotate, share, receipt",
     )
     assert read_event(share_event(purpose="")) == Violation("bad_value", "purpose: the text is empty")
     assert read_event({}) == Violation("missing_member", "type: this member is required")
@@ -431,3 +445,86 @@ def test_hostile_events_raise_nothing_but_ledger_errors(kind: str, members: Json
 def test_hostile_submissions_raise_nothing_but_ledger_errors(text: str | bytes) -> None:
     with pytest.raises(TELLING):
         parse_event_text(text)
+
+
+# What a log says of itself.
+
+LOG_VKEY = builders.signer("police.ordos.example/log").verifier.vkey
+COSIGNER_VKEY = builders.signer("police.ordos.example/witness", COSIGNATURE).verifier.vkey
+SEALING_KEY = encode_base64(bytes(32))
+
+
+def adopt_event(**members: Any) -> JsonObject:
+    value = {
+        "type": "network.adopt",
+        "id": event_id("adopt"),
+        "network": "ordos",
+        "version": 2,
+        "hash": encode_base64(bytes(32)),
+    }
+    return {name: member for name, member in (value | members).items() if member is not None}
+
+
+def rotate_event(role: str, key: str, start: int | None = None) -> JsonObject:
+    value = {"type": "key.rotate", "id": event_id("rotate"), "role": role, "key": key}
+    return value | ({} if start is None else {"from": start})
+
+
+def test_a_log_says_under_which_version_it_acts() -> None:
+    event = parse_event(adopt_event())
+    assert isinstance(event, NetworkAdopt)
+    assert (event.network, event.version) == ("ordos", 2)
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"version": 1}, "out_of_range"),
+        ({"version": None}, "missing_member"),
+        ({"hash": "AAAA"}, "bad_base64"),
+        ({"network": ""}, "bad_value"),
+        ({"more": 1}, "unknown_member"),
+    ],
+)
+def test_a_version_that_cannot_be_is_a_violation(members: JsonObject, code: str) -> None:
+    found = read_event(adopt_event(**members))
+    assert isinstance(found, Violation)
+    assert found.code == code
+
+
+@pytest.mark.parametrize(
+    ("role", "key", "start"),
+    [
+        ("log", LOG_VKEY, 9000),
+        ("cosigner", COSIGNER_VKEY, None),
+        ("transport", LOG_VKEY, None),
+        ("sealing", SEALING_KEY, None),
+    ],
+)
+def test_a_log_names_the_next_key_of_its_department(role: str, key: str, start: int | None) -> None:
+    event = parse_event(rotate_event(role, key, start))
+    assert isinstance(event, KeyRotate)
+    assert (event.role, event.key, event.start) == (role, key, start)
+
+
+@pytest.mark.parametrize(
+    ("role", "key", "start", "code", "field"),
+    [
+        ("log", LOG_VKEY, None, "missing_member", "from"),
+        ("log", LOG_VKEY, 0, "out_of_range", "from"),
+        ("cosigner", COSIGNER_VKEY, 5, "bad_value", "from"),
+        ("log", COSIGNER_VKEY, 5, "bad_value", "key"),
+        ("cosigner", LOG_VKEY, None, "bad_value", "key"),
+        ("transport", "no key", None, "bad_value", "key"),
+        ("sealing", LOG_VKEY, None, "bad_value", "key"),
+        ("sealing", SEALING_KEY[:-2] + "B=", None, "bad_value", "key"),
+        ("sealing", "", None, "bad_value", "key"),
+        ("governor", LOG_VKEY, None, "bad_value", "role"),
+    ],
+)
+def test_a_key_that_its_role_cannot_have_is_refused(
+    role: str, key: str, start: int | None, code: str, field: str
+) -> None:
+    with pytest.raises(LedgerError) as caught:
+        parse_event(rotate_event(role, key, start))
+    assert (caught.value.code, caught.value.field) == (code, field)

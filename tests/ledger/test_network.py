@@ -206,6 +206,7 @@ def test_a_version_that_names_another_predecessor_or_network_does_not_follow() -
     with pytest.raises(NetworkError) as caught:
         verify_next(NET.network, parse_network(sign_document(other_text, NET.governors)))
     assert caught.value.field == "line 4"
+    assert verify_next(NET.network, parse_network(next_version(NET, BODY))).before is NET.network
     foreign = parse_network(sign_document(network_text("baotou", 2, NET.network.text_hash, BODY), NET.governors))
     with pytest.raises(NetworkError) as caught:
         verify_next(NET.network, foreign)
@@ -603,3 +604,94 @@ def test_hostile_bodies_raise_nothing_but_ledger_errors(changes: JsonObject, mem
         except LedgerError:
             continue
         assert parse_network(sign_document(text, governors_of(3))).text == text
+
+
+def chain_of(*bodies: JsonObject) -> network.Network:
+    """The newest of the versions with these bodies, the first of them version 1."""
+    first = sign_document(text_of(bodies[0]), NET.governors)
+    documents, newest = [first], parse_network(first)
+    for body in bodies[1:]:
+        documents.append(next_version(Net(NET.departments, NET.governors, documents[-1], newest), body))
+        newest = parse_network(documents[-1])
+    return verify_chain(versions(*documents), fingerprint_of(parse_network(first)))
+
+
+def test_a_network_knows_the_versions_before_it() -> None:
+    newest = chain_of(BODY, {**BODY, "rules": "cn-2026"}, {**BODY, "rules": "cn-2027"})
+    assert [one.body.rules for one in newest.versions] == ["cn-2025", "cn-2026", "cn-2027"]
+    assert newest.versions[-1] is newest
+    assert [one.before for one in newest.versions] == [None, *newest.versions[:-1]]
+    assert newest.openings == {one.text_hash for one in newest.versions}
+    assert parse_network(NET.document).versions == (NET.network,)
+
+
+RULING = {"size": 7, "root": encode_base64(sha256(b"ruling").digest())}
+LATER_RULING = {"size": 9, "root": encode_base64(sha256(b"later").digest())}
+
+
+def test_what_was_signed_before_stays_verifiable_in_every_version() -> None:
+    newest = chain_of(
+        BODY,
+        body_with(log_keys=spans((KEY_0, 0, None), (KEY_A, 7, None)), status="suspended"),
+        body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, None)), readmitted=RULING),
+        body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 9), (KEY_B, 9, None)), readmitted=LATER_RULING),
+        body_with(
+            log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 9), (KEY_B, 9, 11)), readmitted=LATER_RULING, status="ended"
+        ),
+    )
+    rulings = [one.member(NET.origins[0]).readmitted for one in newest.versions]
+    assert [ruling and (ruling.size, ruling.root) for ruling in rulings] == [
+        None,
+        None,
+        (7, sha256(b"ruling").digest()),
+        *[(9, sha256(b"later").digest())] * 2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        (BODY, {**BODY, "members": [one.entry() for one in NET.departments[1:]]}, "members"),
+        (BODY, body_with(log_keys=spans((KEY_A, 0, None))), "log_keys"),
+        (BODY, body_with(log_keys=spans((KEY_A, 0, 7), (KEY_0, 7, None))), "log_keys"),
+        (
+            body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, None))),
+            body_with(log_keys=spans((KEY_0, 0, None))),
+            "log_keys",
+        ),
+        (
+            body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, None))),
+            body_with(log_keys=spans((KEY_0, 0, 8), (KEY_A, 8, None))),
+            "log_keys",
+        ),
+        (body_with(log_keys=spans((KEY_0, 0, 7))), BODY, "log_keys"),
+        (
+            body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 9))),
+            body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 10))),
+            "log_keys",
+        ),
+        *(
+            (
+                body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 9), (KEY_B, 9, None)), readmitted=LATER_RULING),
+                body_with(log_keys=spans((KEY_0, 0, 7), (KEY_A, 7, 9), (KEY_B, 9, None)), readmitted=ruling),
+                "readmitted",
+            )
+            for ruling in (None, RULING, {**LATER_RULING, "root": RULING["root"]})
+        ),
+    ],
+)
+def test_a_version_cannot_take_away_what_must_stay_verifiable(
+    before: JsonObject, after: JsonObject, field: str
+) -> None:
+    assert chain_of(before, before).version == 2
+    with pytest.raises(NetworkError) as caught:
+        chain_of(before, after)
+    assert caught.value.field == field
+    assert NET.origins[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", [[(KEY_0, 0, None)], [(KEY_0, 0, 8), (KEY_A, 8, None)]])
+def test_a_log_is_readmitted_with_a_new_key_only(keys: list[tuple[str, int, int | None]]) -> None:
+    with pytest.raises(NetworkError) as caught:
+        text_of(body_with(log_keys=spans(*keys), readmitted=RULING))
+    assert caught.value.field == "members[0].readmitted"

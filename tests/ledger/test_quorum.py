@@ -5,12 +5,22 @@ from dataclasses import replace
 
 import builders
 import pytest
-from builders import Department, Log, make_network
+from builders import (
+    EMPTY_HASH,
+    Department,
+    Log,
+    Net,
+    document_body,
+    make_network,
+    next_version,
+    sign_document,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import cosign
+from ledger.encoding import JsonObject
 from ledger.errors import (
     CheckpointError,
     InvalidSignatureError,
@@ -21,7 +31,7 @@ from ledger.errors import (
     UnsignedError,
 )
 from ledger.merkle import TreeSize
-from ledger.network import Network
+from ledger.network import Network, network_text, parse_network, verify_chain
 from ledger.note import COSIGNATURE, ED25519, Note, Signature, Signer
 from ledger.quorum import Judged, judge_checkpoint, require_quorum
 
@@ -218,3 +228,75 @@ def test_hostile_checkpoints_raise_nothing_but_ledger_errors(data: bytes, start:
             continue
         assert found.checkpoint == CHECKPOINT
         assert set(dict(found.cosigners)) <= set(NET.origins[:5])
+
+
+# Several versions of the network document.
+
+
+def chain_of(*members: list[JsonObject]) -> Network:
+    """The newest of some versions of the network, each with these members."""
+    newest = NET
+    documents: list[bytes] = []
+    for entries in members:
+        body = document_body(entries, governors=NET.governors)
+        if documents:
+            documents.append(next_version(newest, body))
+        else:
+            documents.append(sign_document(network_text("ordos", 1, EMPTY_HASH, body), NET.governors))
+        newest = Net(NET.departments, NET.governors, documents[-1], parse_network(documents[-1]))
+    return verify_chain(b"\n".join(documents), parse_network(documents[0]).text_hash.hex())
+
+
+ENTRIES = [one.entry() for one in NET.departments]
+GROWN = chain_of(ENTRIES[:4], ENTRIES)  # 3 of 4, then 5 of 7
+NEW_KEY = builders.signer("tax.ordos.example/witness-2", COSIGNATURE)
+
+
+def test_what_an_earlier_version_has_confirmed_stays_confirmed() -> None:
+    counted = [
+        (found.version, found.confirmed, len(found.cosigners), found.needed)
+        for count in range(8)
+        for found in [judged(LOG.cosigned(NET.departments[:count]), GROWN)]
+    ]
+    assert counted == [
+        *[(2, False, count, 5) for count in range(3)],
+        *[(1, True, count, 3) for count in (3, 4)],
+        *[(2, True, count, 5) for count in (5, 6, 7)],
+    ]
+
+
+def test_a_newer_version_can_be_asked_for() -> None:
+    note = LOG.cosigned(NET.departments[:3])
+    assert judge_checkpoint(note, GROWN, at_least=1).confirmed
+    for floor in (2, 3):
+        found = judge_checkpoint(note, GROWN, at_least=floor)
+        assert (found.version, found.confirmed, found.needed) == (2, False, 5)
+
+
+def test_new_members_do_not_make_up_an_old_quorum() -> None:
+    found = judged(LOG.cosigned([POLICE, TAX, HOUSING, SOCIAL]), GROWN)
+    assert (found.version, found.confirmed, len(found.cosigners)) == (2, False, 4)
+
+
+def test_a_former_cosigner_key_counts_where_it_was_valid_and_nowhere_else() -> None:
+    renewed = chain_of(ENTRIES[:4], [ENTRIES[0], TAX.entry(cosigner=NEW_KEY.verifier.vkey), *ENTRIES[2:4]])
+    old = LOG.cosigned([POLICE, TAX, HEALTH])
+    assert (judged(old, renewed).version, judged(old, renewed).confirmed) == (1, True)
+    assert not judge_checkpoint(old, renewed, at_least=2).confirmed
+    line = cosign(NEW_KEY, CHECKPOINT, time=7)
+    log_line = POLICE.log.sign(CHECKPOINT.text)
+    new = judged(with_lines(log_line, line, *votes([POLICE, HEALTH])), renewed)
+    assert (new.version, new.confirmed) == (2, True)
+    both = judged(with_lines(log_line, line, *votes([TAX, HEALTH])), renewed)
+    assert (both.version, both.confirmed, len(both.cosigners)) == (2, False, 2)  # one member, however many keys
+    false = Signature(name=TAX.cosigner.name, key_id=TAX.cosigner.verifier.key_id, blob=bytes(72))
+    with pytest.raises(InvalidSignatureError):
+        judged(with_lines(log_line, false, line), renewed)
+
+
+def test_who_has_left_counts_where_he_was_a_member() -> None:
+    left = chain_of(ENTRIES[:4], [*ENTRIES[:2], *(one.entry(status="ended") for one in NET.departments[2:4])])
+    found = judged(LOG.cosigned([TAX, HEALTH, COURT]), left)
+    assert (found.version, found.confirmed, set(dict(found.cosigners))) == (
+        1, True, {TAX.origin, HEALTH.origin, COURT.origin},
+    )  # fmt: skip
