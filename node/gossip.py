@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from ledger.errors import LedgerError
+from node.adoption import Adoption
 from node.logs import LogState
-from node.mirror import Mirror
-from node.peers import Peer, PeerError
+from node.mirror import Mirror, UnknownVersionError
+from node.peers import Peer, PeerError, PeerRefusedError, Peers
 
 log = structlog.get_logger(__name__)
 
@@ -29,29 +30,32 @@ class Gossip:
         self,
         *,
         mirror: Mirror,
-        peers: Mapping[str, Peer],
+        adoption: Adoption,
+        peers: Peers,
         states: Callable[[], Mapping[str, LogState]],
         interval_ms: int,
     ) -> None:
         self._mirror = mirror
+        self._adoption = adoption
         self._peers = peers
         self._states = states
         self._interval = interval_ms / 1000
 
     async def run(self) -> None:
         """Compare heads until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for number, peer in enumerate(self._peers.values()):
-                offset = self._interval * number / max(len(self._peers), 1)
-                group.create_task(self._follow(peer, offset), name=f"gossip with {peer.origin}")
+        await self._peers.each(self._follow, "gossip with")
 
-    async def _follow(self, peer: Peer, offset: float) -> None:
-        await asyncio.sleep(offset / 10)  # soon after the start, but not all at once
+    async def _follow(self, peer: Peer) -> None:
+        number = list(self._peers).index(peer.origin)
+        await asyncio.sleep(
+            self._interval * number / len(self._peers) / 10
+        )  # soon after the start, but not all at once
         while True:
             try:
                 await self.compare(peer)
             except PeerError as error:
                 log.debug("comparing heads failed", peer=peer.origin, error=str(error))
+                await self._hear_of_changes(peer, error)
             rounds = min(1 + peer.status.failures, FAILED_PEER_ROUNDS_MAX)
             await asyncio.sleep(self._interval * rounds)
 
@@ -62,24 +66,35 @@ class Gossip:
             PeerError: it did not answer.
         """
         heads = await peer.logs()
+        await self._adoption.hear(peer, heads.version)
         states = self._states()
         news = []
-        for origin, (size, confirmed) in heads.items():
+        for origin, head in heads.logs.items():
             if origin in states:
-                peer.status.sizes[origin] = size
-                peer.status.confirmed[origin] = confirmed
-                if confirmed > states[origin].confirmed_size:
+                peer.status.sizes[origin] = head.size
+                peer.status.confirmed[origin] = head.confirmed
+                if head.confirmed > states[origin].confirmed_size:
                     news.append(origin)
         room = asyncio.Semaphore(LOGS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for origin in news:
                 group.create_task(self._take(peer, origin, room), name=f"take {origin}")
 
+    async def _hear_of_changes(self, peer: Peer, error: PeerError) -> None:
+        """Ask a peer that refuses us for its network document: perhaps we are a member again, or have other keys."""
+        if isinstance(error, PeerRefusedError):
+            try:
+                await self._adoption.ask(peer)
+            except PeerError as again:
+                log.debug("a peer does not tell its version", peer=peer.origin, error=str(again))
+
     async def _take(self, peer: Peer, origin: str, room: asyncio.Semaphore) -> None:
         async with room:
             try:
                 data = await peer.checkpoint(origin)
                 await self._mirror.take_confirmed(data, origin=origin, hint=peer.origin)
+            except UnknownVersionError:
+                log.info("a log acts under a version that is not here yet", peer=peer.origin, log=origin)
             except PeerError as error:
                 log.debug("a log could not be had", peer=peer.origin, log=origin, error=str(error))
             except LedgerError as error:

@@ -4,6 +4,7 @@
     E       log, index                              entry, as signed
     T       log, tile level, tile index             hash tile, the partial one at the right edge growing
     S       log                                     chain head: size, hash of the last text, its time
+    H       log, index                              from this entry on, the hash of the network document's text
     C       log                                     newest checkpoint that the log has signed, verified by this node
     Q       log                                     newest confirmed checkpoint, with its quorum of cosignatures
     W       log                                     the signed checkpoint that this node has cosigned last
@@ -54,6 +55,16 @@ def tile_key(log: bytes, level: int, index: int) -> bytes:
 def chain_key(log: bytes) -> bytes:
     """Key of a log's chain head."""
     return b"S" + log
+
+
+def version_prefix(log: bytes) -> bytes:
+    """Prefix of the entries from which a log acts under another version of the network document."""
+    return b"H" + log
+
+
+def version_key(log: bytes, index: int) -> bytes:
+    """Key that says under which version of the network document a log acts from an entry on."""
+    return b"H" + log + index.to_bytes(INDEX_BYTES, "big")
 
 
 def checkpoint_key(log: bytes) -> bytes:

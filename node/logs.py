@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from ledger.encoding import canonical_json, parse_hash
 from ledger.entry import ChainHead, Entry, open_chain
 from ledger.errors import LedgerError, StoreCorruptError
-from ledger.event import Event, Receipt, Share, Violation, read_event
+from ledger.event import Event, NetworkAdopt, Receipt, Share, Violation, read_event
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize
 from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
+from ledger.store.protocol import prefix_end
 from ledger.tile import Edge, Tile, TileReader
 from node import layout
 
@@ -36,6 +37,7 @@ class LogState:
     checkpoint: Judged | None = None  # newest signed and verified, at most as large as the log is here
     confirmed: Judged | None = None  # newest with a quorum
     cosigned: Judged | None = None  # newest that this node has cosigned
+    acting: tuple[tuple[int, bytes], ...] = ()  # from which entry on under which text of the network document (hash)
 
     @property
     def size(self) -> int:
@@ -46,6 +48,15 @@ class LogState:
     def confirmed_size(self) -> int:
         """How many entries are confirmed, as far as this node knows."""
         return self.confirmed.size if self.confirmed is not None else 0
+
+    def version_at(self, size: int, network: Network) -> int | None:
+        """Return the version of the network document under which the log acts at a size.
+
+        None where it is a version that ``network`` does not know, 0 for the empty log.
+        """
+        numbers = {version.text_hash: version.version for version in network.versions}
+        found = [numbers.get(text_hash) for index, text_hash in self.acting if index < size]
+        return None if None in found else max((one for one in found if one is not None), default=0)
 
     @property
     def cosigned_head(self) -> TreeHead:
@@ -73,6 +84,7 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
             checkpoint=_load_checkpoint(store, layout.checkpoint_key(log), network),
             confirmed=_load_checkpoint(store, layout.confirmed_key(log), network),
             cosigned=_load_checkpoint(store, layout.cosigned_key(log), network),
+            acting=_load_acting(store, log),
         )
     except StoreCorruptError:
         raise
@@ -87,14 +99,27 @@ def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: B
     """
     assert not entries or entries[0].index == state.size
     assert chain.size == state.size + len(entries)
+    acting = list(state.acting)
     for entry in entries:
         batch.put(layout.entry_key(state.log, entry.index), entry.raw)
         _index(state.log, entry, batch)
+        if (text_hash := acts_under(entry)) is not None:
+            acting.append((entry.index, text_hash))
+            batch.put(layout.version_key(state.log, entry.index), text_hash)
     edge, tiles = state.edge.extended([entry.leaf for entry in entries])
     for tile, data in tiles:
         batch.put(layout.tile_key(state.log, tile.level, tile.index), data)
     batch.put(layout.chain_key(state.log), _encode_chain(chain))
-    return replace(state, chain=chain, edge=edge)
+    return replace(state, chain=chain, edge=edge, acting=tuple(acting))
+
+
+def acts_under(entry: Entry) -> bytes | None:
+    """Return the hash of the network document's text under which a log acts from an entry on, if it says so."""
+    if entry.index == 0:
+        return entry.previous
+    if entry.event.get("type") == NetworkAdopt.TYPE and isinstance(event := read_event(entry.event), NetworkAdopt):
+        return parse_hash(event.hash)
+    return None
 
 
 def want_manifests(log: bytes, entries: Sequence[Entry], consumer: str, batch: Batch) -> bool:
@@ -124,9 +149,16 @@ def with_confirmed(state: LogState, judged: Judged, batch: Batch) -> LogState:
 
 
 def is_news(state: LogState, judged: Judged) -> bool:
-    """Tell whether a confirmed checkpoint says more than the one that is known: a larger size, or more cosigners."""
+    """Tell whether a confirmed checkpoint says more than the one that is known: larger, or cosigned by more.
+
+    The quorum of a newer version of the network document says more than whatever an older one asked for.
+    """
     known = state.confirmed
-    return known is None or (judged.size, len(judged.cosigners)) > (known.size, len(known.cosigners))
+    return known is None or _weight(judged) > _weight(known)
+
+
+def _weight(judged: Judged) -> tuple[int, int, int]:
+    return judged.size, judged.version, len(judged.cosigners)
 
 
 def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:
@@ -201,6 +233,12 @@ def _decode_chain(origin: str, data: bytes) -> ChainHead:
     if len(data) != _CHAIN_BYTES:
         raise StoreCorruptError(f"the chain head of {origin} has {len(data)} bytes", field=origin)
     return ChainHead(origin, int.from_bytes(data[:8], "big"), data[8:40], int.from_bytes(data[40:], "big"))
+
+
+def _load_acting(store: Store, log: bytes) -> tuple[tuple[int, bytes], ...]:
+    prefix = layout.version_prefix(log)
+    found = store.scan(prefix, prefix_end(prefix))
+    return tuple((int.from_bytes(key[len(prefix) :], "big"), text_hash) for key, text_hash in found)
 
 
 def _load_checkpoint(store: Store, key: bytes, network: Network) -> Judged | None:

@@ -129,7 +129,16 @@ class Manifests:
         self._interval = interval_ms / 1000
         self._keeper = Keeper()
         self._room = asyncio.Semaphore(AT_ONCE_MAX)
-        self._news = {origin: asyncio.Event() for origin in sorted(origins - {own})}
+        self._own = own
+        self._news: dict[str, asyncio.Event] = {}
+        self._grown = asyncio.Event()
+        self.follow(origins)
+
+    def follow(self, origins: frozenset[str]) -> None:
+        """Fetch for the shares in further logs as well; from the event loop's thread."""
+        for origin in sorted(origins - {self._own} - self._news.keys()):
+            self._news[origin] = asyncio.Event()
+        self._grown.set()
 
     def notice(self, origin: str) -> None:
         """Tell the service that a share in this log names a manifest; from the event loop's thread."""
@@ -147,9 +156,14 @@ class Manifests:
 
     async def run(self) -> None:
         """Fetch until cancelled; what a crash or a provider that was down has left comes first."""
+        followed: set[str] = set()
         async with asyncio.TaskGroup() as group:
-            for origin in self._news:
-                group.create_task(self._follow(origin), name=f"manifests of {origin}")
+            while True:
+                self._grown.clear()
+                for origin in self._news.keys() - followed:
+                    followed.add(origin)
+                    group.create_task(self._follow(origin), name=f"manifests of {origin}")
+                await self._grown.wait()
 
     async def _follow(self, origin: str) -> None:
         news, pause, start = self._news[origin], self._interval, 0

@@ -29,6 +29,13 @@ from node.writer import Transaction, Writer
 log = structlog.get_logger(__name__)
 
 
+class UnknownVersionError(BusyError):
+    """A log acts under a version of the network document that this node does not have yet."""
+
+    code = "unknown_version"
+    hint = "this node fetches the document from its peers; try again in a moment"
+
+
 class Mirror:
     """Fetches, verifies and stores the entries of other logs."""
 
@@ -39,23 +46,17 @@ class Mirror:
         store: Store,
         writer: Writer,
         network: Callable[[], Network],
-        openings: frozenset[bytes],
         peers: Mapping[str, Peer],
         pool: Executor | None,
         metrics: Metrics,
         alarm: Callable[[IntegrityAlarm], None],
         wanted: Callable[[str], None],
     ) -> None:
-        """Mirror into ``store`` what ``peers`` have; ``wanted`` is told which logs have shares to us with manifests.
-
-        ``openings`` are what a log may begin with: the SHA-256 of the text of every version of the network document so
-        far, since a log that was opened under an earlier version stays as it is.
-        """
+        """Mirror into ``store`` what ``peers`` have; ``wanted`` is told which logs have shares to us with manifests."""
         self._own = own
         self._store = store
         self._writer = writer
         self._network = network
-        self._openings = openings
         self._peers = peers
         self._pool = pool
         self._metrics = metrics
@@ -118,8 +119,36 @@ class Mirror:
             )
         await self.catch_up(origin, judged.size, hint=hint)
         await asyncio.to_thread(self.check_root, judged)
+        judged = self._under_its_version(judged)
         await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
         return True
+
+    def _under_its_version(self, judged: Judged) -> Judged:
+        """Return a confirmed checkpoint counted under the version under which the log acts at its size, or a later one.
+
+        Raises:
+            UnknownVersionError: the log acts under a version that is not here yet.
+            QuorumError: it has the quorum of an earlier version only.
+        """
+        network = self._network()
+        acting = self.acting_version(judged, network)
+        if judged.version >= acting:
+            return judged
+        return require_quorum(judge_checkpoint(judged.note, network, at_least=acting))
+
+    def acting_version(self, judged: Judged, network: Network) -> int:
+        """Return the version of the network document under which a log acts at a checkpoint, whose entries are here.
+
+        Raises:
+            UnknownVersionError: ``network`` does not know it yet.
+        """
+        version = self.state(judged.checkpoint.origin).version_at(judged.size, network)
+        if version is None:
+            raise UnknownVersionError(
+                f"{judged.checkpoint.origin} acts under a version of the network document above {network.version}",
+                field="checkpoint",
+            )
+        return version
 
     def check_root(self, judged: Judged) -> None:
         """Check that the entries stored here hash to a checkpoint's root.
@@ -208,7 +237,7 @@ class Mirror:
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
         """Return what entry 0 follows: the version of the network document under which the log was opened."""
         named = parse_entry(raw).previous
-        return replace(head, previous=named) if named in self._openings else head
+        return replace(head, previous=named) if named in self._network().openings else head
 
 
 def _keep(transaction: Transaction, against: Judged) -> None:

@@ -6,19 +6,19 @@ arrives, it comes uncompressed, it sets no cookie, and what it says is verified 
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_json
+from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json
 from ledger.errors import LedgerError
 from ledger.manifest import MANIFEST_BYTES_MAX
-from ledger.network import Member
+from ledger.network import DOCUMENT_BYTES_MAX, Member, Network
 from ledger.note import Signature
 from ledger.tile import parse_bundle
 from node.clock import Clock
@@ -29,6 +29,8 @@ ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at mo
 ENTRIES_MAX = 1000
 CHECKPOINT_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
 LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
+CHAIN_BYTES_MAX = 4 * DOCUMENT_BYTES_MAX  # all versions of a network document: those of a large network are few
+HEALTH_BYTES_MAX = 256 * 1024
 CONNECTIONS_MAX = 4  # to one peer
 ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
 PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
@@ -84,9 +86,27 @@ class PeerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """How far a peer holds one log, as it tells it."""
+
+    size: int
+    confirmed: int
+    root: bytes  # of the tree of all entries that it holds; nobody has signed it
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What a peer tells of itself: nothing of it is verified."""
+
+    version: int  # of the network document under which it acts
+    logs: dict[str, Head]
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a peer remembers of every log, as it tells it: nothing of it is verified."""
 
+    version: int  # of the network document under which it acts
     sizes: dict[str, int]  # entries that it holds
     checkpoints: dict[str, bytes]  # the best checkpoint that it knows of a log, signed by that log
 
@@ -178,15 +198,15 @@ class Peer:
             raise PeerRefusedError(f"{count} entries where 1 to {limit} were asked for")
         return _checked(lambda: parse_bundle(answer, count=count))
 
-    async def logs(self) -> dict[str, tuple[int, int]]:
-        """Return size and confirmed size of every log that the peer holds, as it tells them.
+    async def logs(self) -> Heads:
+        """Return how far the peer holds every log, as it tells it.
 
         Raises:
             PeerError: it did not answer, or with something else.
         """
         status, answer, _ = await self._call("GET", "/v1/logs", LOGS_BYTES_MAX)
         _expect(status, answer)
-        return await asyncio.to_thread(_sizes, answer)
+        return await asyncio.to_thread(_heads, answer)
 
     async def memory(self) -> Memory:
         """Return what the peer remembers of every log, so that this node does not contradict itself after a loss.
@@ -197,6 +217,28 @@ class Peer:
         status, answer, _ = await self._call("GET", "/v1/memory", LOGS_BYTES_MAX)
         _expect(status, answer)
         return await asyncio.to_thread(_memory, answer)
+
+    async def network(self) -> bytes:
+        """Return the network document under which the peer acts, with all its versions; not verified yet.
+
+        Raises:
+            PeerError: it did not answer.
+        """
+        status, answer, _ = await self._call("GET", "/v1/network", CHAIN_BYTES_MAX, signed=False)
+        _expect(status, answer)
+        return answer
+
+    async def network_version(self) -> int:
+        """Return the version of the network document under which the peer acts, also where it does not know us.
+
+        Raises:
+            PeerError: it did not answer, or with something else.
+        """
+        _, answer, _ = await self._call("GET", "/v1/health", HEALTH_BYTES_MAX, signed=False)
+        match _checked(lambda: parse_json(answer)):
+            case {"network": {"version": int(version)}}:
+                return version
+        raise PeerRefusedError("the answer about its health has another form")
 
     async def manifest(self, root: bytes) -> bytes:
         """Return the manifest with a root, as the provider of a share serves it to the consumer; not verified yet.
@@ -244,6 +286,57 @@ class Peer:
         self.status.last_error = why
 
 
+class Peers(Mapping[str, Peer]):
+    """The peers by origin, as the network document in force names them; they come and go while the node runs."""
+
+    def __init__(self, own: str, make: Callable[[Member], Peer]) -> None:
+        """``make`` gives the client of a member."""
+        self._own = own
+        self._make = make
+        self._peers: dict[str, Peer] = {}
+        self._changed = asyncio.Event()
+
+    def __getitem__(self, origin: str) -> Peer:
+        return self._peers[origin]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._peers)
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def update(self, network: Network) -> list[Peer]:
+        """Have exactly the other active members as peers; return those that are none any more, to be closed.
+
+        A member that has moved gets a new client; one with other keys keeps its client, and what is known of it.
+        """
+        before, self._peers = self._peers, {}
+        for origin, member in network.members.items():
+            if origin != self._own and member.active:
+                known = before.get(origin)
+                if known is not None and known.member.url == member.url:
+                    known.member = member
+                    self._peers[origin] = before.pop(origin)
+                else:
+                    self._peers[origin] = self._make(member)
+        self._changed.set()
+        self._changed = asyncio.Event()
+        return list(before.values())
+
+    async def each(self, work: Callable[[Peer], Coroutine[Any, Any, None]], name: str) -> None:
+        """Run ``work`` for every peer until cancelled: for those that come from then on, for those that go no more."""
+        running: dict[Peer, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                changed = self._changed
+                for peer in running.keys() - set(self._peers.values()):
+                    running.pop(peer).cancel()
+                for peer in self._peers.values():
+                    if peer not in running:
+                        running[peer] = group.create_task(work(peer), name=f"{name} {peer.origin}")
+                await changed.wait()
+
+
 def tls_context(authority: Path | None) -> ssl.SSLContext:
     """Return how peers' certificates are checked: by the given authority, else by those that the system trusts.
 
@@ -284,13 +377,16 @@ def _size(answer: bytes) -> int:
     return _checked(lambda: parse_decimal(text[:-1], field="size"))
 
 
-def _sizes(answer: bytes) -> dict[str, tuple[int, int]]:
-    return dict(map(_log_sizes, _listed(answer)))
+def _heads(answer: bytes) -> Heads:
+    version, listed = _listed(answer)
+    return Heads(version, dict(map(_head, listed)))
 
 
 def _memory(answer: bytes) -> Memory:
-    told = [_remembered(one) for one in _listed(answer)]
+    version, listed = _listed(answer)
+    told = [_remembered(one) for one in listed]
     return Memory(
+        version,
         {origin: size for origin, size, _ in told},
         {origin: checkpoint for origin, _, checkpoint in told if checkpoint is not None},
     )
@@ -306,18 +402,18 @@ def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
     raise PeerRefusedError("the list of logs has another form")
 
 
-def _listed(answer: bytes) -> list[JsonValue]:
-    body = _checked(lambda: parse_json(answer))
-    listed = body.get("logs") if isinstance(body, dict) else None
-    if not isinstance(listed, list):
-        raise PeerRefusedError("the list of logs has another form")
-    return listed
+def _listed(answer: bytes) -> tuple[int, list[JsonValue]]:
+    match _checked(lambda: parse_json(answer)):
+        case {"network_version": int(version), "logs": list(listed)}:
+            return version, listed
+    raise PeerRefusedError("the list of logs has another form")
 
 
-def _log_sizes(one: JsonValue) -> tuple[str, tuple[int, int]]:
+def _head(one: JsonValue) -> tuple[str, Head]:
     match one:
-        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed)} if min(size, confirmed) >= 0:
-            return log, (size, confirmed)
+        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed), "root": str(root)}:
+            if min(size, confirmed) >= 0:
+                return log, Head(size, confirmed, _checked(lambda: parse_hash(root, field="root")))
     raise PeerRefusedError("the list of logs has another form")
 
 

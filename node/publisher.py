@@ -34,7 +34,7 @@ from node.errors import BusyError, IntegrityAlarm
 from node.keys import NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Peer, PeerBusyError, PeerError, StaleSizeError
+from node.peers import Peer, PeerBusyError, PeerError, Peers, StaleSizeError
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -51,9 +51,10 @@ class Round:
     """One checkpoint on its way to the quorum."""
 
     judged: Judged
+    network: Network  # under which its cosignatures are counted
     started_ms: int
     cosignatures: dict[str, Signature] = field(default_factory=dict)  # by member's origin, this node's own included
-    quorum: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # the quorum is reached, or cannot be any more
     complete: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -88,7 +89,7 @@ class Publisher:
         store: Store,
         writer: Writer,
         network: Callable[[], Network],
-        peers: Mapping[str, Peer],
+        peers: Peers,
         clock: Clock,
         metrics: Metrics,
         head_file: Path,
@@ -121,12 +122,17 @@ class Publisher:
         """Tell the publisher that the log may have grown; from the event loop's thread."""
         self._news.set()
 
+    def network_changed(self) -> None:
+        """Give up the checkpoint in the making: other members count, and the log is about to say so."""
+        self._news.set()
+        if self._round is not None:
+            self._round.over.set()
+
     async def run(self) -> None:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for peer in self._peers.values():
-                group.create_task(self._push_to(peer), name=f"push to {peer.origin}")
-                group.create_task(self._tell(peer), name=f"tell {peer.origin}")
+            group.create_task(self._peers.each(self._push_to, "push to"), name="push")
+            group.create_task(self._peers.each(self._tell, "tell"), name="tell")
             group.create_task(self._publish(), name="publish")
 
     async def _publish(self) -> None:
@@ -158,27 +164,30 @@ class Publisher:
     async def _gather(self, judged: Judged) -> None:
         """Have one checkpoint cosigned, until the quorum is reached or there is something newer to say."""
         current = self._round
-        if current is None or current.judged is not judged:  # else there was no news but of other logs: go on with it
-            current = Round(judged, self._clock.now_ms())
-            if self._is_voter(self._network().member(self._own)):
+        network = self._network()
+        if current is None or current.judged is not judged or current.network is not network:
+            current = Round(judged, network, self._clock.now_ms())
+            if self._is_voter(network.member(self._own)):
                 time = self._clock.now_ms() // 1000
                 self._add(current, self._own, cosign(self._keys.cosigner, judged.checkpoint, time=time))
             async with self._pushed:
                 self._round = current
                 self._pushed.notify_all()
-        while not current.quorum.is_set():
+        while not current.over.is_set():
             try:
                 async with asyncio.timeout(self._timeout):
-                    await current.quorum.wait()
+                    await current.over.wait()
             except TimeoutError:
                 log.warning(
                     "a checkpoint waits for its quorum",
                     size=current.size,
                     cosigned=len(current.cosignatures),
-                    needed=self._network().quorum,
+                    needed=network.quorum,
                 )
                 if self._news.is_set():
                     return
+        if current.network is not self._network():
+            return
         stored = await self._confirm(current)
         self._metrics.confirm_seconds.observe((self._clock.now_ms() - current.started_ms) / 1000)
         self._metrics.confirmations.inc()
@@ -200,7 +209,7 @@ class Publisher:
         """Store a checkpoint with its cosignatures and give it to the peers; return how many of them it has."""
         room = SIGNATURES_MAX - len(current.judged.note.signatures)
         note = add_signatures(current.judged.note, list(current.cosignatures.values())[:room])
-        judged = await asyncio.to_thread(judge_checkpoint, note, self._network())
+        judged = await asyncio.to_thread(judge_checkpoint, note, current.network, at_least=current.network.version)
         assert judged.confirmed  # every cosignature was verified when it came
 
         def store(transaction: Transaction) -> None:
@@ -215,9 +224,9 @@ class Publisher:
 
     def _add(self, current: Round, origin: str, signature: Signature) -> None:
         current.cosignatures[origin] = signature
-        network = self._network()
+        network = current.network
         if len(current.cosignatures) >= network.quorum:
-            current.quorum.set()
+            current.over.set()
         if len(current.cosignatures) >= len(network.voters):
             current.complete.set()
 
@@ -226,7 +235,9 @@ class Publisher:
     def _sign(self, transaction: Transaction) -> Judged | None:
         state = transaction.committed(self._own)
         known = state.confirmed  # under a newer network document its quorum may have become too small
-        if state.size == 0 or (known is not None and known.size == state.size and known.confirmed):
+        if state.size == 0 or not self._network().member(self._own).active:
+            return None
+        if known is not None and known.size == state.size and known.confirmed:
             return None
         if state.checkpoint is not None and state.checkpoint.size == state.size:
             return state.checkpoint
@@ -344,7 +355,8 @@ class Publisher:
         for signature in signatures:
             if (signature.name, signature.key_id) == (verifier.name, verifier.key_id):
                 verifier.verify(current.judged.checkpoint.text, signature)
-                self._add(current, peer.origin, signature)
+                if self._is_voter(peer.member, current.network):
+                    self._add(current, peer.origin, signature)
                 return current.size
         raise PeerError(f"{peer.origin} answered without a cosignature of its own")
 
@@ -354,5 +366,6 @@ class Publisher:
         reader = logs.hash_reader(self._store, self._writer.states[self._own], new)
         return prove_consistency(reader, old_size=TreeSize(old), new_size=TreeSize(new))
 
-    def _is_voter(self, member: Member) -> bool:
-        return (member.cosigner.name, member.cosigner.key_id) in self._network().voters
+    def _is_voter(self, member: Member, network: Network | None = None) -> bool:
+        voters = (self._network() if network is None else network).voters
+        return (member.cosigner.name, member.cosigner.key_id) in voters

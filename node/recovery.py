@@ -5,7 +5,7 @@ cosigns a head that contradicts one he cosigned before. So after every start a n
 writes and cosigns nothing until enough of its peers have told what they remember:
 
 1. Ask every peer for the sizes that it holds of every log, and for the checkpoint of each that it knows best.
-2. When enough have answered (``answers_needed``), fetch what the peers hold of this node's own log and it does not: the
+2. When enough have answered (:func:`enough`), fetch what the peers hold of this node's own log and it does not: the
    entries are its own, signed by its own key. Then write again.
 3. Take over, for every other log, the checkpoints that any of them has cosigned or seen confirmed: below the highest
    this node may have cosigned already, and its entries must hash to all of them. A log of which this is not done is
@@ -19,7 +19,7 @@ A crash at any point begins anew: nothing was signed meanwhile, and the entries 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -33,7 +33,7 @@ from ledger.quorum import Judged, judge_checkpoint
 from node import logs
 from node.errors import IntegrityAlarm
 from node.mirror import Mirror
-from node.peers import Memory, Peer, PeerError
+from node.peers import Memory, Peer, PeerError, Peers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -46,15 +46,33 @@ CLAIM_TRIES_MAX = 3  # in a row without a single entry; a peer that was only bus
 LOGS_AT_ONCE = 4  # taken over at a time
 
 
-def answers_needed(network: Network, mode: Mode) -> int:
+def enough(network: Network, own: str, mode: Mode, answered: set[str]) -> bool:
+    """Tell whether those who have answered are enough, under this version of the network document and the one before.
+
+    What is confirmed may have been confirmed under the version before, and not be known to those who have joined
+    since; whoever joins himself, and so has forgotten nothing, asks those who were members before him.
+    """
+    now = {member.origin for member in network.voters.values()} - {own}
+    if len(answered & now) < answers_needed(network, mode):
+        return False
+    before = network.before
+    if before is None:
+        return True
+    then = {member.origin for member in before.voters.values()}
+    needed = answers_needed(before, mode if own in then else "2f+1", newcomer=own not in then)
+    askable = (then & now) - {own}
+    return len(answered & askable) >= min(needed, len(askable))
+
+
+def answers_needed(network: Network, mode: Mode, *, newcomer: bool = False) -> int:
     """Return how many other members must have answered before a node writes again.
 
     So many that at least one of them is honest and remembers. What is confirmed, k of the n members have cosigned;
     n − k have not, and f may lie, or f − 1 others when this node's own amnesia counts among the f faults: one more than
     both together must answer. For n = 3f + 1 these are 2f others when it counts (``2f``), and 2f + 1 when it does not.
-    ``all`` asks for every other member, and so finds what was never confirmed too.
+    ``all`` asks for every other member, and so finds what was never confirmed too. A ``newcomer`` is not among the n.
     """
-    others = max(len(network.voters) - 1, 0)
+    others = max(len(network.voters) - (not newcomer), 0)
     if mode == "all":
         return others
     if mode == "2f" and network.faults == 0:
@@ -81,7 +99,7 @@ class Recovery:
         own: str,
         mirror: Mirror,
         writer: Writer,
-        peers: Mapping[str, Peer],
+        peers: Peers,
         network: Callable[[], Network],
         mode: Mode,
         signed: Judged | None,
@@ -92,6 +110,7 @@ class Recovery:
         self._writer = writer
         self._peers = peers
         self._network = network
+        self._mode = mode
         self.progress = Progress(answers_needed(network(), mode))
         self._promises: dict[str, dict[str, Judged]] = {}  # by log and text: signed by the log, not taken over yet
         self._seen: set[str] = set()  # their texts, and those of the ones that have been taken over
@@ -124,14 +143,13 @@ class Recovery:
         histories (an alarm tells it), or when nobody gives the entries that it has signed.
         """
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask(peer), name=f"ask {peer.origin}") for peer in self._peers.values()]
+            asking = group.create_task(self._peers.each(self._ask, "ask"), name="ask")
             await self._wait_for_answers()
             self._remembers.set()
             log.info("enough peers remember", answered=len(self.progress.answered), needed=self.progress.needed)
             others = group.create_task(self._take_over_others(), name="take over")
             await self._return()
-            for task in asking:
-                task.cancel()
+            asking.cancel()
             await others
 
     # Asking.
@@ -146,7 +164,10 @@ class Recovery:
                 log.debug("a peer does not tell what it remembers", peer=peer.origin, error=str(error))
             else:
                 self._learn(peer, memory, promises)
-                return
+                if memory.version >= self._network().version:
+                    self.progress.answered.add(peer.origin)
+                    return
+                log.info("a peer acts under an older network document", peer=peer.origin, version=memory.version)
             finally:
                 self._tried.add(peer.origin)
                 self._heard.set()
@@ -177,7 +198,6 @@ class Recovery:
             if (size := memory.sizes.get(origin)) is not None:
                 peer.status.sizes.setdefault(origin, size)  # so that it is asked for them, too
         self._claimed = max(self._claimed, memory.sizes.get(self._own, 0))
-        self.progress.answered.add(peer.origin)
 
     def _promise(self, judged: Judged) -> None:
         text = judged.note.text
@@ -193,8 +213,9 @@ class Recovery:
         loop = asyncio.get_running_loop()
         grace = loop.time() + GRACE_SECONDS
         while True:
-            enough = len(self.progress.answered) >= self.progress.needed
-            if enough and (len(self._tried) == len(self._peers) or loop.time() >= grace):
+            if enough(self._network(), self._own, self._mode, self.progress.answered) and (
+                len(self._tried) == len(self._peers) or loop.time() >= grace
+            ):
                 return
             self._heard.clear()
             with suppress(TimeoutError):

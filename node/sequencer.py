@@ -145,7 +145,7 @@ class Sequencer:
         return Entry(
             origin=self._origin,
             index=state.size + offset,
-            previous=b"",
+            previous=state.chain.previous if state.size + offset == 0 else b"",  # only the first one's is looked at
             time=time,
             event=event.value,
             key_id=self._signer.verifier.key_id,

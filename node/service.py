@@ -28,15 +28,16 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, StoreFailedError
 from ledger.event import LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Member, Network, parse_fingerprint, parse_network, split_versions, verify_chain
+from ledger.network import Member, Network, parse_fingerprint, verify_chain
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.store.headfile import read_head
 from node import layout, logs
+from node.adoption import Adoption, Charter
 from node.clock import Clock, SystemClock
 from node.config import Home
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
@@ -47,7 +48,7 @@ from node.logs import LogState
 from node.manifests import Manifests
 from node.metrics import Metrics
 from node.mirror import Mirror
-from node.peers import Peer, tls_context
+from node.peers import Peer, Peers, tls_context
 from node.publisher import Publisher
 from node.recovery import Recovery
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
@@ -55,7 +56,7 @@ from node.setup import check_enrolled
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.witness import Witness
-from node.writer import Writer
+from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
@@ -145,8 +146,7 @@ class Node:
         self.home = foundation.home
         self.settings = foundation.home.settings
         self.origin = self.settings.origin
-        self.network = foundation.network
-        self.network_document = foundation.network_document
+        self._charter = Charter(foundation.network, foundation.network_document)
         self.fingerprint = parse_fingerprint(self.settings.fingerprint or "")
         self.keys = foundation.keys
         self.clock: Clock = clock or SystemClock()
@@ -179,8 +179,7 @@ class Node:
         )
         self.tokens = TokenGate(self.home.tokens, self.clock.now_ms)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
-        self.by_hash = {layout.origin_hash(origin): origin for origin in self.network.members}
-        self.peers: dict[str, Peer] = {}
+        self.by_hash = _by_hash(self.network)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
@@ -196,6 +195,7 @@ class Node:
         self._tasks = [
             asyncio.create_task(self.recovery.run(), name="recovery"),
             asyncio.create_task(self._open_and_publish(), name="publisher"),
+            asyncio.create_task(self.adoption.run(), name="adoption"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
             asyncio.create_task(self.manifests.run(), name="manifests"),
         ]
@@ -214,6 +214,7 @@ class Node:
                 log.warning("the log could not be opened", error=str(error), code=error.code, again_in_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, OPENING_SECONDS_MAX)
+        self.adoption.notice()
         await self.publisher.run()
 
     async def stop(self) -> None:
@@ -227,6 +228,16 @@ class Node:
             await peer.close()
         self.pool.shutdown(cancel_futures=True)
         self.store.close()
+
+    @property
+    def network(self) -> Network:
+        """The newest version of the network document, under which this node acts."""
+        return self._charter.network
+
+    @property
+    def network_document(self) -> bytes:
+        """All versions of the network document."""
+        return self._charter.document
 
     @property
     def states(self) -> Mapping[str, LogState]:
@@ -270,6 +281,19 @@ class Node:
         self._check_writable()
         await self.manifests.keep(manifest, client=client)
 
+    async def adopt(self, document: bytes) -> int:
+        """Act under a newer network document; return the version that was in force before.
+
+        Raises:
+            NetworkForkError: it contradicts a version that this node has acted under.
+            VerificationError, MalformedError, LimitError: it does not lead back to the fingerprint.
+            StoreFailedError: it cannot be written.
+        """
+        try:
+            return await self.adoption.adopt(document)
+        except OSError as error:
+            raise StoreFailedError(f"the network document cannot be written: {error.strerror}") from None
+
     def raise_alarm(self, alarm: IntegrityAlarm) -> None:
         """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
         name = alarm.field or self.origin
@@ -290,22 +314,13 @@ class Node:
         authority = self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None
         verify = tls_context(authority) if transport_to is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         timeout = self.settings.peer_timeout_ms
-        self.peers.update(
-            (
-                origin,
-                Peer(
-                    member,
-                    auth=auth,
-                    clock=self.clock,
-                    timeout_ms=timeout,
-                    verify=verify,
-                    transport=transport_to(member) if transport_to is not None else None,
-                ),
-            )
-            for origin, member in self.network.members.items()
-            if origin != self.origin and member.active
-        )
-        openings = frozenset(parse_network(one).text_hash for one in split_versions(self.network_document))
+
+        def make(member: Member) -> Peer:
+            transport = transport_to(member) if transport_to is not None else None
+            return Peer(member, auth=auth, clock=self.clock, timeout_ms=timeout, verify=verify, transport=transport)
+
+        self.peers = Peers(self.origin, make)
+        self.peers.update(self.network)
         common: dict[str, Any] = {"own": self.origin, "writer": self.writer, "network": lambda: self.network}
         common["metrics"] = self.metrics
         self.manifests = Manifests(
@@ -319,7 +334,6 @@ class Node:
         )
         self.mirror = Mirror(
             store=self.store,
-            openings=openings,
             peers=self.peers,
             pool=self.pool,
             alarm=self.raise_alarm,
@@ -335,14 +349,6 @@ class Node:
             mode=self.settings.recovery_answers,
             signed=self._signed,
         )
-        self.witness = Witness(
-            signer=self.keys.cosigner,
-            mirror=self.mirror,
-            recovery=self.recovery,
-            clock=self.clock,
-            alarms=self.alarms,
-            **common,
-        )
         self.publisher = Publisher(
             keys=self.keys,
             store=self.store,
@@ -355,9 +361,60 @@ class Node:
             alarm=self.raise_alarm,
             **common,
         )
-        self.gossip = Gossip(
-            mirror=self.mirror, peers=self.peers, states=lambda: self.states, interval_ms=self.settings.pull_interval_ms
+        self.adoption = Adoption(
+            self._charter,
+            own=self.origin,
+            fingerprint=self.fingerprint,
+            path=self.home.network,
+            writer=self.writer,
+            sequencer=self.sequencer,
+            enter=self._enter,
+            alarm=self.raise_alarm,
+            alarms=self.alarms,
         )
+        self.witness = Witness(
+            signer=self.keys.cosigner,
+            mirror=self.mirror,
+            recovery=self.recovery,
+            adoption=self.adoption,
+            peers=self.peers,
+            clock=self.clock,
+            alarms=self.alarms,
+            **common,
+        )
+        self.gossip = Gossip(
+            mirror=self.mirror,
+            adoption=self.adoption,
+            peers=self.peers,
+            states=lambda: self.states,
+            interval_ms=self.settings.pull_interval_ms,
+        )
+
+    async def _enter(self, charter: Charter) -> None:
+        """Act under another network document; its members' logs first, for nobody may find one missing."""
+        await self._add_logs(charter.network)
+        self._charter = charter
+        self.by_hash = _by_hash(charter.network)
+        retired = self.peers.update(charter.network)
+        await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
+        self.manifests.follow(frozenset(charter.network.members))
+        self.publisher.network_changed()
+        member = charter.network.member(self.origin)
+        try:
+            check_enrolled(self.keys, member)
+        except ConfigError as error:
+            self.raise_alarm(IntegrityAlarm(error.message, field=self.origin))
+        for peer in retired:
+            await peer.close()
+
+    async def _add_logs(self, network: Network) -> None:
+        def add(transaction: Transaction) -> None:
+            for origin in network.members:
+                known = transaction.states.get(origin)
+                if known is None or known.size == 0:
+                    transaction.put_state(logs.load_log(transaction.store, origin, network))
+
+        await asyncio.wrap_future(self.writer.submit(add))
 
     def _load_states(self, store: Store) -> dict[str, LogState]:
         return {origin: logs.load_log(store, origin, self.network) for origin in self.network.members}
@@ -394,6 +451,11 @@ class Node:
             )
         if self.state.size == 0:
             raise ReadOnlyError("this node's log is being opened", hint="try again in a moment")
+        if not (member := self.network.member(self.origin)).active:
+            raise ReadOnlyError(
+                f"{self.origin} is {member.entry.status} in version {self.network.version} of the network document",
+                hint="the governors decide who takes part: suyuan network show",
+            )
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -435,6 +497,10 @@ class Node:
             if len(self._waiters) > 2 * self._waiting + WAITERS_SPARE:
                 self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
                 heapq.heapify(self._waiters)
+
+
+def _by_hash(network: Network) -> dict[str, str]:
+    return {layout.origin_hash(origin): origin for origin in network.members}
 
 
 def check_head(home: Home, store: Store, state: LogState, network: Network) -> Judged | None:

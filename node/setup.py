@@ -96,7 +96,7 @@ def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
         _refuse_older(home.network.read_bytes(), document)
     settings = home.settings.model_copy(update={"fingerprint": fingerprint})
     joined = Home(home.folder, settings)
-    _replace(joined.network, document)
+    replace_file(joined.network, document)
     _write_settings(joined)
     return load_home(joined.config)
 
@@ -166,10 +166,10 @@ def member_json(entry: MemberEntry) -> dict[str, Any]:
 
 
 def _write_settings(home: Home) -> None:
-    _replace(home.config, settings_toml(home.settings).encode())
+    replace_file(home.config, settings_toml(home.settings).encode())
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, each of them whole."""
     fresh = path.with_name(f"{path.name}.new")
     with fresh.open("wb") as file:

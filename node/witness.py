@@ -3,9 +3,10 @@
 1. The origin is a member's log, and the log has signed the checkpoint.
 2. The old size is the one that this node has cosigned last, and the proof shows that the new tree extends that one.
 3. Every entry below the size is here, verified, and hashes to the root.
-4. Compare and store, in one durable step: the signed checkpoint takes the place of the one that was cosigned before.
+4. The log acts under the version of the network document under which this node acts.
+5. Compare and store, in one durable step: the signed checkpoint takes the place of the one that was cosigned before.
    A crash before it: nothing was said. After it: the log asks again with the new size and gets its cosignature.
-5. Sign and answer.
+6. Sign and answer.
 """
 
 import asyncio
@@ -28,11 +29,12 @@ from ledger.note import Signer
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
 from node import logs
+from node.adoption import Adoption
 from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError, ReadOnlyError
 from node.metrics import Metrics
-from node.mirror import Mirror
-from node.peers import PeerError
+from node.mirror import Mirror, UnknownVersionError
+from node.peers import Peer, PeerError
 from node.recovery import Recovery
 from node.writer import Transaction, Writer
 
@@ -84,6 +86,8 @@ class Witness:
         clock: Clock,
         metrics: Metrics,
         recovery: Recovery,
+        adoption: Adoption,
+        peers: Mapping[str, Peer],
         alarms: Mapping[str, str],
     ) -> None:
         """Cosign with ``signer``; ``alarms`` are those that are raised, by log."""
@@ -95,6 +99,8 @@ class Witness:
         self._clock = clock
         self._metrics = metrics
         self._recovery = recovery
+        self._adoption = adoption
+        self._peers = peers
         self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -119,6 +125,7 @@ class Witness:
             await self._remember_the_past(origin)
             self._check_step(request, judged)
             await self._have_entries(judged)
+            await self._act_alike(judged)
             await self._remember(request, judged)
         time = self._clock.now_ms() // 1000
         self._metrics.cosigned.labels(origin).inc()
@@ -172,6 +179,35 @@ class Witness:
             raise
         except LedgerError as error:
             raise BusyError(f"the entries of {origin} are not what they should be: {error}") from None
+
+    async def _act_alike(self, judged: Judged) -> None:
+        """See to it that the log acts under the same version of the network document as this node.
+
+        What is cosigned under an older one would count with that one's smaller quorum, although those who have joined
+        since may have been told already what there was to know.
+        """
+        origin = judged.checkpoint.origin
+        if judged.size == 0:
+            return  # every history extends the empty one
+        try:
+            version = self._mirror.acting_version(judged, self._network())
+        except UnknownVersionError:
+            await self._catch_up_with(origin)
+            version = self._mirror.acting_version(judged, self._network())
+        if version != self._network().version:
+            raise BusyError(
+                f"{origin} acts under version {version} of the network document, this node under "
+                f"{self._network().version}",
+                field="origin",
+            )
+
+    async def _catch_up_with(self, origin: str) -> None:
+        """Fetch the newer network document from the log's owner."""
+        try:
+            async with asyncio.timeout(ENTRIES_SECONDS_MAX):
+                await self._adoption.ask(self._peers[origin])
+        except (KeyError, PeerError, TimeoutError) as error:
+            raise BusyError(f"the network document of {origin} cannot be had yet: {error}", field="origin") from None
 
     async def _remember(self, request: AddCheckpoint, judged: Judged) -> None:
         def compare_and_store(transaction: Transaction) -> None:

@@ -25,7 +25,7 @@ from ledger.entry import ChainHead, Entry, chain, open_chain, parse_entry, sign_
 from ledger.event import LogOpen
 from ledger.merkle import Node as TreeNode
 from ledger.merkle import TreeSize, leaf_hash, prove_consistency, root_of
-from ledger.network import Network, network_text, parse_network
+from ledger.network import Network, network_text, parse_network, verify_next
 from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store import Store
 from ledger.store.memory import MemoryDisk
@@ -132,7 +132,7 @@ class Paper:
         """The document with one more version."""
         number, previous = self.network.version + 1, self.network.text_hash
         note = _signed(number, previous, members, body)
-        return Paper(self.document + b"\n" + note, self.fingerprint, parse_network(note))
+        return Paper(self.document + b"\n" + note, self.fingerprint, verify_next(self.network, parse_network(note)))
 
 
 def paper(members: Sequence[Party | dict[str, Any]], **body: Any) -> Paper:
@@ -260,6 +260,10 @@ class PaperLog:
         size = self.size if size is None else size
         return AddCheckpoint(TreeSize(old), tuple(self.proof(old, size)), self.checkpoint(size, root=root)).encode()
 
+    def told(self) -> dict[str, Any]:
+        """What a peer that holds all of it tells of it."""
+        return {"log": self.origin, "size": self.size, "confirmed_size": self.size, "root": encode_base64(self.root())}
+
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer like the owner's node, as far as mirrors and gossip ask."""
         if request.url.path == f"/v1/logs/{origin_hash(self.origin)}/entries":
@@ -267,11 +271,15 @@ class PaperLog:
             start, limit = int(asked["start"][0]), int(asked["limit"][0])
             return bundle(self.raws[start : start + limit])
         if request.url.path == "/v1/logs":
-            listed = {"log": self.origin, "size": self.size, "confirmed_size": self.size}
-            return httpx.Response(200, json={"logs": [listed]})
+            return httpx.Response(200, json=heads(self.told()))
         if request.method == "GET" and request.url.path == f"/logs/{origin_hash(self.origin)}/checkpoint":
             return httpx.Response(200, content=self.checkpoint(cosigners=len(self.members)).encode())
         return httpx.Response(404, text="nothing here")
+
+
+def heads(*told: dict[str, Any], version: int = 1) -> dict[str, Any]:
+    """What a peer answers that acts under a version of the network document and holds these logs."""
+    return {"network_version": version, "logs": list(told)}
 
 
 def bundle(raws: Sequence[bytes]) -> httpx.Response:
@@ -353,7 +361,8 @@ def verify_log(store: Store, state: LogState, network: Network) -> list[Entry]:
     raws: list[bytes] = []
     while len(raws) < state.size:
         raws += read_entries(store, state, len(raws), 1000, 1 << 30)
-    head: ChainHead = open_chain(state.origin, network.text.encode())
+    [opened] = {one.text for one in network.versions if one.text_hash == parse_entry(raws[0]).previous}
+    head: ChainHead = open_chain(state.origin, opened.encode())
     entries, head = verify_entries(head, raws, key_at=network.member(state.origin).log_key_at)
     assert head == state.chain
     assert root_of([entry.leaf for entry in entries]) == state.edge.root()

@@ -66,6 +66,8 @@ MESSAGES = {
     "unknown_manifest": "没有这份清单",
     "not_found": "未找到",
     "busy": "繁忙",
+    "unknown_version": "尚无该版网络文件",
+    "network_fork": "网络文件出现分叉",
     "manifests_waiting": "未登记的清单过多",
     "not_confirmed": "尚未确认",
     "read_only": "只读",
@@ -169,6 +171,10 @@ MESSAGES = {
     "reject the share, with the reason, if other data has arrived": "若收到的是其他数据，请说明理由并拒收",
     "name the share by which this department received the data": "请写明本部门接收该数据的那次共享",
     "post the manifest first: suyuan share does so by itself": "请先提交清单：suyuan share 会自动提交",
+    "this node fetches the document from its peers; try again in a moment": "本节点正向其他节点获取该文件；请稍后再试",
+    "two histories of the network itself: ask the governors, by another way than the network, which one counts": (
+        "网络本身出现两份历史：请通过网络以外的途径向治理方核实以哪一份为准"
+    ),
     "try again after the time that Retry-After gives": "请在 Retry-After 所示时间后重试",
     "record the shares that name the manifests posted before, then post this one again": (
         "请先登记引用已提交清单的共享，再提交这一份"

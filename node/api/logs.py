@@ -37,7 +37,8 @@ def get_logs(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
-    return JSONResponse({"schema": "suyuan.logs/1", "logs": [_summary(node, state) for state in node.states.values()]})
+    listed = [_summary(node, state) for state in node.states.values()]
+    return JSONResponse({"schema": "suyuan.logs/1", "network_version": node.network.version, "logs": listed})
 
 
 @router.get("/v1/memory", summary="What this node remembers of every log", tags=["peers"])
@@ -46,7 +47,8 @@ def get_memory(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
-    return JSONResponse({"schema": "suyuan.memory/1", "logs": [_remembered(state) for state in node.states.values()]})
+    told = [_remembered(state) for state in node.states.values()]
+    return JSONResponse({"schema": "suyuan.memory/1", "network_version": node.network.version, "logs": told})
 
 
 @router.get(
@@ -175,6 +177,6 @@ def _summary(node: Node, state: LogState) -> dict[str, object]:
         "time": format_time(state.chain.time) if state.size else None,
         "confirmed_size": state.confirmed_size,
         "cosigned_by": [origin for origin, _ in confirmed.cosigners] if confirmed else [],
-        "needed": node.network.quorum,
+        "needed": confirmed.needed if confirmed is not None else node.network.quorum,
         "alarm": node.alarms.get(state.origin),
     }

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from ledger import errors as ledger_errors
 from node import errors, tokens
+from node.adoption import NetworkForkError
 from node.api.auth import node_of
 from node.api.bodies import BodyBrokenOffError, BodyTooLargeError, WrongMediaTypeError
 from node.errors import NodeError
@@ -56,6 +57,7 @@ STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
     (tokens.TokenFileError, HTTPStatus.SERVICE_UNAVAILABLE),
     (tokens.TokenError, HTTPStatus.UNAUTHORIZED),
     (PeerAuthError, HTTPStatus.UNAUTHORIZED),
+    (NetworkForkError, HTTPStatus.CONFLICT),
     (RejectedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.NotFoundError, HTTPStatus.NOT_FOUND),
     (errors.RefusedError, HTTPStatus.CONFLICT),

@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from ledger.encoding import format_time
 from node.api.auth import client, node_of, reader
-from node.api.bodies import check_parameters
-from node.api.docs import gives
+from node.api.bodies import check_parameters, read_body
+from node.api.docs import gives, takes_text
+from node.peers import CHAIN_BYTES_MAX
 from node.service import Node, software
 
 router = APIRouter(tags=["system"])
@@ -59,6 +60,16 @@ def get_network(request: Request) -> Response:
     """Return the network document under which this node acts; compare it with the fingerprint that you were given."""
     check_parameters(request)
     return Response(node_of(request).network_document, media_type="text/plain; charset=utf-8")
+
+
+@router.post("/v1/network", summary="Give a newer network document", openapi_extra=takes_text())
+async def post_network(request: Request) -> Response:
+    """Act under a newer version of the network document; the peers hear of it from this node."""
+    client(request, "admin")
+    check_parameters(request)
+    node = node_of(request)
+    before = await node.adopt(await read_body(request, CHAIN_BYTES_MAX))
+    return JSONResponse({"schema": "suyuan.adopted/1", "version": node.network.version, "was": before})
 
 
 @router.get("/v1/peers", summary="The peers")

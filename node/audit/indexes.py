@@ -14,7 +14,7 @@ from node import layout, logs
 from node.audit.findings import Findings, Progress
 from node.audit.walk import LogWalk
 
-KINDS = (b"I", b"R", b"P", b"A", b"V", b"F")  # letters of the index keys that end with a place
+KINDS = (b"H", b"I", b"R", b"P", b"A", b"V", b"F")  # letters of the index keys that end with a place
 _PART = 1000  # memberships that are looked up at once
 
 
@@ -130,6 +130,8 @@ def _called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
     """Return the index keys and values that an entry calls for, as the writer makes them."""
     batch = Batch()
     logs._index(log, entry, batch)  # noqa: SLF001 - the one place that knows which there are
+    if (text_hash := logs.acts_under(entry)) is not None:
+        batch.put(layout.version_key(log, entry.index), text_hash)
     return {key: value for key, value in batch if value is not None}
 
 

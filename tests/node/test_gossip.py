@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from node_helpers import PaperLog, Town, paper, parties, reference, seed, share, until, verify_log
+from node_helpers import PaperLog, Town, heads, paper, parties, reference, seed, share, until, verify_log
 from structlog.testing import capture_logs
 
 from node.layout import origin_hash
@@ -76,16 +76,12 @@ class Talk:
         self.town = town
         self.node = town.open(A)
         self.logs = {party.origin: PaperLog(party, LAW.network, FOUR) for party in (B, C)}
-        self.listed: Any = [self.told(log) for log in self.logs.values()]
+        self.listed: Any = [log.told() for log in self.logs.values()]
         town.wire.answer(C, self.answer)
-
-    @staticmethod
-    def told(log: PaperLog) -> dict[str, Any]:
-        return {"log": log.origin, "size": log.size, "confirmed_size": log.size}
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/logs":
-            return httpx.Response(200, json={"logs": self.listed})
+            return httpx.Response(200, json=heads(*self.listed))
         for log in self.logs.values():
             if origin_hash(log.origin) in request.url.path:
                 return await log.answer(request)
@@ -125,7 +121,7 @@ async def test_a_log_in_doubt_does_not_hold_up_the_others(talk: Talk) -> None:
     await talk.node.mirror.catch_up(B.origin, 1, hint=C.origin)
     b_log.raws[0] = PaperLog(B, LAW.network).raws[0]
     b_log.checkpoint = lambda *_, **__: PaperLog.checkpoint(b_log, 1, root=seed("a lie"), cosigners=4)  # type: ignore[method-assign]
-    talk.listed = [self_told | {"confirmed_size": 4} for self_told in map(talk.told, talk.logs.values())]
+    talk.listed = [log.told() | {"confirmed_size": 4} for log in talk.logs.values()]
     await talk.compare()
     assert talk.confirmed() == {B.origin: 0, C.origin: 1}
     assert B.origin in talk.node.alarms
@@ -141,7 +137,7 @@ async def test_a_log_that_cannot_be_had_does_not_hold_up_the_others(talk: Talk) 
 
 
 async def test_a_claim_without_a_proof_is_worth_nothing(talk: Talk) -> None:
-    talk.listed = [{"log": B.origin, "size": 2**53 - 1, "confirmed_size": 2**53 - 1}]
+    talk.listed = [talk.logs[B.origin].told() | {"size": 2**53 - 1, "confirmed_size": 2**53 - 1}]
     talk.logs[B.origin].members = []  # nobody has cosigned
     await talk.compare()
     assert talk.confirmed() == {B.origin: 0, C.origin: 0}
@@ -149,10 +145,13 @@ async def test_a_claim_without_a_proof_is_worth_nothing(talk: Talk) -> None:
 
 
 async def test_logs_that_are_not_the_networks_are_passed_over(talk: Talk) -> None:
-    talk.listed = [{"log": "nobody.test/log", "size": 9, "confirmed_size": 9}, talk.told(talk.logs[C.origin])]
+    talk.listed = [talk.logs[B.origin].told() | {"log": "nobody.test/log"}, talk.logs[C.origin].told()]
     await talk.compare()
     assert "nobody.test/log" not in talk.node.peers[C.origin].status.sizes
     assert talk.confirmed()[C.origin] == 1
+
+
+HEAD = PaperLog(B, LAW.network).told()
 
 
 @pytest.mark.parametrize(
@@ -166,14 +165,19 @@ async def test_logs_that_are_not_the_networks_are_passed_over(talk: Talk) -> Non
         ["log"],
         [{}],
         [{"log": B.origin, "size": 1}],
-        [{"log": B.origin, "size": "1", "confirmed_size": 1}],
-        [{"log": B.origin, "size": 1, "confirmed_size": -1}],
-        [{"log": B.origin, "size": -1, "confirmed_size": 1}],
-        [{"log": 1, "size": 1, "confirmed_size": 1}],
+        [HEAD | {"size": "1"}],
+        [HEAD | {"confirmed_size": -1}],
+        [HEAD | {"size": -1}],
+        [HEAD | {"log": 1}],
+        [HEAD | {"root": None}],
+        [HEAD, HEAD | {"root": 1}],
     ],
 )
 async def test_a_list_of_another_form_is_refused_as_a_whole(talk: Talk, listed: object) -> None:
-    talk.listed = listed
+    async def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"network_version": 1, "logs": listed})
+
+    talk.town.wire.answer(C, answer)
     with pytest.raises(PeerRefusedError, match="another form"):
         await talk.compare()
     assert talk.node.peers[C.origin].status.sizes == {}
@@ -188,9 +192,13 @@ async def test_a_list_of_another_form_is_refused_as_a_whole(talk: Talk, listed: 
         b"null",
         b"{",
         b"\xff",
-        b'{"logs":1.5}',
-        b'{"logs":[' * 50_000,
-        b'{"logs":' + b"9" * 5000 + b"}",
+        b'{"logs":[]}',
+        b'{"logs":[],"network_version":1.5}',
+        b'{"network_version":1,"logs":1.5}',
+        b'{"network_version":1,"logs":[' * 50_000,
+        b'{"network_version":1,"logs":' + b"9" * 5000 + b"}",
+        b'{"network_version":1,"logs":[{"log":"a/log","size":1,"confirmed_size":1}]}',
+        b'{"network_version":1,"logs":[{"log":"a/log","size":1,"confirmed_size":1,"root":"AAAA"}]}',
     ],
 )
 async def test_an_answer_that_is_no_list_is_refused(talk: Talk, body: bytes) -> None:
@@ -220,7 +228,7 @@ async def test_a_cookie_of_a_peer_is_not_kept(talk: Talk) -> None:
 
     async def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request.headers.get("cookie"))
-        return httpx.Response(200, json={"logs": []}, headers={"Set-Cookie": "a=b; Path=/"})
+        return httpx.Response(200, json=heads(), headers={"Set-Cookie": "a=b; Path=/"})
 
     talk.town.wire.answer(C, answer)
     for _ in range(2):

@@ -32,6 +32,7 @@ from ledger.witness_request import parse_add_checkpoint
 from node import layout, peers, publisher
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.metrics import Metrics
+from node.peers import Peers
 from node.publisher import Publisher, Round
 from node.sequencer import Prepared, Submission, prepare
 from node.service import Node
@@ -86,7 +87,7 @@ class Bench:
             store=desk.store,
             writer=desk.writer,
             network=lambda: desk.network,
-            peers={},
+            peers=Peers(desk.party.origin, lambda _: pytest.fail("it talks to nobody")),
             clock=desk.clock,
             metrics=Metrics(),
             head_file=self.head,
@@ -123,14 +124,14 @@ def test_a_checkpoint_is_signed_once_for_a_size(tmp_path: Path, disk: MemoryDisk
         assert again.note == judged.note
 
 
-async def test_what_a_newer_network_document_does_not_count_as_a_quorum_is_gathered_again(tmp_path: Path) -> None:
+async def test_what_was_confirmed_under_an_older_network_document_is_not_gathered_again(tmp_path: Path) -> None:
     few, disk = paper(FOUR), MemoryDisk()
     with Desk(A, few.network, disk=disk) as desk:
         bench = Bench(tmp_path, desk)
         desk.record(share(1, B))
         judged = bench.sign()
         assert judged is not None
-        current = Round(judged, NOW_MS)
+        current = Round(judged, desk.network, NOW_MS)
         for party in FOUR[:3]:
             signature = cosign(party.keys.cosigner, judged.checkpoint, time=NOW_MS // 1000)
             current.cosignatures[party.origin] = signature
@@ -138,9 +139,12 @@ async def test_what_a_newer_network_document_does_not_count_as_a_quorum_is_gathe
         assert bench.sign() is None
     many = few.next([entry_of(party) for party in parties(9)])
     with Desk(A, many.network, disk=disk) as desk:
-        again = Bench(tmp_path, desk).sign()
-        assert again is not None
-        assert again.checkpoint == judged.checkpoint
+        assert desk.state.confirmed is not None
+        assert (desk.state.confirmed.version, desk.state.confirmed.confirmed) == (1, True)
+        bench = Bench(tmp_path, desk)
+        assert bench.sign() is None
+        desk.record(share(2, B))
+        assert bench.sign() is not None
 
 
 def damages() -> list[Any]:
@@ -314,22 +318,25 @@ async def test_a_member_that_does_not_vote_is_not_pushed_to(tmp_path: Path) -> N
 
 
 async def test_the_cosignature_of_a_node_without_a_vote_does_not_count(tmp_path: Path) -> None:
-    """A suspended member's log waits for its quorum, and its publisher goes on."""
+    """A suspended member signs no checkpoint, and its publisher goes on."""
     async with Town(tmp_path, FOUR, law=paper([entry_of(A, status="suspended"), B, C, D])) as town:
         with capture_logs():
             node, *_ = await town.start()
-            await until(lambda: node.publisher._round is not None)
-            assert node.publisher._round is not None
-            assert not node.publisher._round.cosignatures
+            await until(lambda: node.state.size == 1)
+            assert node.writer.submit(node.publisher._sign).result(PATIENCE_SECONDS) is None
         assert not node.alarms
 
 
 async def test_a_peer_that_lost_its_vote_while_we_run_is_passed_over(town: Town) -> None:
     nodes = await town.start()
     await confirmed(nodes[0])
-    nodes[0].network = paper([A, B, C, entry_of(D, status="suspended")]).network
+    law = town.law.next([*map(entry_of, (A, B, C)), entry_of(D, status="suspended")])
+    await nodes[0].adopt(law.document)
+    await until(lambda: nodes[0].state.confirmed_size == 2)  # the entry that says so, under the new version
+    seen = len(town.wire.seen)
     await record(nodes[0], share(1, B), wait=True)
-    assert (await confirmed(nodes[0])).size == 2
+    assert (await confirmed(nodes[0])).size == 3
+    assert not [path for _, host, path in town.wire.seen[seen:] if host == "d3.test" and path.startswith("/witness")]
 
 
 async def test_more_cosignatures_than_a_note_can_carry_are_left_out(tmp_path: Path) -> None:
@@ -339,7 +346,7 @@ async def test_more_cosignatures_than_a_note_can_carry_are_left_out(tmp_path: Pa
         desk.record(share(1, B))
         judged = bench.sign()
         assert judged is not None
-        current = Round(judged, NOW_MS)
+        current = Round(judged, desk.network, NOW_MS)
         for party in many:
             current.cosignatures[party.origin] = cosign(party.keys.cosigner, judged.checkpoint, time=NOW_MS // 1000)
         await bench.publisher._confirm(current)
@@ -355,7 +362,7 @@ async def test_a_better_confirmation_is_not_replaced_by_a_worse_one(tmp_path: Pa
         judged = bench.sign()
         assert judged is not None
         for count in (4, 3):
-            current = Round(judged, NOW_MS)
+            current = Round(judged, desk.network, NOW_MS)
             for party in FOUR[:count]:
                 signature = cosign(party.keys.cosigner, judged.checkpoint, time=NOW_MS // 1000)
                 current.cosignatures[party.origin] = signature

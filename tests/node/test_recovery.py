@@ -15,6 +15,7 @@ from node_helpers import (
     Town,
     bundle,
     entry_of,
+    heads,
     paper,
     parties,
     seed,
@@ -321,7 +322,7 @@ class Teller:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/memory":
-            return httpx.Response(200, json={"logs": [self._told(origin) for origin in self.sizes]})
+            return httpx.Response(200, json=heads(*map(self._told, self.sizes)))
         for origin, raws in self.entries.items():
             if request.url.path == f"/v1/logs/{origin_hash(origin)}/entries":
                 self.asked += 1
@@ -441,11 +442,11 @@ async def test_answers_that_are_no_memory_do_not_count(tmp_path: Path) -> None:
             [
                 httpx.Response(503),
                 httpx.Response(200, content=b"{"),
-                httpx.Response(200, json={"logs": 1}),
-                httpx.Response(200, json={"logs": [{"log": A.origin}]}),
-                httpx.Response(200, json={"logs": [{"log": A.origin, "size": -1}]}),
-                httpx.Response(200, json={"logs": [{"log": A.origin, "size": 1, "checkpoint": [1]}]}),
-                httpx.Response(200, json={"logs": [{"log": A.origin, "size": 0, "checkpoint": ["no", "note"]}]}),
+                httpx.Response(200, json={"network_version": 1, "logs": 1}),
+                httpx.Response(200, json=heads({"log": A.origin})),
+                httpx.Response(200, json=heads({"log": A.origin, "size": -1})),
+                httpx.Response(200, json=heads({"log": A.origin, "size": 1, "checkpoint": [1]})),
+                httpx.Response(200, json=heads({"log": A.origin, "size": 0, "checkpoint": ["no", "note"]})),
             ]
         )
         served = 0

@@ -488,6 +488,8 @@ async def test_compare_and_store_is_one_step_even_against_a_second_witness(stand
         clock=stand.town.clock,
         metrics=stand.node.metrics,
         recovery=stand.node.recovery,
+        adoption=stand.node.adoption,
+        peers=stand.node.peers,
         alarms={},
     )
     outcomes = await asyncio.gather(
