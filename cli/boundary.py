@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import click
 
 from cli import exits, output
-from cli.command import HelpWantedError, UnknownCommandError
+from cli.command import HelpWantedError, UnknownCommandError, UnknownNameError
 from cli.language import _, noted, title_of
 from ledger.errors import LedgerError
 
@@ -139,6 +139,8 @@ def _nowhere() -> click.Context:
 def _close_names(error: click.ClickException) -> list[str]:
     if isinstance(error, click.NoSuchOption):
         return sorted(error.possibilities or ())
+    if isinstance(error, UnknownNameError):
+        return list(error.near)
     if isinstance(error, UnknownCommandError):
         return difflib.get_close_matches(error.name, error.known)
     return []

@@ -220,6 +220,14 @@ class UnknownCommandError(click.UsageError):
         self.known = known
 
 
+class UnknownNameError(click.UsageError):
+    """There is nothing of that name among the things that the arguments speak of."""
+
+    def __init__(self, message: str, near: Sequence[str]) -> None:
+        super().__init__(message, click.get_current_context(silent=True))
+        self.near = near
+
+
 def option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
     """Return the decorator that gives a command an option."""
     attributes.setdefault("cls", Option)

@@ -24,11 +24,12 @@ from ledger.network import (
     DocumentBody,
     MemberEntry,
     Network,
+    check_continuity,
     network_text,
     parse_network,
     split_versions,
 )
-from ledger.note import Note, Signer, open_note
+from ledger.note import Note, Signer, VerifierKey, open_note
 
 MEMBER_BYTES_MAX = 64 * 1024  # a member's entry with a hundred log keys
 FIRST_PREVIOUS = sha256(b"").digest()  # what version 1 names as its predecessor (protocol section 8)
@@ -124,10 +125,13 @@ def sign(draft: Draft, signers: Sequence[Signer], chain: bytes | None) -> tuple[
 
     Raises:
         UnsignedError: a key that governs neither this version nor the one before.
+        NetworkError: the draft takes away what must stay.
         click.UsageError: the chain does not lead to this draft.
     """
     earlier, begun = _split_chain(draft, chain)
     before = parse_network(earlier[-1]) if earlier else None
+    if before is not None:
+        check_continuity(before, draft.network)
     _check_governors(draft.network, before, signers)
     note = Note(draft.text, begun.signatures if begun is not None else ())
     note = add_signatures(note, [signer.sign(draft.text) for signer in signers])
@@ -136,14 +140,17 @@ def sign(draft: Draft, signers: Sequence[Signer], chain: bytes | None) -> tuple[
 
 def missing_signatures(document: Network, before: Network | None) -> int:
     """Return how many governors must still sign, of this version or of the one before."""
-    missing = 0
-    for judge in filter(None, (document, before)):
-        try:
-            signed = len({verified.key.vkey for verified in open_note(document.note, judge.governors)})
-        except UnsignedError:
-            signed = 0
-        missing = max(missing, judge.body.governors.threshold - signed)
-    return missing
+    judges = filter(None, (document, before))
+    return max(0, *(judge.body.governors.threshold - len(signed_by(document, judge)) for judge in judges))
+
+
+def signed_by(document: Network, judge: Network) -> list[VerifierKey]:
+    """Return the governors of ``judge`` who have signed a document, in their order; a false signature is refused."""
+    try:
+        signed = {verified.key for verified in open_note(document.note, judge.governors)}
+    except UnsignedError:
+        return []
+    return [key for key in judge.governors if key in signed]
 
 
 def _split_chain(draft: Draft, chain: bytes | None) -> tuple[list[bytes], Note | None]:

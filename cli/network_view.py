@@ -1,6 +1,6 @@
 """A network document on the screen, and as JSON (suyuan.network/1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
@@ -25,12 +25,25 @@ def to_json(versions: Sequence[Network], *, signed: bool) -> dict[str, Any]:
         "signed": signed,
         "fingerprint": fingerprint_of(versions[0]) if versions[0].version == 1 else None,
         "previous": encode_base64(newest.previous),
-        "signatures": [{"name": one.name, "key_id": one.key_id.hex()} for one in newest.note.signatures],
+        "signatures": _signatures(newest),
         "quorum": {"voters": len(newest.voters), "faults": newest.faults, "needed": newest.quorum},
         "access": body["access"],
         "governors": body["governors"],
         "rules": body["rules"],
         "members": body["members"],
+        "versions": [
+            {
+                "version": one.version,
+                "hash": encode_base64(one.text_hash),
+                "members": len(one.members),
+                "voters": len(one.voters),
+                "needed": one.quorum,
+                "governors": len(one.governors),
+                "threshold": one.body.governors.threshold,
+                "signatures": _signatures(one),
+            }
+            for one in versions
+        ],
     }
 
 
@@ -63,10 +76,67 @@ def parts(versions: Sequence[Network]) -> "list[RenderableType]":
         for origin, m in newest.members.items()
     ]
     count = plural(len(members), "{count} member", "{count} members")
-    return [
+    drawn = [
         output.heading(_("Network {name}", name=newest.name)),
         output.pairs(rows),
         output.words(""),
         output.words((count, output.STRONG)),
         output.table(_("Member"), _("Roles"), _("Status"), _("Address"), rows=members) if members else output.words(),
     ]
+    return [*drawn, *_key_parts(newest, names), *_version_parts(versions)]
+
+
+def _key_parts(network: Network, names: Mapping[str, str]) -> "list[RenderableType]":
+    """Return the log keys with the entries that each may sign, and the rulings about logs that told two stories."""
+    if not network.members:
+        return []
+    rows = [
+        (
+            output.member(origin, names) if number == 0 else "",
+            f"{key.name}+{key.key_id.hex()}",
+            str(start),
+            _("on") if until is None else str(until - 1),
+        )
+        for origin, member in network.members.items()
+        for number, (start, until, key) in enumerate(member.log_keys)
+    ]
+    drawn = [
+        output.words(""),
+        output.words((_("Log keys, and the entries that each may sign"), output.STRONG)),
+        output.table(_("Member"), _("Key"), _("First entry"), _("Last entry"), rows=rows, right=(2, 3)),
+    ]
+    for origin, member in network.members.items():
+        ruling = member.entry.readmitted
+        if ruling is not None:
+            text = _(
+                "{log} was readmitted: its history up to size {size} is the one with root {root}",
+                log=origin, size=ruling.size, root=ruling.root,
+            )  # fmt: skip
+            drawn.append(output.words((text, output.OPEN)))
+    return drawn
+
+
+def _version_parts(versions: Sequence[Network]) -> "list[RenderableType]":
+    """Return the versions of the file, one in a row."""
+    if len(versions) == 1:
+        return []
+    rows = [
+        (
+            str(one.version),
+            _("{count} of {all}", count=len(one.voters), all=len(one.members)),
+            str(one.quorum),
+            _("{count} of {all}", count=one.body.governors.threshold, all=len(one.governors)),
+            listed(signature.name for signature in one.note.signatures),
+        )
+        for one in versions
+    ]
+    headings = (_("Version"), _("Active members"), _("Quorum"), _("Governors"), _("Signed by"))
+    return [
+        output.words(""),
+        output.words((_("All versions"), output.STRONG)),
+        output.table(*headings, rows=rows, right=(0, 2)),
+    ]
+
+
+def _signatures(network: Network) -> list[dict[str, str]]:
+    return [{"name": one.name, "key_id": one.key_id.hex()} for one in network.note.signatures]

@@ -73,6 +73,11 @@ class Session:
 
         return load_home(self._target.config) if self._target.config is not None else None
 
+    @property
+    def names_url(self) -> bool:
+        """Whether the node's address was given by itself, and so may be that of another node than the folder's."""
+        return self._target.url is not None
+
     @cached_property
     def url(self) -> str:
         """The node's address.

@@ -104,6 +104,14 @@ class Recorded:
         return {"event_id": self.event_id, "entry": self.entry.model_dump(), "time": self.time, "state": self.state}
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Under which version of the network document a node acts now, and acted before."""
+
+    version: int
+    was: int
+
+
 class Client:
     """One node's interface; ``with`` closes the connections."""
 
@@ -234,6 +242,21 @@ class Client:
     def network(self) -> bytes:
         """Return the network document, all its versions, not verified yet."""
         return self._call("GET", "/v1/network", NETWORK_BYTES_MAX)
+
+    def adopt(self, document: bytes) -> Adopted:
+        """Have the node act under the newest version of a network document; the token must be an admin's.
+
+        Raises:
+            NodeProblem: it does not continue the node's own, or too few governors have signed it.
+            ClientError: as :meth:`post_event`.
+        """
+        answer = self._json(
+            "POST", "/v1/network", body=document, media="text/plain; charset=utf-8", schema="suyuan.adopted/1"
+        )
+        versions = [answer.get("version"), answer.get("was")]
+        if not all(type(one) is int and one > 0 for one in versions):
+            raise BadAnswerError("the answer does not say which version the node acts under", field="version")
+        return Adopted(*versions)
 
     def peers(self) -> JsonObject:
         """Return what the node sees of its peers (schema suyuan.peers/1)."""

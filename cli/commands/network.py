@@ -8,9 +8,12 @@ from cli.language import noted
 ENTRIES = (
     Entry("new", "cli.commands.network_new", noted("draft a new network, with keys for its governors")),
     Entry("add-member", "cli.commands.network_add", noted("put members into a draft, or begin the next version")),
+    Entry("revise", "cli.commands.network_revise", noted("draft the next version: members, keys, governors, rules")),
+    Entry("diff", "cli.commands.network_diff", noted("show what a version changes, before it is signed")),
     Entry("sign", "cli.commands.network_sign", noted("sign a draft as a governor")),
     Entry("show", "cli.commands.network_show", noted("show what a network document says")),
     Entry("verify", "cli.commands.network_verify", noted("verify all versions back to the fingerprint")),
+    Entry("adopt", "cli.commands.network_adopt", noted("have a node act under a new version")),
 )
 
 
@@ -24,4 +27,6 @@ def command() -> None:
     suyuan network new ordos --out network.draft --governor-key governor-1.key
     suyuan network add-member network.draft police/member.json tax/member.json
     suyuan network sign network.draft --key governor-1.key --out network.note
+    suyuan network revise network.note --suspend tax.ordos.example/log --out next.draft
+    suyuan network diff network.note next.draft
     """

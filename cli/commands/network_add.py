@@ -22,16 +22,23 @@ DRAFT_SUFFIX = ".draft"
 def command(draft: Path, members: tuple[Path, ...], out: Path | None) -> None:
     """Put members into a draft. From a signed network document, begin the draft of its next version.
 
+    Other changes of a signed document: suyuan network revise.
+
     MEMBER.json is what suyuan init has written for each of them: public keys and what the department says of itself.
     Check with the department that it is really theirs.
     """
-    from cli import drafts  # noqa: PLC0415 - slow to import
+    from cli import drafts, revision  # noqa: PLC0415 - slow to import
 
     data = read_file(draft)
     signed = drafts.is_signed(data)
-    before = drafts.following(drafts.read_networks(data)[-1]) if signed else drafts.parse_draft(data)
     entries = [drafts.read_member(path) for path in members]
-    after = before.with_members(entries)
+    if signed:
+        revised = revision.Revision(revision.newest_signed(data)[-1])
+        for entry in entries:
+            revised.add(entry)
+        after = revised.draft()
+    else:
+        after = drafts.parse_draft(data).with_members(entries)
     text = after.text  # before anything is written
     target = out or (draft.with_suffix(DRAFT_SUFFIX) if signed else draft)
     if signed and target.exists():

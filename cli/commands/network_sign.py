@@ -26,7 +26,9 @@ from cli.options import FILE, NEW_FILE
     help=noted("The file of signed versions; what it holds already is kept, and the signature added."),
 )  # fmt: skip
 def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
-    """Sign a draft as a governor: read it first, suyuan network show DRAFT.
+    """Sign a draft as a governor: read it first, suyuan network diff NETWORK DRAFT.
+
+    What the version changes is told, and what is risky about it.
 
     Several governors sign one after the other, each with the file that the one before has made. The next version of a
     network needs enough governors of the version before as well, and goes behind it into the same file.
@@ -34,7 +36,7 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     For version 1 the fingerprint is printed on standard output. Give it to every member by another way than the
     document itself.
     """
-    from cli import drafts  # noqa: PLC0415 - slow to import
+    from cli import drafts, network_changes  # noqa: PLC0415 - slow to import
     from ledger.network import fingerprint_of, parse_network, split_versions  # noqa: PLC0415 - as above
     from node.keys import read_signer  # noqa: PLC0415 - as above
 
@@ -42,7 +44,10 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     signers = [read_signer(path) for path in key_files]
     data, document = drafts.sign(text, signers, read_file(out) if out.exists() else None)
     versions = [parse_network(version) for version in split_versions(data)]
-    missing = drafts.missing_signatures(document, versions[-2] if len(versions) > 1 else None)
+    before = versions[-2] if len(versions) > 1 else None
+    missing = drafts.missing_signatures(document, before)
+    if before is not None:
+        network_changes.tell(network_changes.compare(before, document))
     write_file(out, data)
     if document.version == 1:
         output.data(fingerprint_of(document))
@@ -69,3 +74,5 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
                 "suyuan init DIR --network FILE --fingerprint HEX"
             )
         )
+    else:
+        output.note(_("Next: give it to one running node: suyuan network adopt {path} --config DIR", path=out))

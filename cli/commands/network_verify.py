@@ -30,5 +30,5 @@ def command(ctx: click.Context, file: Path, fingerprint: str, *, as_json: bool) 
     else:
         output.show(*verification.parts(verdict))
         if verdict.network is not None:
-            output.show(*network_view.parts([verdict.network]))
+            output.show(*network_view.parts(verdict.network.versions))
     return verification.exit_code([verdict])
