@@ -161,7 +161,7 @@ def _quorum_lines(before: dict[str, int], after: dict[str, int]) -> Iterator[tup
     yield _("Quorum"), output.STRONG
     for name, key in rows:
         same = before[key] == after[key]
-        yield f"    {name}: {after[key] if same else f'{before[key]} → {after[key]}'}", ""
+        yield f"    {name}{_(':')} {after[key] if same else f'{before[key]} → {after[key]}'}", ""
 
 
 def _signing(after: Network, judge: Network) -> str:
@@ -295,7 +295,8 @@ def _rules(before: Network, after: Network) -> Iterator[Change]:
             ),
         )
     if old.access != new.access:
-        words = Words("anyone may read the logs" if new.access.read == "open" else "only members may read the logs")
+        is_open = new.access.read == "open"
+        words = Words(noted("anyone may read the logs") if is_open else noted("only members may read the logs"))
         yield Change(what="access", of=None, before=old.access.read, after=new.access.read, words=words)
     if old.rules != new.rules:
         words = Words("table of rules: {before} → {after}", before=old.rules, after=new.rules)

@@ -47,7 +47,7 @@ def _of_the_quorum(before: Network, after: Network) -> Iterator[Risk]:
         )
         yield Risk("fewer_faults", words)
     if after.faults > max(new - 1, 0) // 3:
-        words = Words("when {faults} of {count} members fail, nothing is confirmed: that many are tolerated only as liars",
+        words = Words("when {faults} of {count} members are down, nothing is confirmed",
                       faults=after.faults, count=new)  # fmt: skip
         yield Risk("faults_too_many", words)
     # Any quorum of the one and any of the other share at least so many members (protocol section 1).

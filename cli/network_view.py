@@ -76,7 +76,7 @@ def parts(versions: Sequence[Network]) -> "list[RenderableType]":
         for origin, m in newest.members.items()
     ]
     count = plural(len(members), "{count} member", "{count} members")
-    drawn = [
+    drawn: list[RenderableType] = [
         output.heading(_("Network {name}", name=newest.name)),
         output.pairs(rows),
         output.words(""),
@@ -100,7 +100,7 @@ def _key_parts(network: Network, names: Mapping[str, str]) -> "list[RenderableTy
         for origin, member in network.members.items()
         for number, (start, until, key) in enumerate(member.log_keys)
     ]
-    drawn = [
+    drawn: list[RenderableType] = [
         output.words(""),
         output.words((_("Log keys, and the entries that each may sign"), output.STRONG)),
         output.table(_("Member"), _("Key"), _("First entry"), _("Last entry"), rows=rows, right=(2, 3)),

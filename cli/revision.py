@@ -27,7 +27,7 @@ from ledger.network import Network, check_continuity, verify_next
 from ledger.note import VerifierKey, parse_vkey
 
 KEY_FILE_BYTES_MAX = 4096
-SECRET_START = "PRIVATE+KEY+"
+SECRET_START = "PRIVATE+KEY+"  # noqa: S105 - how Go's note package begins the file of a secret key
 KEPT = ("status", "readmitted")  # what the governors say of a member, and it does not say of itself
 NEAR_MAX = 3
 
@@ -71,7 +71,7 @@ class Revision:
         self._set_status(origin, "ended", since=("active", "suspended"))
 
     def readmit(self, origin: str, *, size: int, root: str, key: str) -> None:
-        """Rule that a log which has told two stories is the one with ``root`` up to ``size``, and goes on with a new key.
+        """Rule that a log which told two stories is the one with ``root`` up to ``size``, and goes on with a new key.
 
         Raises:
             click.UsageError: an earlier ruling, or a key that began later, stands in the way.

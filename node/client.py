@@ -253,10 +253,10 @@ class Client:
         answer = self._json(
             "POST", "/v1/network", body=document, media="text/plain; charset=utf-8", schema="suyuan.adopted/1"
         )
-        versions = [answer.get("version"), answer.get("was")]
-        if not all(type(one) is int and one > 0 for one in versions):
+        version, was = answer.get("version"), answer.get("was")
+        if not isinstance(version, int) or not isinstance(was, int):
             raise BadAnswerError("the answer does not say which version the node acts under", field="version")
-        return Adopted(*versions)
+        return Adopted(version, was)
 
     def peers(self) -> JsonObject:
         """Return what the node sees of its peers (schema suyuan.peers/1)."""

@@ -111,7 +111,7 @@ def _apply(made: "Revision", asked: dict[str, Any]) -> None:
     for move in asked["moved"]:
         origin, equals, url = move.partition("=")
         if not equals:
-            raise click.UsageError(_("{text} is no new address: write it as ORIGIN=URL", text=move))
+            raise click.UsageError(_("{value} is no new address: write it as ORIGIN=URL", value=move))
         made.move(origin, url)
     for path in asked["replaced"]:
         made.replace(read_member(path))
