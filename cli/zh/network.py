@@ -170,7 +170,9 @@ MESSAGES = {
         "下一步：交给一个运行中的节点：suyuan network adopt {path} --config DIR"
     ),
     "The node acts under version {version} already.": "节点已按第 {version} 版运行。",
-    "The node acts under version {version}; before it was version {was}.": "节点按第 {version} 版运行；此前为第 {was} 版。",
+    "The node acts under version {version}; before it was version {was}.": (
+        "节点按第 {version} 版运行；此前为第 {was} 版。"
+    ),
     "One node is enough: it hands the document on, and suyuan peers shows who has it.": (
         "告知一个节点即可：它会转交文件，谁已收到可用 suyuan peers 查看。"
     ),

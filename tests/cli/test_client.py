@@ -49,6 +49,7 @@ CALLS: list[tuple[Callable[[Client], Any], str, str, Any]] = [
     (lambda c: c.peers(), "GET", "/v1/peers", {"schema": "suyuan.peers/1", "own": "a/log", "peers": []}),
     (lambda c: c.health(), "GET", "/v1/health", {"schema": "suyuan.health/1"}),
     (lambda c: c.network(), "GET", "/v1/network", {}),
+    (lambda c: c.adopt(b"n"), "POST", "/v1/network", {"schema": "suyuan.adopted/1", "version": 2, "was": 1}),
     (lambda c: c.metrics(), "GET", "/metrics", {}),
     (
         lambda c: c.entries("a/log", start=5, limit=2),
@@ -229,3 +230,9 @@ def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(monkeypatch:
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:9")
     with pytest.raises(UnreachableError, match=r"refused|did not answer"):
         Client("http://127.0.0.1:9", timeout=2).logs()
+
+
+@pytest.mark.parametrize("answer", [{}, {"version": 2}, {"version": "2", "was": 1}], ids=["nothing", "no was", "text"])
+def test_an_answer_that_tells_no_version_is_no_adoption(answer: dict[str, Any]) -> None:
+    with client(answering(200, {"schema": "suyuan.adopted/1", **answer})) as asking, pytest.raises(BadAnswerError):
+        asking.adopt(b"n")

@@ -46,6 +46,11 @@ def test_every_example_is_in_the_table_of_schemas() -> None:
     assert table == examples().keys()
 
 
+def revision(folder: Path) -> list[Any]:
+    """Options that change something and have all that can be said of it."""
+    return ["--faults", 1, "--suspend", "court.ordos.example/log", "--out", folder / "next.draft"]
+
+
 @pytest.fixture
 def printed(suyuan: Any, story: Any, tmp_path: Path) -> dict[str, Value]:
     """What the commands print, by schema."""
@@ -64,6 +69,8 @@ def printed(suyuan: Any, story: Any, tmp_path: Path) -> dict[str, Value]:
         share,
         ("verify", bad, "--fingerprint", network.fingerprint),
         ("network", "show", network.document),
+        ("network", "revise", network.document, *revision(tmp_path)),
+        ("network", "adopt", network.document, "--config", network.home("court")),
         ("ref", "1", "--config", network.home("police")),
         ("logs", *ask),
         ("peers", *ask),

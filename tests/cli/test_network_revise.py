@@ -275,7 +275,9 @@ REFUSED: list[tuple[Sequence[object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "words"), REFUSED, ids=[f"{number} {words}" for number, (_, words) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("options", "words"), REFUSED, ids=[f"{number} {words}" for number, (_, words) in enumerate(REFUSED)]
+)
 def test_what_cannot_be_or_changes_nothing_is_refused_and_nothing_written(
     office: Office, options: Sequence[object], words: str
 ) -> None:
@@ -320,7 +322,7 @@ def test_an_ended_member_comes_back_by_no_option(office: Office) -> None:
 @pytest.mark.parametrize(
     "spans",
     [
-        lambda old: [{"key": key_of(TAX), "from": 0}],
+        lambda _old: [{"key": key_of(TAX), "from": 0}],
         lambda old: [{"key": key_of(TAX), "from": 0}, {"key": old, "from": 5}],
     ],
     ids=["another key", "the key from elsewhere on"],
