@@ -23,9 +23,10 @@ from cli.files import read_file
 from cli.language import _
 from ledger.encoding import decode_utf8
 from ledger.errors import LedgerError, QuorumError
-from ledger.network import Network, check_continuity, verify_next
+from ledger.network import DOCUMENT_BYTES_MAX, Network, check_continuity, verify_next
 from ledger.note import VerifierKey, parse_vkey
 
+DRAFT_SUFFIX = ".draft"
 KEY_FILE_BYTES_MAX = 4096
 SECRET_START = "PRIVATE+KEY+"  # noqa: S105 - how Go's note package begins the file of a secret key
 KEPT = ("status", "readmitted")  # what the governors say of a member, and it does not say of itself
@@ -232,6 +233,19 @@ def newest_signed(data: bytes) -> list[Network]:
     for before, after in pairwise(versions):
         verify_next(before, after)
     return versions
+
+
+def draft_path(network: Path, out: Path | None, versions: Sequence[Network]) -> Path:
+    """Return where the draft of the next version goes: ``out``, or beside the signed document.
+
+    Raises:
+        click.UsageError: there is a file already, other than a draft that is signed by now.
+    """
+    target = out or network.with_suffix(DRAFT_SUFFIX)
+    spent = {version.text.encode() for version in versions}
+    if target.exists() and read_file(target, DOCUMENT_BYTES_MAX) not in spent:
+        raise click.UsageError(_("{path} is there already; it is not replaced", path=target))
+    return target
 
 
 def read_governor(text: str) -> VerifierKey:

@@ -10,8 +10,6 @@ from cli.files import read_file, write_file
 from cli.language import _, noted, plural
 from cli.options import FILE, NEW_FILE
 
-DRAFT_SUFFIX = ".draft"
-
 
 @click.command("add-member", cls=Command)
 @click.argument("draft", type=FILE)
@@ -33,16 +31,16 @@ def command(draft: Path, members: tuple[Path, ...], out: Path | None) -> None:
     signed = drafts.is_signed(data)
     entries = [drafts.read_member(path) for path in members]
     if signed:
-        revised = revision.Revision(revision.newest_signed(data)[-1])
+        versions = revision.newest_signed(data)
+        target = revision.draft_path(draft, out, versions)
+        revised = revision.Revision(versions[-1])
         for entry in entries:
             revised.add(entry)
         after = revised.draft()
     else:
+        target = out or draft
         after = drafts.parse_draft(data).with_members(entries)
     text = after.text  # before anything is written
-    target = out or (draft.with_suffix(DRAFT_SUFFIX) if signed else draft)
-    if signed and target.exists():
-        raise click.UsageError(_("{path} is there already; it is not replaced", path=target))
     write_file(target, text.encode())
     output.data(str(target))
     output.note(

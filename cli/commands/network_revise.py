@@ -15,7 +15,6 @@ from cli.options import FILE, NEW_FILE, json_option
 if TYPE_CHECKING:
     from cli.revision import Revision
 
-DRAFT_SUFFIX = ".draft"
 _RULING = ("size", "root", "key")
 
 
@@ -74,13 +73,12 @@ def command(*, network: Path, out: Path | None, as_json: bool, **asked: Any) -> 
     from cli import network_changes, revision  # noqa: PLC0415 - slow to import
 
     _check_ruling(asked)
-    newest = revision.newest_signed(read_file(network))[-1]
+    versions = revision.newest_signed(read_file(network))
+    target = revision.draft_path(network, out, versions)
+    newest = versions[-1]
     made = revision.Revision(newest)
     _apply(made, asked)
     draft = made.draft()
-    target = out or network.with_suffix(DRAFT_SUFFIX)
-    if target.exists():
-        raise click.UsageError(_("{path} is there already; it is not replaced", path=target))
     write_file(target, draft.text.encode())
     found = network_changes.compare(newest, draft.network)
     if as_json:

@@ -222,6 +222,7 @@ def test_a_version_without_the_ones_before_it_is_not_signed(desk: Desk) -> None:
 def test_the_draft_of_a_next_version_replaces_no_other_draft(desk: Desk) -> None:
     desk.new()
     desk.sign(1)
+    assert desk("add-member", desk.path("network.note"), desk.member("a")).code == 0  # in the place of a signed one
     ran = desk("add-member", desk.path("network.note"), desk.member("b"))
     assert ran.code == 2
     assert "there already" in ran.err
