@@ -294,6 +294,25 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
     return Check("node", "ok", words)
 
 
+def check_freshness(health: dict[str, Any]) -> Check | None:
+    """Judge how long ago the quorums vouched for the logs; None where the node does not tell."""
+    told = health.get("freshness")
+    if not isinstance(told, dict):
+        return None
+    stale = [one for one in told.get("stale") or () if isinstance(one, dict)]
+    if stale:
+        logs = ", ".join(f"{one.get('log')} ({str(one.get('vouched'))[:19]})" for one in stale)
+        words = Words("no quorum has vouched for long for {logs}", logs=logs)
+        return Check(
+            "freshness", "warning", words, noted("is the owner's node down, or kept from its peers? Ask the member")
+        )
+    if told.get("vouched") is None:
+        return Check("freshness", "ok", Words("no quorum has vouched for this log yet"))
+    return Check(
+        "freshness", "ok", Words("quorums vouch for every log, for this one at {time}", time=told.get("vouched"))
+    )
+
+
 def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Check:
     """Judge which peers answer: with fewer than the quorum nothing is confirmed."""
     peers = sorted(origin for origin, member in network.members.items() if member.active and origin != own)

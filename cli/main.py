@@ -38,6 +38,7 @@ SECTIONS = (
         (
             Entry("show", "cli.commands.show", noted("show one entry, in words and as it was signed")),
             Entry("proof", "cli.commands.proof", noted("save the proof of one entry")),
+            Entry("log", "cli.commands.log", noted("look at one log: how it has grown")),
             Entry("logs", "cli.commands.logs", noted("show the members' logs as the node has them")),
             Entry("peers", "cli.commands.peers", noted("show which peers answer, and how far they are")),
         ),

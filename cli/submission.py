@@ -9,7 +9,8 @@ from cli.files import read_file
 from cli.language import _
 from cli.options import RECORD, Place
 from cli.session import Session
-from ledger.encoding import JsonObject
+from ledger.encoding import JsonObject, canonical_json
+from ledger.errors import VerificationError
 from ledger.event import EntryRef, parse_event
 
 if TYPE_CHECKING:
@@ -34,11 +35,31 @@ def submit(session: Session, event: JsonObject, *, wait: str, as_json: bool) -> 
     except UnreachableError as error:
         error.hint = _(UNREACHABLE_HINT, id=event["id"])
         raise
+    verified = check_confirmed(session, recorded, event)
     if as_json:
-        output.emit({"schema": SCHEMA, **recorded.to_json()})
+        output.emit({"schema": SCHEMA, **recorded.to_json(), "verified": verified})
     else:
         output.data(f"{recorded.entry} {_(recorded.state)}")
     return told_state([recorded], wait=wait)
+
+
+def check_confirmed(session: Session, recorded: "Recorded", event: JsonObject) -> bool:
+    """Count the quorum of an event that the node calls confirmed here, where the fingerprint is known; tell whether.
+
+    Raises:
+        VerificationError, MalformedError: the node has no such proof, or of another event than was sent.
+        ClientError: it did not answer.
+    """
+    if recorded.state != "confirmed" or session.fingerprint is None:
+        return False
+    from cli import following  # noqa: PLC0415 - slow to import
+
+    checked = following.check_entry(session.client, recorded.entry, session.trust.network)
+    if checked.judged is None:
+        raise VerificationError(f"the node calls {recorded.entry} confirmed, and cannot prove it", field="state")
+    if canonical_json(checked.entry.event) != canonical_json(event):
+        raise VerificationError(f"{recorded.entry} is another event than was sent", field="event")
+    return True
 
 
 def told_state(recorded: "list[Recorded]", *, wait: str) -> int:

@@ -46,6 +46,16 @@ class Judged:
         """Whether the quorum is reached."""
         return len(self.cosigners) >= self.needed
 
+    @property
+    def vouched(self) -> int | None:
+        """POSIX seconds at or after which a quorum has signed it: when it was last vouched for; None without a quorum.
+
+        The time is that of the k-th newest cosignature. It is as good as the clocks of the k members: up to f of them
+        may be set to anything, and make it no newer than the newest of the others.
+        """
+        times = sorted((time for _, time in self.cosigners), reverse=True)
+        return times[self.needed - 1] if self.confirmed else None
+
 
 def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1) -> Judged:
     """Return the checkpoint in ``data`` with its verified signatures; a missing quorum is no error here.

@@ -45,8 +45,10 @@ BUNDLE_BYTES_MAX = 256 * 65_537
 PROBLEM_CHARACTERS_MAX = 2000
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
-_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "alarm"})
-_PEER_MEMBERS = frozenset({"log", "reachable", "last_seen", "last_error", "logs"})
+_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "vouched", "alarm"})
+_CHECKPOINT_MEMBERS = frozenset({"size", "root", "vouched", "cosigned_by", "needed", "note"})
+_PEER_MEMBERS = frozenset({"log", "url", "reachable", "last_seen", "last_error", "lag", "faults", "logs"})
+_PEER_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "seen", "lag", "agreement"})
 
 
 class ClientError(NodeError):
@@ -226,6 +228,12 @@ class Client:
         """Return the newest checkpoint of a log, not verified yet."""
         return self._call("GET", f"/logs/{origin_hash(log)}/checkpoint", TEXT_BYTES_MAX)
 
+    def checkpoints(self, log: str) -> JsonObject:
+        """Return the checkpoints that the node keeps of a log (schema suyuan.checkpoints/1), not verified yet."""
+        answer = self._json("GET", f"/v1/logs/{origin_hash(log)}/checkpoints", schema="suyuan.checkpoints/1")
+        _expect_members(_objects(answer, "checkpoints"), _CHECKPOINT_MEMBERS)
+        return answer
+
     def tile(self, log: str, path: str) -> bytes:
         """Return a tile or entry bundle of a log by its path (``tile/0/000``), not verified yet."""
         return self._call("GET", f"/logs/{origin_hash(log)}/{path}", BUNDLE_BYTES_MAX)
@@ -259,10 +267,15 @@ class Client:
         return Adopted(version, was)
 
     def peers(self) -> JsonObject:
-        """Return what the node sees of its peers (schema suyuan.peers/1)."""
-        answer = self._json("GET", "/v1/peers", schema="suyuan.peers/1")
-        _expect_members([answer], frozenset({"own"}))
-        _expect_members(_objects(answer, "peers"), _PEER_MEMBERS)
+        """Return what the node sees of its peers (schema suyuan.peers/2)."""
+        answer = self._json("GET", "/v1/peers", schema="suyuan.peers/2")
+        _expect_members([answer], frozenset({"own", "time"}))
+        for name in ("logs", "catching_up"):
+            _expect_members(_objects(answer, name), frozenset({"log"}))
+        for peer in _objects(answer, "peers"):
+            _expect_members([peer], _PEER_MEMBERS)
+            _expect_members(_objects(peer, "logs"), _PEER_LOG_MEMBERS)
+            _expect_members(_objects(peer, "faults"), frozenset({"kind", "count", "last", "words"}))
         return answer
 
     def metrics(self) -> str:

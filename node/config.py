@@ -22,6 +22,7 @@ from node.errors import ConfigError
 
 CONFIG_NAME = "suyuan.toml"
 CONFIG_BYTES_MAX = 64 * 1024
+REFRESH_INTERVAL_MS_MIN = 60_000  # fresher cosignatures than that are no news to anybody (node/logs.py)
 
 
 class Settings(BaseSettings):
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     pull_interval_ms: Annotated[
         int, Field(ge=50, le=3_600_000, description="time between two rounds of comparing heads with peers")
     ] = 2_000
+    refresh_interval_ms: Annotated[
+        int,
+        Field(ge=0, le=2_592_000_000, description="an idle log's checkpoint is cosigned again after so long; 0: never"),
+    ] = 3_600_000
     peer_timeout_ms: Annotated[int, Field(ge=100, le=600_000, description="longest wait for a peer's answer")] = 10_000
     recovery_answers: Annotated[
         Literal["2f", "2f+1", "all"],
@@ -64,6 +69,13 @@ class Settings(BaseSettings):
         if host != "localhost":
             ipaddress.ip_address(host)
         return host
+
+    @field_validator("refresh_interval_ms")
+    @classmethod
+    def _a_low_rate(cls, interval: int) -> int:
+        if 0 < interval < REFRESH_INTERVAL_MS_MIN:
+            raise ValueError(f"it is 0 or at least {REFRESH_INTERVAL_MS_MIN}")
+        return interval
 
     @model_validator(mode="after")
     def _loopback_unless_tls(self) -> "Settings":

@@ -1,9 +1,17 @@
 """Comparing heads: what push has missed, pull repairs (protocol section 7).
 
-At an interval, each peer is asked which logs it holds and how far they are confirmed; where it knows more than this
-node, the confirmed checkpoint is fetched and, through the mirror, the entries below it, from whoever has them. So a
-node that was down catches up, and an owner that is down for good does not stop its log from spreading. Neither a log
-that cannot be had nor one that is in doubt holds up the others.
+At an interval, each peer is asked which logs it holds, how many entries with which root, how far they are confirmed and
+signed. Where it knows more than this node, the checkpoint is fetched and, through the mirror, the entries below it,
+from whoever has them:
+
+- a larger confirmed size, or the same one for which a quorum has vouched later;
+- a larger size that the log has signed, though no quorum has yet: what only one member holds must reach the others,
+  for its owner may be gone for good;
+- of a log whose root at the smaller of both sizes is not ours, the newest checkpoint: it shows who has two histories.
+
+So a node that was down catches up, and an owner that is down for good does not stop its log from spreading. Neither a
+log that cannot be had nor one that is in doubt holds up the others. What a peer shows that is older than what it has
+proven already is counted against it.
 """
 
 import asyncio
@@ -11,16 +19,19 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, StoreError
 from node.adoption import Adoption
-from node.logs import LogState
+from node.clock import Clock
+from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
-from node.peers import Peer, PeerError, PeerRefusedError, Peers
+from node.peers import Head, Peer, PeerError, PeerFalseError, PeerRefusedError, Peers, PeerStaleError, Seen
 
 log = structlog.get_logger(__name__)
 
 FAILED_PEER_ROUNDS_MAX = 15  # a peer that keeps failing is asked that much more rarely at most
 LOGS_AT_ONCE = 4  # of one peer: as many as it gets connections
+COMPARE_MS = 10_000  # how often, while a log grows, its root at one peer is compared with ours
 
 
 class Gossip:
@@ -33,10 +44,12 @@ class Gossip:
         adoption: Adoption,
         peers: Peers,
         states: Callable[[], Mapping[str, LogState]],
+        clock: Clock,
         interval_ms: int,
     ) -> None:
         self._mirror = mirror
         self._adoption = adoption
+        self._clock = clock
         self._peers = peers
         self._states = states
         self._interval = interval_ms / 1000
@@ -65,20 +78,22 @@ class Gossip:
         Raises:
             PeerError: it did not answer.
         """
+        proven = self._states().get(peer.origin)  # before it is asked: it cannot have less, unless it shows the past
         heads = await peer.logs()
         await self._adoption.hear(peer, heads.version)
         states = self._states()
-        news = []
-        for origin, head in heads.logs.items():
-            if origin in states:
-                peer.status.sizes[origin] = head.size
-                peer.status.confirmed[origin] = head.confirmed
-                if head.confirmed > states[origin].confirmed_size:
-                    news.append(origin)
+        told = {origin: head for origin, head in heads.logs.items() if origin in states}
+        await asyncio.to_thread(self._see, peer, told)
+        own = told.get(peer.origin)
+        if proven is not None and own is not None and own.size < proven.size:
+            peer.blame(PeerStaleError(f"it shows {own.size} entries of its own log, and has signed {proven.size}"))
+        same_law = heads.version == self._adoption.charter.network.version
         room = asyncio.Semaphore(LOGS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            for origin in news:
-                group.create_task(self._take(peer, origin, room), name=f"take {origin}")
+            for origin, head in told.items():
+                if self._wants(peer, origin, head):
+                    taking = self._take(peer, origin, head, room, same_law=same_law)
+                    group.create_task(taking, name=f"take {origin}")
 
     async def _hear_of_changes(self, peer: Peer, error: PeerError) -> None:
         """Ask a peer that refuses us for its network document: perhaps we are a member again, or have other keys."""
@@ -88,14 +103,72 @@ class Gossip:
             except PeerError as again:
                 log.debug("a peer does not tell its version", peer=peer.origin, error=str(again))
 
-    async def _take(self, peer: Peer, origin: str, room: asyncio.Semaphore) -> None:
+    def _see(self, peer: Peer, told: Mapping[str, Head]) -> None:
+        """Note what a peer has told of each log, and compare its history with ours; reads tiles.
+
+        While a log grows, its roots at one peer are compared every now and then only: each takes O(log n) reads, and
+        there are as many as members squared.
+        """
+        now = self._clock.now_ms()
+        for origin, head in told.items():
+            before = peer.status.heads.get(origin)
+            known = before is not None and before.head == head and before.agrees is not None
+            recent = before is not None and before.compared_ms and now - before.compared_ms < COMPARE_MS
+            agrees, compared = None, before.compared_ms if before is not None else 0
+            if known and before is not None:
+                agrees = before.agrees
+            elif not recent and head.size <= self._mirror.state(origin).size:
+                agrees, compared = self._agrees(origin, head), now
+            peer.status.heads[origin] = Seen(head, now, agrees, compared)
+            peer.status.sizes[origin] = head.size
+            if agrees is False and not known:
+                log.warning("a peer shows another history", peer=peer.origin, log=origin, size=head.size)
+
+    def _agrees(self, origin: str, head: Head) -> bool | None:
+        try:
+            return self._mirror.agreement(origin, head) != "differs"
+        except StoreError as error:  # our own tiles; the disk is looked at elsewhere
+            log.warning("a log's tree cannot be read", log=origin, error=str(error), code=error.code)
+            return None
+
+    def _wants(self, peer: Peer, origin: str, head: Head) -> bool:
+        state = self._states()[origin]
+        return (
+            _is_better(head, state)
+            or head.signed > (state.signed.size if state.signed is not None else 0)
+            or peer.status.heads[origin].agrees is False
+        )
+
+    async def _take(self, peer: Peer, origin: str, head: Head, room: asyncio.Semaphore, *, same_law: bool) -> None:
+        """Take what a peer knows better of one log; trouble with it is logged, and stops nothing else.
+
+        It is counted against a peer that acts under the same network document: under another one, what it gives may
+        well be right.
+        """
         async with room:
             try:
-                data = await peer.checkpoint(origin)
-                await self._mirror.take_confirmed(data, origin=origin, hint=peer.origin)
+                if _is_better(head, self._states()[origin]):
+                    await self._mirror.take_confirmed(await peer.checkpoint(origin), origin=origin, hint=peer.origin)
+                    if _is_better(head, self._states()[origin]):
+                        peer.blame(PeerStaleError(f"it tells a newer confirmed checkpoint of {origin} than it shows"))
+                if self._wants(peer, origin, head):
+                    await self._mirror.take_signed(await peer.head(origin), origin=origin, hint=peer.origin)
             except UnknownVersionError:
                 log.info("a log acts under a version that is not here yet", peer=peer.origin, log=origin)
             except PeerError as error:
                 log.debug("a log could not be had", peer=peer.origin, log=origin, error=str(error))
-            except LedgerError as error:
+            except (BusyError, ReadOnlyError, StoreError, IntegrityAlarm) as error:  # no fault of this peer
                 log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
+            except LedgerError as error:
+                if same_law:
+                    peer.blame(PeerFalseError(f"its checkpoint of {origin}: {error}"))
+                log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
+
+
+def _is_better(head: Head, state: LogState) -> bool:
+    """Tell whether a peer claims a confirmed checkpoint that would be news, as far as it tells."""
+    known = state.confirmed
+    vouched = (known.vouched or 0) if known is not None else 0
+    return head.confirmed > state.confirmed_size or (
+        head.confirmed == state.confirmed_size > 0 and head.vouched // FRESH_SECONDS > vouched // FRESH_SECONDS
+    )

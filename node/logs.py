@@ -23,6 +23,14 @@ from node import layout
 
 DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
 
+FRESH_SECONDS = 60  # the same checkpoint is news again at most once in so long, by the clocks of its quorum
+
+# Which confirmed checkpoints of the past are kept: the first one of each minute, hour, day and month of thirty days, by
+# the time at which its quorum vouched for it. A slot is taken again by a later one whose number has the same remainder,
+# so that of the last hour every minute is there, of two days every hour, of a month every day, and of all the time
+# every month: some 140 rows, and twelve for each year. A quiet log, which fills few slots, remembers more.
+PAST_SLOTS = ((60, 60), (3600, 48), (86_400, 31), (30 * 86_400, 1 << 40))  # (seconds of a slot, how many there are)
+
 _CHAIN_BYTES = 8 + 32 + 8
 
 
@@ -38,6 +46,7 @@ class LogState:
     confirmed: Judged | None = None  # newest with a quorum
     cosigned: Judged | None = None  # newest that this node has cosigned
     acting: tuple[tuple[int, bytes], ...] = ()  # from which entry on under which text of the network document (hash)
+    kept_at: int | None = None  # POSIX seconds of the last confirmed checkpoint since the start, for node/logs.py alone
 
     @property
     def size(self) -> int:
@@ -57,6 +66,12 @@ class LogState:
         numbers = {version.text_hash: version.version for version in network.versions}
         found = [numbers.get(text_hash) for index, text_hash in self.acting if index < size]
         return None if None in found else max((one for one in found if one is not None), default=0)
+
+    @property
+    def signed(self) -> Judged | None:
+        """The largest checkpoint of this log that is known here, with a quorum or without; None before the first."""
+        known = [judged for judged in (self.cosigned, self.confirmed, self.checkpoint) if judged is not None]
+        return max(known, key=lambda judged: judged.size, default=None)
 
     @property
     def cosigned_head(self) -> TreeHead:
@@ -145,20 +160,41 @@ def with_confirmed(state: LogState, judged: Judged, batch: Batch) -> LogState:
     if not is_news(state, judged):
         return state
     batch.put(layout.confirmed_key(state.log), judged.note.encode())
+    if judged.size > state.confirmed_size:
+        state = _with_past(state, judged, batch)
     return replace(state, confirmed=judged)
 
 
 def is_news(state: LogState, judged: Judged) -> bool:
-    """Tell whether a confirmed checkpoint says more than the one that is known: larger, or cosigned by more.
+    """Tell whether a confirmed checkpoint says more than the one that is known.
 
-    The quorum of a newer version of the network document says more than whatever an older one asked for.
+    That is a larger size; for the same size a quorum under a newer version of the network document, or one that has
+    vouched for it a good while later, or more cosigners. This is one total order, so that nobody can make a node store
+    old notes in turn for ever; and only a quorum can make a checkpoint fresher.
     """
     known = state.confirmed
-    return known is None or _weight(judged) > _weight(known)
+    return known is None or _worth(judged) > _worth(known)
 
 
-def _weight(judged: Judged) -> tuple[int, int, int]:
-    return judged.size, judged.version, len(judged.cosigners)
+def past(store: Store, state: LogState) -> list[bytes]:
+    """Return the confirmed checkpoints that are kept of a log's past, without order; some may be there twice."""
+    prefix = layout.past_prefix(state.log)
+    return [value for _, value in store.scan(prefix, prefix_end(prefix))]
+
+
+def _worth(judged: Judged) -> tuple[int, bool, int, int, int]:
+    fresh = (judged.vouched or 0) // FRESH_SECONDS
+    return judged.size, judged.confirmed, judged.version, fresh, len(judged.cosigners)
+
+
+def _with_past(state: LogState, judged: Judged, batch: Batch) -> LogState:
+    """Put a confirmed checkpoint into the slots of the past that it is the first one of."""
+    time = judged.vouched or 0
+    for level, (seconds, slots) in enumerate(PAST_SLOTS):
+        slot = time // seconds
+        if state.kept_at is None or state.kept_at // seconds != slot:
+            batch.put(layout.past_key(state.log, level, slot % slots), judged.note.encode())
+    return replace(state, kept_at=time)
 
 
 def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:

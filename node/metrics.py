@@ -45,6 +45,29 @@ class Metrics:
         )
         self.queue = Gauge("suyuan_writes_waiting", "writes that wait for the next round", registry=self.registry)
         self.peer_up = Gauge("suyuan_peer_up", "whether the peer answered last time", ["peer"], registry=self.registry)
+        self.peer_faults = Counter(
+            "suyuan_peer_faults", "what peers did wrong, by kind", ["peer", "kind"], registry=self.registry
+        )
+        # One series for each peer, not for each peer and log: at fifty members that would be 2,450.
+        self.peer_lag = Gauge(
+            "suyuan_peer_lag", "entries of all logs that this node has and the peer has not", ["peer"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.peer_differs = Gauge(
+            "suyuan_peer_differs", "logs of which the peer shows another history", ["peer"], registry=self.registry
+        )
+        self.catch_up_missing = Gauge(
+            "suyuan_catch_up_missing", "entries that a running catch-up has still to fetch", ["log"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.vouched = Gauge(
+            "suyuan_log_vouched_seconds", "since when (POSIX seconds) a quorum has vouched for the log's newest head",
+            ["log"], registry=self.registry,
+        )  # fmt: skip
+        self.refreshed = Counter(
+            "suyuan_checkpoints_refreshed", "checkpoints of the own log cosigned again while it was idle",
+            registry=self.registry,
+        )  # fmt: skip
 
     def render(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import structlog
 
@@ -20,13 +21,37 @@ from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint, require_quorum
 from ledger.store import Store
 from node import layout, logs
+from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import ENTRIES_MAX, Peer, PeerError
+from node.peers import ENTRIES_MAX, Head, Peer, PeerError, PeerFalseError
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+Agreement = Literal["same", "behind", "ahead", "differs"]
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """A log that is being fetched: how far it is."""
+
+    origin: str
+    began: int  # entries that were here at the start
+    since_ms: int
+    want: int
+    have: int
+    source: str | None = None  # the peer that gave the last entries
+
+    @property
+    def missing(self) -> int:
+        """How many entries are still to come."""
+        return max(self.want - self.have, 0)
+
+    def rate(self, now_ms: int) -> float:
+        """Return entries a second since the start."""
+        return 1000 * (self.have - self.began) / max(now_ms - self.since_ms, 1)
 
 
 class UnknownVersionError(BusyError):
@@ -48,6 +73,7 @@ class Mirror:
         network: Callable[[], Network],
         peers: Mapping[str, Peer],
         pool: Executor | None,
+        clock: Clock,
         metrics: Metrics,
         alarm: Callable[[IntegrityAlarm], None],
         wanted: Callable[[str], None],
@@ -59,10 +85,12 @@ class Mirror:
         self._network = network
         self._peers = peers
         self._pool = pool
+        self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
         self._wanted = wanted
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.running: dict[str, CatchUp] = {}  # by log
         self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
 
     def state(self, origin: str) -> LogState:
@@ -79,16 +107,19 @@ class Mirror:
         while self.state(origin).size < size:
             task = self._tasks.get(origin)
             if task is None:
+                here = self.state(origin).size
+                self.running[origin] = CatchUp(origin, here, self._clock.now_ms(), want=size, have=here)
                 task = asyncio.create_task(self._fetch(origin, size, hint), name=f"fetch {origin}")
                 task.add_done_callback(lambda ended: self._ended(origin, ended))
                 self._tasks[origin] = task
+            self.running[origin].want = max(self.running[origin].want, size)
             await asyncio.wait([task])  # perhaps somebody else's, for another size: it may or may not be enough
             if (error := task.exception()) is not None and self.state(origin).size < size:
                 raise error  # whatever size it was for: nobody has given the entry that comes next
 
     def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
         """Forget a task; its error is for those who wait, if anybody still does."""
-        del self._tasks[origin]
+        del self._tasks[origin], self.running[origin]
         if not task.cancelled():
             task.exception()
 
@@ -150,6 +181,64 @@ class Mirror:
             )
         return version
 
+    async def take_signed(self, data: bytes, *, origin: str, hint: str | None = None) -> bool:
+        """Take a checkpoint that its log has signed, confirmed or not, and the entries below it; tell whether it was news.
+
+        So entries spread that few members hold, should their owner be gone before they are confirmed. It says no more
+        than that the log has promised them: nothing is cosigned or confirmed by it, and a size that is not signed, or
+        whose entries nobody gives, is worth one question.
+
+        Raises:
+            VerificationError: the log has not signed it.
+            IntegrityAlarm: it is another history than the one that is stored here.
+            PeerError: the entries below it could not be had.
+        """
+        judged = await asyncio.to_thread(judge_checkpoint, data, self._network())
+        if judged.checkpoint.origin != origin:
+            raise VerificationError(
+                f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"
+            )
+        state = self.state(origin)
+        if judged.size <= state.size:
+            await asyncio.to_thread(self.check_root, judged)
+        if judged.size <= (state.signed.size if state.signed is not None else 0):
+            return False
+        if origin == self._own:
+            if self.own_log_restored and judged.size > state.size:
+                self.raise_alarm(
+                    f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin
+                )
+            return False
+        await self.catch_up(origin, judged.size, hint=hint)
+        await asyncio.to_thread(self.check_root, judged)
+
+        def store(transaction: Transaction) -> None:
+            current = transaction.state(origin)
+            if current.checkpoint is None or current.checkpoint.size < judged.size:
+                transaction.put_state(logs.with_checkpoint(current, judged, transaction.batch))
+
+        await asyncio.wrap_future(self._writer.submit(store))
+        return True
+
+    def agreement(self, origin: str, head: Head) -> Agreement:
+        """Tell how a head fits to the log here, by its root at the smaller of both sizes; reads O(log n) tiles.
+
+        A root above our size cannot be compared before the entries are here.
+        """
+        size = self.state(origin).size
+        if head.size > size:
+            return "ahead"
+        if self.root_at(origin, head.size) != head.root:
+            return "differs"
+        return "same" if head.size == size else "behind"
+
+    def root_at(self, origin: str, size: int) -> bytes:
+        """Return the root of the first ``size`` entries of a log, of which there are as many here; any thread."""
+        state = self.state(origin)
+        if size == state.size:
+            return state.edge.root()
+        return root_hash(logs.hash_reader(self._store, state, size), TreeSize(size))
+
     def check_root(self, judged: Judged) -> None:
         """Check that the entries stored here hash to a checkpoint's root.
 
@@ -157,11 +246,7 @@ class Mirror:
             IntegrityAlarm: they do not: the log has shown two histories, or this store is damaged.
         """
         state = self.state(judged.checkpoint.origin)
-        if judged.size == state.size:
-            root = state.edge.root()
-        else:
-            root = root_hash(logs.hash_reader(self._store, state, judged.size), TreeSize(judged.size))
-        if root != judged.checkpoint.root:
+        if self.root_at(state.origin, judged.size) != judged.checkpoint.root:
             self.raise_alarm(
                 f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash",
                 state.origin,
@@ -203,6 +288,8 @@ class Mirror:
             except (BusyError, ReadOnlyError, StoreError):  # our own trouble, which no other source can help
                 raise
             except LedgerError as error:
+                if not isinstance(error, PeerError):
+                    peer.blame(PeerFalseError(f"entries of {origin}: {error}"))
                 self._metrics.fetch_failures.labels(origin).inc()
                 log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
                 problems.append(f"{peer.origin}: {error}")
@@ -218,7 +305,9 @@ class Mirror:
         return sorted(sources, key=lambda peer: peer.status.failures > 0)
 
     async def _fetch_piece(self, peer: Peer, state: LogState, size: int) -> None:
-        raws = await peer.entries(state.origin, state.size, min(size - state.size, ENTRIES_MAX))
+        promised = peer.origin == state.origin or peer.status.sizes.get(state.origin, 0) > state.size
+        limit = min(size - state.size, ENTRIES_MAX)
+        raws = await peer.entries(state.origin, state.size, limit, promised=promised)
         member = self._network().member(state.origin)
         head = state.chain if state.size else self._opening(state.chain, raws[0])
         entries, chain = await asyncio.to_thread(verify_entries, head, raws, key_at=member.log_key_at, pool=self._pool)
@@ -233,6 +322,8 @@ class Mirror:
         if await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws)))):
             self._wanted(state.origin)
         self._metrics.mirrored.labels(state.origin).inc(len(entries))
+        if (running := self.running.get(state.origin)) is not None:
+            running.have, running.source = self.state(state.origin).size, peer.origin
 
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
         """Return what entry 0 follows: the version of the network document under which the log was opened."""

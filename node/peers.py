@@ -2,20 +2,36 @@
 
 Every answer of a peer is hostile until proven otherwise: its length and the time that it takes are bounded while it
 arrives, it comes uncompressed, it sets no cookie, and what it says is verified by whoever asked.
+
+What goes wrong is told apart, and counted for each peer; a kind is the error's code without its beginning:
+
+    PeerError                     peer_failed
+    ├── PeerUnreachableError      peer_unreachable: no connection, or one that broke off
+    │   └── PeerSlowError         peer_slow: no answer in time, or one that drips
+    ├── PeerBusyError             peer_busy: it asks to come again later
+    ├── PeerRefusedError          peer_refused: an error of its own in the place of an answer
+    │   ├── PeerTooLongError      peer_too_long: an answer without end
+    │   ├── PeerCompressedError   peer_compressed: a short answer that may become a long one
+    │   └── PeerMalformedError    peer_malformed: an answer of another form
+    ├── PeerFalseError            peer_false: what it gave does not verify
+    ├── PeerWithholdsError        peer_withholds: it does not give the entries that it says it has
+    ├── PeerStaleError            peer_stale: it shows an older head than is proven already
+    └── StaleSizeError            peer_has_other_size: where to begin; no fault, and not counted
 """
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json
+from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json, parse_time
 from ledger.errors import LedgerError
 from ledger.manifest import MANIFEST_BYTES_MAX
 from ledger.network import DOCUMENT_BYTES_MAX, Member, Network
@@ -34,8 +50,10 @@ HEALTH_BYTES_MAX = 256 * 1024
 CONNECTIONS_MAX = 4  # to one peer
 ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
 PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
+FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class PeerError(NodeError):
@@ -51,6 +69,12 @@ class PeerUnreachableError(PeerError):
     code = "peer_unreachable"
 
 
+class PeerSlowError(PeerUnreachableError):
+    """No answer in time: nothing came, or a little now and then."""
+
+    code = "peer_slow"
+
+
 class PeerBusyError(PeerError):
     """The peer asks to come again later (503)."""
 
@@ -58,9 +82,45 @@ class PeerBusyError(PeerError):
 
 
 class PeerRefusedError(PeerError):
-    """The peer answered with an error of its own."""
+    """The peer answered, but not with what it was asked for."""
 
     code = "peer_refused"
+
+
+class PeerTooLongError(PeerRefusedError):
+    """An answer that is longer than any that the question has; it was not read to its end."""
+
+    code = "peer_too_long"
+
+
+class PeerCompressedError(PeerRefusedError):
+    """An answer that is compressed although none may be; nothing of it was read."""
+
+    code = "peer_compressed"
+
+
+class PeerMalformedError(PeerRefusedError):
+    """An answer of another form than the question has."""
+
+    code = "peer_malformed"
+
+
+class PeerFalseError(PeerError):
+    """What the peer gave does not verify: a wrong signature, or not the continuation of what is here."""
+
+    code = "peer_false"
+
+
+class PeerWithholdsError(PeerError):
+    """The peer does not give the entries that it says it has, or that it has signed for."""
+
+    code = "peer_withholds"
+
+
+class PeerStaleError(PeerError):
+    """The peer shows an older head than it, or others, have proven already: it is frozen, or freezes us."""
+
+    code = "peer_stale"
 
 
 class StaleSizeError(PeerError):
@@ -73,18 +133,6 @@ class StaleSizeError(PeerError):
         self.size = size
 
 
-@dataclass(slots=True)
-class PeerStatus:
-    """What this node has seen of a peer."""
-
-    reachable: bool | None = None  # None: not tried yet
-    last_seen_ms: int | None = None
-    last_error: str | None = None
-    failures: int = 0  # in a row
-    sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer tells it
-    confirmed: dict[str, int] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Head:
     """How far a peer holds one log, as it tells it."""
@@ -92,6 +140,8 @@ class Head:
     size: int
     confirmed: int
     root: bytes  # of the tree of all entries that it holds; nobody has signed it
+    signed: int = 0  # size of the largest checkpoint that it knows, with a quorum or without
+    vouched: int = 0  # POSIX seconds since which a quorum vouches for the confirmed one; 0 where it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +153,64 @@ class Heads:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A head as it was seen, and what was made of it."""
+
+    head: Head
+    at_ms: int
+    agrees: bool | None  # whether its root is ours at its size; None: not compared, since it was ahead or just changed
+    compared_ms: int = 0  # when a root of this log and peer was compared last
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a peer did wrong, of one kind: how often, and the last time."""
+
+    count: int
+    last_ms: int
+    words: str
+
+
+@dataclass(slots=True)
+class PeerStatus:
+    """What this node has seen of a peer."""
+
+    reachable: bool | None = None  # None: not tried yet
+    last_seen_ms: int | None = None
+    last_error: str | None = None
+    failures: int = 0  # in a row
+    sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer tells it
+    confirmed: dict[str, int] = field(default_factory=dict)
+    heads: dict[str, Seen] = field(default_factory=dict)  # of each log, as it was told last
+    faults: dict[str, Fault] = field(default_factory=dict)  # by kind, since the start
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a peer remembers of every log, as it tells it: nothing of it is verified."""
 
     version: int  # of the network document under which it acts
     sizes: dict[str, int]  # entries that it holds
     checkpoints: dict[str, bytes]  # the best checkpoint that it knows of a log, signed by that log
+
+
+_Asking = Callable[Concatenate["Peer", P], Coroutine[Any, Any, T]]
+
+
+def _counted(ask: _Asking[P, T]) -> _Asking[P, T]:
+    """Have a question note against the peer what it answers wrongly."""
+
+    @functools.wraps(ask)
+    async def asked(peer: "Peer", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await ask(peer, *args, **kwargs)
+        except StaleSizeError:
+            raise
+        except PeerError as error:
+            peer.blame(error)
+            raise
+
+    return asked
 
 
 class Peer:
@@ -123,7 +225,10 @@ class Peer:
         timeout_ms: int,
         verify: ssl.SSLContext,
         transport: httpx.AsyncBaseTransport | None = None,
+        on_fault: Callable[[str, str], None] = lambda _origin, _kind: None,
     ) -> None:
+        """Ask ``member``; ``on_fault`` is told the member and the kind of each fault."""
+        self._on_fault = on_fault
         self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
         self._clock = clock
         self._auth = auth
@@ -146,6 +251,15 @@ class Peer:
         """Close the connections."""
         await self._client.aclose()
 
+    def blame(self, error: PeerError) -> None:
+        """Count what the peer did wrong; its own questions do so by themselves."""
+        kind = error.code.removeprefix("peer_")
+        known = self.status.faults.get(kind)
+        count = known.count + 1 if known is not None else 1
+        self.status.faults[kind] = Fault(count, self._clock.now_ms(), str(error)[:FAULT_CHARACTERS_MAX])
+        self._on_fault(self.origin, kind)
+
+    @_counted
     async def add_checkpoint(self, body: bytes) -> tuple[Signature, ...]:
         """Submit a checkpoint of ours; return the cosignatures in the answer, not verified yet.
 
@@ -161,6 +275,7 @@ class Peer:
         _expect(status, answer)
         return _checked(lambda: parse_cosignatures(answer))
 
+    @_counted
     async def send_checkpoint(self, origin: str, note: bytes) -> None:
         """Give a peer a confirmed checkpoint.
 
@@ -172,6 +287,7 @@ class Peer:
         )
         _expect(status, answer)
 
+    @_counted
     async def checkpoint(self, origin: str) -> bytes:
         """Return the newest checkpoint that the peer serves of a log, not verified yet.
 
@@ -182,22 +298,41 @@ class Peer:
         _expect(status, answer)
         return answer
 
-    async def entries(self, origin: str, start: int, limit: int) -> list[bytes]:
+    @_counted
+    async def head(self, origin: str) -> bytes:
+        """Return the largest checkpoint that a log has signed, as far as the peer knows; not verified yet.
+
+        Raises:
+            PeerError: it has none, or did not answer.
+        """
+        status, answer, _ = await self._call("GET", f"/v1/logs/{origin_hash(origin)}/head", CHECKPOINT_BYTES_MAX)
+        _expect(status, answer)
+        return answer
+
+    @_counted
+    async def entries(self, origin: str, start: int, limit: int, *, promised: bool = False) -> list[bytes]:
         """Return up to ``limit`` entries of a log from index ``start`` on, at least one, not verified yet.
 
         Raises:
+            PeerWithholdsError: it gives none, though by what it says or has signed (``promised``) it has them.
             PeerError: it has none there, or did not answer.
         """
         path = f"/v1/logs/{origin_hash(origin)}/entries?start={start}&limit={min(limit, ENTRIES_MAX)}"
         status, answer, headers = await self._call(
             "GET", path, ENTRIES_BYTES_MAX, headers={"Accept": "application/octet-stream"}
         )
+        if promised and httpx.codes.is_client_error(status):
+            refusal = _refusal(status, answer)
+            raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has: {refusal}")
         _expect(status, answer)
         count = _checked(lambda: parse_decimal(headers.get("entry-count", ""), field="Entry-Count"))
+        if promised and count == 0:
+            raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has")
         if not 0 < count <= limit:
-            raise PeerRefusedError(f"{count} entries where 1 to {limit} were asked for")
+            raise PeerMalformedError(f"{count} entries where 1 to {limit} were asked for")
         return _checked(lambda: parse_bundle(answer, count=count))
 
+    @_counted
     async def logs(self) -> Heads:
         """Return how far the peer holds every log, as it tells it.
 
@@ -208,6 +343,7 @@ class Peer:
         _expect(status, answer)
         return await asyncio.to_thread(_heads, answer)
 
+    @_counted
     async def memory(self) -> Memory:
         """Return what the peer remembers of every log, so that this node does not contradict itself after a loss.
 
@@ -218,6 +354,7 @@ class Peer:
         _expect(status, answer)
         return await asyncio.to_thread(_memory, answer)
 
+    @_counted
     async def network(self) -> bytes:
         """Return the network document under which the peer acts, with all its versions; not verified yet.
 
@@ -228,6 +365,7 @@ class Peer:
         _expect(status, answer)
         return answer
 
+    @_counted
     async def network_version(self) -> int:
         """Return the version of the network document under which the peer acts, also where it does not know us.
 
@@ -238,8 +376,9 @@ class Peer:
         match _checked(lambda: parse_json(answer)):
             case {"network": {"version": int(version)}}:
                 return version
-        raise PeerRefusedError("the answer about its health has another form")
+        raise PeerMalformedError("the answer about its health has another form")
 
+    @_counted
     async def manifest(self, root: bytes) -> bytes:
         """Return the manifest with a root, as the provider of a share serves it to the consumer; not verified yet.
 
@@ -270,6 +409,9 @@ class Peer:
         except LedgerError as error:
             self._failed(str(error))
             raise
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            self._failed(why := f"no whole answer in time ({type(error).__name__})")
+            raise PeerSlowError(f"{self.origin} is too slow: {why}") from None
         except Exception as error:  # noqa: BLE001 - whatever a peer makes the client raise is that peer's failure
             why = _words(str(error)) or type(error).__name__
             self._failed(why)
@@ -350,11 +492,13 @@ def tls_context(authority: Path | None) -> ssl.SSLContext:
 
 
 async def _read(response: httpx.Response, bytes_max: int) -> bytes:
+    if (coding := response.headers.get("content-encoding", "identity")) != "identity":
+        raise PeerCompressedError(f"the answer is compressed: {_words(coding)}")
     answer = bytearray()
     async for part in response.aiter_raw():
         answer += part
         if len(answer) > bytes_max:
-            raise PeerRefusedError("the answer is too long", limit=bytes_max)
+            raise PeerTooLongError("the answer is too long", limit=bytes_max)
     return bytes(answer)
 
 
@@ -367,13 +511,17 @@ def _expect(status: int, answer: bytes) -> None:
     if status == httpx.codes.SERVICE_UNAVAILABLE:
         raise PeerBusyError("the peer asks to come again later")
     if not httpx.codes.is_success(status):
-        raise PeerRefusedError(f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}")
+        raise PeerRefusedError(_refusal(status, answer))
+
+
+def _refusal(status: int, answer: bytes) -> str:
+    return f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}"
 
 
 def _size(answer: bytes) -> int:
     text = answer.decode("ascii", "replace")
     if not text.endswith("\n"):
-        raise PeerRefusedError(f"status 409 without a size: {_words(text)}")
+        raise PeerMalformedError(f"status 409 without a size: {_words(text)}")
     return _checked(lambda: parse_decimal(text[:-1], field="size"))
 
 
@@ -399,26 +547,34 @@ def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
                 return log, size, lines_to_text([line for line in lines if isinstance(line, str)])
         case {"log": str(log), "size": int(size)} if size >= 0:
             return log, size, None
-    raise PeerRefusedError("the list of logs has another form")
+    raise PeerMalformedError("the list of logs has another form")
 
 
 def _listed(answer: bytes) -> tuple[int, list[JsonValue]]:
     match _checked(lambda: parse_json(answer)):
         case {"network_version": int(version), "logs": list(listed)}:
             return version, listed
-    raise PeerRefusedError("the list of logs has another form")
+    raise PeerMalformedError("the list of logs has another form")
 
 
 def _head(one: JsonValue) -> tuple[str, Head]:
     match one:
-        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed), "root": str(root)}:
-            if min(size, confirmed) >= 0:
-                return log, Head(size, confirmed, _checked(lambda: parse_hash(root, field="root")))
-    raise PeerRefusedError("the list of logs has another form")
+        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed), "root": str(root), **more}:
+            signed, vouched = more.get("signed_size"), more.get("vouched")
+            told = Head(
+                size,
+                confirmed,
+                _checked(lambda: parse_hash(root, field="root")),
+                signed if isinstance(signed, int) else 0,
+                _checked(lambda: parse_time(vouched)) // 1000 if isinstance(vouched, str) else 0,
+            )
+            if min(size, confirmed, told.signed) >= 0:
+                return log, told
+    raise PeerMalformedError("the list of logs has another form")
 
 
 def _checked(parse: Callable[[], T]) -> T:
     try:
         return parse()
     except LedgerError as error:
-        raise PeerRefusedError(f"the answer is malformed: {error}") from None
+        raise PeerMalformedError(f"the answer is malformed: {error}") from None

@@ -5,6 +5,8 @@
 3. Push to every peer at once. A slow peer delays nobody; it is pushed the newest checkpoint whenever it is done with an
    older one.
 4. With the quorum, store the checkpoint with its cosignatures, tell the callers that wait, and give it to the peers.
+5. When the log has been idle for the refresh interval, have its newest checkpoint cosigned again: a cosignature says
+   when it was given, so that whoever reads the log sees that it is not frozen.
 
 One checkpoint at a time is in the making: a new one is signed when the last one is confirmed, or when it has waited too
 long and there is news, so that cosignatures do not scatter over ever newer sizes. A log in doubt gets no checkpoint.
@@ -12,6 +14,7 @@ long and there is news, so that cosignatures do not scatter over ever newer size
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +37,7 @@ from node.errors import BusyError, IntegrityAlarm
 from node.keys import NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Peer, PeerBusyError, PeerError, Peers, StaleSizeError
+from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -43,6 +46,8 @@ RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 15.0
 BUSY_SECONDS = 0.5
 STALE_MAX = 3  # corrections of our idea of a peer's size in a row; one that never settles is only asked slowly
+REFRESH_LOOK_SECONDS = 30.0  # how often an idle publisher looks at the clock
+REFRESH_RETRY_SECONDS = 60.0  # when the quorum did not answer
 GRACE_SECONDS = 2.0  # how long a confirmed checkpoint waits for the cosignatures that the quorum did not need
 
 
@@ -53,6 +58,7 @@ class Round:
     judged: Judged
     network: Network  # under which its cosignatures are counted
     started_ms: int
+    earlier: dict[str, Signature] = field(default_factory=dict)  # of the same checkpoint, from the time before
     cosignatures: dict[str, Signature] = field(default_factory=dict)  # by member's origin, this node's own included
     over: asyncio.Event = field(default_factory=asyncio.Event)  # the quorum is reached, or cannot be any more
     complete: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,6 +101,7 @@ class Publisher:
         head_file: Path,
         interval_ms: int,
         timeout_ms: int,
+        refresh_ms: int,
         alarms: Mapping[str, str],
         alarm: Callable[[IntegrityAlarm], None],
     ) -> None:
@@ -110,11 +117,13 @@ class Publisher:
         self._head_file = head_file
         self._interval = interval_ms / 1000
         self._timeout = timeout_ms / 1000
+        self._refresh_ms = refresh_ms
         self._alarms = alarms
         self._alarm = alarm
         self._news = asyncio.Event()
         self._round: Round | None = None
         self._confirmed: bytes | None = None  # the newest checkpoint with a quorum, since the start
+        self._refresh_again_ms = 0  # not before that
         self._told: dict[str, bytes] = {}  # the one that each peer was given last
         self._pushed = asyncio.Condition()
 
@@ -140,7 +149,7 @@ class Publisher:
         self._news.set()  # whatever a crash left without its quorum
         delay = RETRY_SECONDS_MIN
         while True:
-            await self._news.wait()
+            await self._wait_for_work()
             if self._own in self._alarms:
                 return
             self._news.clear()
@@ -150,6 +159,8 @@ class Publisher:
                 if judged is not None:
                     await self._gather(judged)
                     await asyncio.sleep(max(0.0, self._interval - (loop.time() - started)))
+                elif (stale := self._stale()) is not None:
+                    await self._refresh(stale)
                 delay = RETRY_SECONDS_MIN
             except IntegrityAlarm as alarm:
                 self._alarm(alarm)
@@ -161,18 +172,62 @@ class Publisher:
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
                 self._news.set()
 
+    async def _wait_for_work(self) -> None:
+        """Return when there is news, or when the idle log's checkpoint wants fresh cosignatures."""
+        while not self._news.is_set() and self._stale() is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_LOOK_SECONDS if self._refresh_ms else None):
+                    await self._news.wait()
+
+    def _stale(self) -> Judged | None:
+        """Return the newest checkpoint, if it is confirmed and its quorum has vouched for it too long ago."""
+        state = self._writer.states[self._own]
+        known = state.confirmed
+        if not self._refresh_ms or known is None or known.vouched is None or known.size != state.size:
+            return None
+        now = self._clock.now_ms()
+        if now < self._refresh_again_ms or now - 1000 * known.vouched < self._refresh_ms:
+            return None
+        return known
+
+    async def _refresh(self, known: Judged) -> None:
+        """Have a confirmed checkpoint cosigned again, once; whoever does not answer now keeps the older cosignature."""
+        self._refresh_again_ms = self._clock.now_ms() + int(1000 * REFRESH_RETRY_SECONDS)
+        network = self._network()
+        judged = await asyncio.to_thread(judge_checkpoint, known.bare, network)
+        current = Round(judged, network, self._clock.now_ms())
+        for signature in known.note.signatures:
+            if (member := network.voters.get((signature.name, signature.key_id))) is not None:
+                current.earlier[member.origin] = signature
+        await self._begin(current)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await current.over.wait()
+        except TimeoutError:
+            log.info("no quorum for fresh cosignatures", size=current.size, cosigned=len(current.cosignatures))
+            return
+        if len(current.cosignatures) < network.quorum:  # the network has changed meanwhile
+            return
+        await self._linger(current)
+        await self._confirm(current)
+        self._metrics.refreshed.inc()
+
+    async def _begin(self, current: Round) -> None:
+        """Cosign a checkpoint, and have it pushed to every peer."""
+        if self._is_voter(current.network.member(self._own)):
+            time = self._clock.now_ms() // 1000
+            self._add(current, self._own, cosign(self._keys.cosigner, current.judged.checkpoint, time=time))
+        async with self._pushed:
+            self._round = current
+            self._pushed.notify_all()
+
     async def _gather(self, judged: Judged) -> None:
         """Have one checkpoint cosigned, until the quorum is reached or there is something newer to say."""
         current = self._round
         network = self._network()
         if current is None or current.judged is not judged or current.network is not network:
             current = Round(judged, network, self._clock.now_ms())
-            if self._is_voter(network.member(self._own)):
-                time = self._clock.now_ms() // 1000
-                self._add(current, self._own, cosign(self._keys.cosigner, judged.checkpoint, time=time))
-            async with self._pushed:
-                self._round = current
-                self._pushed.notify_all()
+            await self._begin(current)
         while not current.over.is_set():
             try:
                 async with asyncio.timeout(self._timeout):
@@ -196,19 +251,28 @@ class Publisher:
 
     async def _wait_for_the_rest(self, current: Round, stored: int) -> None:
         """Keep a quiet log's checkpoint open for the cosignatures that the quorum, of ``stored`` ones, did not need."""
+        await self._linger(current)
+        if len(current.cosignatures) > stored:
+            await self._confirm(current)
+
+    async def _linger(self, current: Round) -> None:
+        """Wait a moment for everybody, but not while there is news."""
         waits = [asyncio.create_task(current.complete.wait()), asyncio.create_task(self._news.wait())]
         try:
             await asyncio.wait(waits, timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
-        if len(current.cosignatures) > stored:
-            await self._confirm(current)
 
     async def _confirm(self, current: Round) -> int:
         """Store a checkpoint with its cosignatures and give it to the peers; return how many of them it has."""
         room = SIGNATURES_MAX - len(current.judged.note.signatures)
-        note = add_signatures(current.judged.note, list(current.cosignatures.values())[:room])
+        signatures = current.cosignatures | {
+            origin: signature
+            for origin, signature in current.earlier.items()
+            if origin not in current.cosignatures
+        }  # fmt: skip
+        note = add_signatures(current.judged.note, list(signatures.values())[:room])
         judged = await asyncio.to_thread(judge_checkpoint, note, current.network, at_least=current.network.version)
         assert judged.confirmed  # every cosignature was verified when it came
 
@@ -295,11 +359,14 @@ class Publisher:
                 elif await self._is_proven_ahead(peer):
                     return
                 else:  # anybody can write a number into an answer
+                    peer.blame(PeerFalseError(f"it claims {error.size} entries of this node's log, and proves none"))
                     log.warning("a peer claims more of this log than there is", peer=peer.origin, size=error.size)
                     await pushed.pause()
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except LedgerError as error:
+                if not isinstance(error, PeerError):
+                    peer.blame(PeerFalseError(f"its cosignature: {error}"))
                 log.info("a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=pushed.delay)
                 await pushed.pause()
 
@@ -358,7 +425,9 @@ class Publisher:
                 if self._is_voter(peer.member, current.network):
                     self._add(current, peer.origin, signature)
                 return current.size
-        raise PeerError(f"{peer.origin} answered without a cosignature of its own")
+        missing = PeerMalformedError(f"{peer.origin} answered without a cosignature of its own")
+        peer.blame(missing)
+        raise missing
 
     def _prove(self, old: int, new: int) -> list[bytes]:
         if old in (0, new):

@@ -249,6 +249,10 @@ class Node:
         """This node's own log as of the last commit."""
         return self.writer.states[self.origin]
 
+    def past(self, state: LogState) -> list[Judged]:
+        """Return the confirmed checkpoints that are kept of a log's past, in any order, some perhaps twice."""
+        return [judge_checkpoint(data, self.network) for data in logs.past(self.store, state)]
+
     def history(self) -> History:
         """Return a reader of the logs as they are now."""
         return History(self.store, self.states, self.network)
@@ -316,8 +320,15 @@ class Node:
         timeout = self.settings.peer_timeout_ms
 
         def make(member: Member) -> Peer:
-            transport = transport_to(member) if transport_to is not None else None
-            return Peer(member, auth=auth, clock=self.clock, timeout_ms=timeout, verify=verify, transport=transport)
+            return Peer(
+                member,
+                auth=auth,
+                clock=self.clock,
+                timeout_ms=timeout,
+                verify=verify,
+                transport=transport_to(member) if transport_to is not None else None,
+                on_fault=lambda peer, kind: self.metrics.peer_faults.labels(peer, kind).inc(),
+            )
 
         self.peers = Peers(self.origin, make)
         self.peers.update(self.network)
@@ -336,6 +347,7 @@ class Node:
             store=self.store,
             peers=self.peers,
             pool=self.pool,
+            clock=self.clock,
             alarm=self.raise_alarm,
             wanted=self.manifests.notice,
             **common,
@@ -357,6 +369,7 @@ class Node:
             head_file=self.home.head,
             interval_ms=self.settings.checkpoint_interval_ms,
             timeout_ms=self.settings.confirm_timeout_ms,
+            refresh_ms=self.settings.refresh_interval_ms,
             alarms=self.alarms,
             alarm=self.raise_alarm,
             **common,
@@ -387,6 +400,7 @@ class Node:
             adoption=self.adoption,
             peers=self.peers,
             states=lambda: self.states,
+            clock=self.clock,
             interval_ms=self.settings.pull_interval_ms,
         )
 

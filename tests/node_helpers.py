@@ -274,6 +274,8 @@ class PaperLog:
             return httpx.Response(200, json=heads(self.told()))
         if request.method == "GET" and request.url.path == f"/logs/{origin_hash(self.origin)}/checkpoint":
             return httpx.Response(200, content=self.checkpoint(cosigners=len(self.members)).encode())
+        if request.url.path == f"/v1/logs/{origin_hash(self.origin)}/head":
+            return httpx.Response(200, content=self.checkpoint().encode())
         return httpx.Response(404, text="nothing here")
 
 

@@ -112,6 +112,8 @@ def _ask(patient: "Patient") -> "list[Check]":
 
     health, problem = _health(url_of(patient.home.settings), patient.home)
     checks = [diagnosis.check_health(health, runs=patient.locked is not None, problem=problem)]
+    fresh = diagnosis.check_freshness(health) if health is not None else None
+    checks += [fresh] if fresh is not None else []
     network = patient.network
     if network is None:
         return checks

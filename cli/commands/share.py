@@ -149,8 +149,10 @@ def _send_json(session: Session, source: Path, *, wait: str, as_json: bool) -> i
     if not isinstance(listed, list) or len(events) != len(listed):
         raise WrongTypeError("expected a list of objects", field="events")
     recorded = session.client.post_events(events, wait=wait)
+    verified = [submission.check_confirmed(session, *pair) for pair in zip(recorded, events, strict=True)]
     if as_json:
-        output.emit({"schema": submission.SCHEMA, "events": [one.to_json() for one in recorded]})
+        told = [{**one.to_json(), "verified": proven} for one, proven in zip(recorded, verified, strict=True)]
+        output.emit({"schema": submission.SCHEMA, "events": told})
     else:
         output.lines(f"{one.entry} {_(one.state)}" for one in recorded)
     return submission.told_state(recorded, wait=wait)

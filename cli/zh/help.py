@@ -260,9 +260,6 @@ MESSAGES = {
         "指控某账本说法不一的文件：账本自己的签名足以证实时，即核验通过。"
     ),
     "The entry of a proof that does not carry it.": "证明未附带账目时，给出账目文件。",
-    "Show the members' logs as the node has them: how long, how far confirmed, by how many cosigned.": (
-        "显示节点所存的各成员账本：长度、确认进度、共同签名数。"
-    ),
     "Exit code 6 when an integrity alarm is raised about one of them.": "其中任一账本有完整性告警时，退出码为 6。",
     "Show what the node sees of its peers: whether they answer, and how far behind they are with its own log.": (
         "显示节点所见的其他节点：是否应答，对本账本落后多少。"

@@ -291,7 +291,6 @@ MESSAGES = {
     "Entries": "账目数",
     "Confirmed": "已确认",
     "Cosigned": "共同签名",
-    "Newest (UTC)": "最新时间（UTC）",
     "{count} of {needed}": "{count}（须 {needed}）",
     "State": "状态",
     "Last answer (UTC)": "最近应答（UTC）",

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ledger.encoding import encode_base64, format_time, text_to_lines
 from ledger.errors import TileError
+from ledger.quorum import Judged
 from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
 from node import logs
 from node.api.auth import is_open, log_reader, node_of, peer, reader
@@ -99,6 +100,39 @@ def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
     return Response(judged.note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
 
 
+@router.get(
+    "/v1/logs/{log_hash}/head",
+    summary="Newest signed checkpoint of a log",
+    tags=["peers"],
+    response_class=Response,
+    responses=gives("text/plain", "A signed note, with the log's own signature alone"),
+)
+def get_head(request: Request, log_hash: LogHash) -> Response:
+    """Return the largest checkpoint that the log has signed, as far as this node knows, confirmed or not."""
+    log_reader(request)
+    check_parameters(request)
+    _, state = _find(request, log_hash)
+    known = state.signed
+    if known is None:
+        raise NotFoundError(f"{state.origin} has no checkpoint here yet", field="log")
+    return Response(known.bare.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/v1/logs/{log_hash}/checkpoints", summary="Growth of a log")
+def get_checkpoints(request: Request, log_hash: LogHash) -> Response:
+    """Return the confirmed checkpoints that this node keeps of a log's past, the newest last.
+
+    Of the last hour one for each minute, of two days one for each hour, of a month one for each day, and of all the
+    time one for each thirty days; each with the signatures that confirm it, so that nobody need believe this node.
+    """
+    log_reader(request)
+    check_parameters(request)
+    node, state = _find(request, log_hash)
+    kept = {judged.size: judged for judged in (*node.past(state), state.confirmed) if judged is not None}
+    told = [_told(kept[size]) for size in sorted(kept)]
+    return JSONResponse({"schema": "suyuan.checkpoints/1", "log": state.origin, "checkpoints": told})
+
+
 @router.post(
     "/logs/{log_hash}/checkpoint",
     status_code=204,
@@ -158,12 +192,25 @@ def _find(request: Request, log_hash: str) -> tuple[Node, LogState]:
 
 
 def _remembered(state: LogState) -> dict[str, object]:
-    known = [judged for judged in (state.cosigned, state.confirmed, state.checkpoint) if judged is not None]
     told: dict[str, object] = {"log": state.origin, "size": state.size}
-    if known:
-        best = max(known, key=lambda judged: judged.size)
-        told["checkpoint"] = text_to_lines(best.bare.encode())
+    if state.signed is not None:
+        told["checkpoint"] = text_to_lines(state.signed.bare.encode())
     return told
+
+
+def _told(judged: Judged) -> dict[str, object]:
+    return {
+        "size": judged.size,
+        "root": encode_base64(judged.checkpoint.root),
+        "vouched": _time(judged.vouched),
+        "cosigned_by": [origin for origin, _ in judged.cosigners],
+        "needed": judged.needed,
+        "note": text_to_lines(judged.note.encode()),
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    return format_time(1000 * seconds) if seconds is not None else None
 
 
 def _summary(node: Node, state: LogState) -> dict[str, object]:
@@ -175,7 +222,9 @@ def _summary(node: Node, state: LogState) -> dict[str, object]:
         "size": state.size,
         "root": encode_base64(state.edge.root()),
         "time": format_time(state.chain.time) if state.size else None,
+        "signed_size": state.signed.size if state.signed is not None else 0,
         "confirmed_size": state.confirmed_size,
+        "vouched": _time(confirmed.vouched) if confirmed else None,
         "cosigned_by": [origin for origin, _ in confirmed.cosigners] if confirmed else [],
         "needed": confirmed.needed if confirmed is not None else node.network.quorum,
         "alarm": node.alarms.get(state.origin),

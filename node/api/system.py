@@ -11,10 +11,13 @@ from ledger.encoding import format_time
 from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
-from node.peers import CHAIN_BYTES_MAX
+from node.mirror import CatchUp
+from node.peers import CHAIN_BYTES_MAX, Peer, Seen
 from node.service import Node, software
 
 router = APIRouter(tags=["system"])
+
+STALE_INTERVALS = 3  # of this node's own refresh interval: the other members' are of the same order
 
 
 @router.get(
@@ -44,8 +47,15 @@ def get_metrics(request: Request) -> Response:
     for state in node.states.values():
         node.metrics.log_size.labels(state.origin).set(state.size)
         node.metrics.log_confirmed.labels(state.origin).set(state.confirmed_size)
+        vouched = state.confirmed.vouched if state.confirmed is not None else None
+        node.metrics.vouched.labels(state.origin).set(vouched or 0)
+        running = node.mirror.running.get(state.origin)
+        node.metrics.catch_up_missing.labels(state.origin).set(running.missing if running is not None else 0)
     for origin, peer in node.peers.items():
         node.metrics.peer_up.labels(origin).set(1 if peer.status.reachable else 0)
+        node.metrics.peer_lag.labels(origin).set(lag_of(node, peer))
+        differing = sum(seen.agrees is False for seen in list(peer.status.heads.values()))
+        node.metrics.peer_differs.labels(origin).set(differing)
     node.metrics.queue.set(node.writer.waiting)
     return Response(node.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
@@ -79,7 +89,17 @@ def get_peers(request: Request) -> Response:
     check_parameters(request)
     node = node_of(request)
     return JSONResponse(
-        {"schema": "suyuan.peers/1", "own": node.origin, "peers": [_peer(node, name) for name in node.peers]}
+        {
+            "schema": "suyuan.peers/2",
+            "own": node.origin,
+            "time": format_time(node.clock.now_ms()),
+            "logs": [
+                {"log": origin, "size": state.size, "confirmed_size": state.confirmed_size}
+                for origin, state in node.states.items()
+            ],
+            "catching_up": [_catching_up(node, one) for one in list(node.mirror.running.values())],
+            "peers": [_peer(node, peer) for peer in list(node.peers.values())],
+        }
     )
 
 
@@ -98,6 +118,7 @@ def health(node: Node) -> dict[str, Any]:
         },
         "size": node.state.size,
         "confirmed_size": node.state.confirmed_size,
+        "freshness": _freshness(node),
         "peers": {
             "known": len(node.peers),
             "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values()),
@@ -115,6 +136,22 @@ def health(node: Node) -> dict[str, Any]:
     }
 
 
+def _freshness(node: Node) -> dict[str, Any]:
+    """Return when a quorum last vouched for this node's log, and which active members' logs it has not for long."""
+    limit = STALE_INTERVALS * node.settings.refresh_interval_ms
+    since = {
+        origin: 1000 * state.confirmed.vouched
+        for origin, state in list(node.states.items())
+        if state.confirmed is not None and state.confirmed.vouched is not None and node.network.member(origin).active
+    }
+    now = node.clock.now_ms()
+    stale = [
+        {"log": origin, "vouched": format_time(time)} for origin, time in since.items() if limit and now - time > limit
+    ]
+    own = since.get(node.origin)
+    return {"vouched": format_time(own) if own is not None else None, "stale": stale}
+
+
 def _status(node: Node) -> str:
     if node.alarms:
         return "alarm"
@@ -128,25 +165,59 @@ def _writes(node: Node) -> bool:
     return node.recovery.ready and node.state.size > 0
 
 
-def _peer(node: Node, origin: str) -> dict[str, Any]:
-    peer = node.peers[origin]
-    status = peer.status
+def _catching_up(node: Node, running: CatchUp) -> dict[str, Any]:
     return {
-        "log": origin,
+        "log": running.origin,
+        "have": running.have,
+        "want": running.want,
+        "rate": round(running.rate(node.clock.now_ms()), 1),
+        "from": running.source,
+        "since": format_time(running.since_ms),
+    }
+
+
+def _peer(node: Node, peer: Peer) -> dict[str, Any]:
+    status = peer.status
+    heads = sorted((name, seen) for name, seen in list(status.heads.items()) if name in node.states)
+    return {
+        "log": peer.origin,
         "url": peer.member.url,
         "reachable": status.reachable,
         "last_seen": format_time(status.last_seen_ms) if status.last_seen_ms is not None else None,
         "last_error": status.last_error,
+        "lag": lag_of(node, peer),
+        "faults": [
+            {"kind": kind, "count": fault.count, "last": format_time(fault.last_ms), "words": fault.words}
+            for kind, fault in sorted(status.faults.items())
+        ],
         "logs": [
             {
                 "log": name,
-                "size": size,
-                "confirmed_size": status.confirmed.get(name, 0),
-                "behind": max(node.states[name].size - size, 0),
+                "size": seen.head.size,
+                "confirmed_size": seen.head.confirmed,
+                "seen": format_time(seen.at_ms),
+                "lag": node.states[name].size - seen.head.size,
+                "agreement": _agreement(node, name, seen),
             }
-            for name, size in sorted(status.sizes.items())
+            for name, seen in heads
         ],
     }
+
+
+def lag_of(node: Node, peer: Peer) -> int:
+    """Return how many entries of all logs this node has and a peer, by what it has told last, has not."""
+    seen = [(node.states.get(name), seen.head) for name, seen in list(peer.status.heads.items())]
+    return sum(max(state.size - head.size, 0) for state, head in seen if state is not None)
+
+
+def _agreement(node: Node, origin: str, seen: Seen) -> str:
+    """Return how a head fits to the log as it is here now; what was compared before is not compared again."""
+    size = node.states[origin].size
+    if seen.agrees is None:
+        return node.mirror.agreement(origin, seen.head)
+    if not seen.agrees:
+        return "differs"
+    return "same" if seen.head.size == size else "behind"
 
 
 def _is_loopback(address: str) -> bool:

@@ -37,6 +37,7 @@ class LogWalk:
         self._signed = self._take_checkpoint(layout.checkpoint_key(self.log), f"{origin} newest checkpoint")
         cosigned = self._take_checkpoint(layout.cosigned_key(self.log), f"{origin} cosigned checkpoint")
         self._take_checkpoint(layout.confirmed_key(self.log), f"{origin} confirmed checkpoint", confirmed=True)
+        self._take_past()
         if cosigned and not self._signed:  # the two are written together
             findings.add(
                 "checkpoint_missing", f"{origin} newest checkpoint", "one was cosigned, and the newest is gone"
@@ -99,6 +100,21 @@ class LogWalk:
             self.confirmed_size = judged.size
         self._add_promise(place, judged)
         return True
+
+    def _take_past(self) -> None:
+        """Take the confirmed checkpoints that are kept of the past as promises, each once."""
+        prefix = layout.past_prefix(self.log)
+        kept: dict[bytes, None] = {}
+        with self._findings.readable(f"{self.origin} past checkpoints"):
+            kept = {value: None for _, value in self._store.scan(prefix, prefix_end(prefix))}
+        for number, data in enumerate(kept):
+            place = f"{self.origin} past checkpoint {number}"
+            judged = judge(data, self._networks, place, self._findings)
+            if judged is not None and not judged.confirmed:
+                told = f"{len(judged.cosigners)} members have cosigned, {judged.needed} are needed"
+                self._findings.add("no_quorum", place, told)
+            elif judged is not None:
+                self._add_promise(place, judged)
 
     def _add_promise(self, place: str, judged: Judged) -> None:
         if judged.checkpoint.origin == self.origin:

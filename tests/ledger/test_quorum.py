@@ -73,6 +73,15 @@ def test_a_checkpoint_with_a_quorum_is_confirmed_and_one_below_it_is_not() -> No
             assert f"{count} members" in str(caught.value)
 
 
+def test_a_quorum_vouches_at_the_time_of_its_oldest_member() -> None:
+    times = [70, 10, 50, 60, 30, 40, 20]
+    signed = [cosign(one.cosigner, CHECKPOINT, time=time) for one, time in zip(NET.departments, times, strict=True)]
+    bare = judged(LOG.cosigned([])).bare.signatures
+    assert judged(with_lines(*bare, *signed)).vouched == 30  # five of seven have signed at 30 or after it
+    assert judged(with_lines(*bare, *signed[:5])).vouched == 10
+    assert judged(with_lines(*bare, *signed[:4])).vouched is None
+
+
 def test_a_judged_checkpoint_says_who_has_cosigned_it_and_when() -> None:
     found = judged(LOG.cosigned([TAX, POLICE]))
     assert (found.checkpoint, found.size, found.owner.origin, found.needed) == (CHECKPOINT, 1, POLICE.origin, 5)

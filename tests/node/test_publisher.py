@@ -93,6 +93,7 @@ class Bench:
             head_file=self.head,
             interval_ms=10,
             timeout_ms=10,
+            refresh_ms=0,
             alarms=self.alarms,
             alarm=lambda alarm: self.alarms.update({alarm.field or "": alarm.message}),
         )
@@ -298,6 +299,93 @@ def _waits(logged: list[Any], times: int) -> bool:
         one["size"] for one in logged if one["event"] == "a checkpoint waits for its quorum" and one["cosigned"] == 2
     ]
     return len(said) >= times
+
+
+# An idle log.
+
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+async def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    """Four nodes whose logs are confirmed by everybody; an idle one is refreshed after ten minutes."""
+    monkeypatch.setattr(publisher, "REFRESH_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(publisher, "GRACE_SECONDS", 0.2)
+    everybody = {party.origin for party in FOUR}
+    async with Town(tmp_path, FOUR, refresh_interval_ms=10 * MINUTE_MS) as town:
+        nodes = await town.start()
+        for node in nodes:
+            await until(lambda node=node: all(cosigners(one.confirmed) == everybody for one in node.states.values()))  # type: ignore[misc]
+        yield town
+
+
+def vouched(node: Node, origin: str = A.origin) -> int | None:
+    known = node.states[origin].confirmed
+    return known.vouched if known is not None else None
+
+
+async def test_an_idle_log_gets_fresh_cosignatures_and_every_peer_sees_them(idle: Town) -> None:
+    node, *others = idle.nodes.values()
+    before = node.state.confirmed
+    assert before is not None
+    idle.clock.advance(10 * MINUTE_MS)
+    now = idle.clock.now_ms() // 1000
+    await until(lambda: all(vouched(one) == now for one in (node, *others)))
+    after = await confirmed(node)
+    assert after.checkpoint == before.checkpoint
+    assert {time for _, time in after.cosigners} == {now}
+    assert node.metrics.registry.get_sample_value("suyuan_checkpoints_refreshed_total") == 1
+    assert node.metrics.registry.get_sample_value("suyuan_checkpoints_confirmed_total") == 1
+
+
+async def test_a_log_is_refreshed_at_the_configured_rate_only(idle: Town) -> None:
+    node, *others = idle.nodes.values()
+    idle.clock.advance(9 * MINUTE_MS)
+    before = len(idle.wire.seen)
+    await asyncio.sleep(0.1)
+    assert not [path for _, _, path in idle.wire.seen[before:] if path == "/witness/add-checkpoint"]
+    idle.clock.advance(1 * MINUTE_MS)
+    await until(lambda: all(vouched(one) == idle.clock.now_ms() // 1000 for one in (node, *others)))
+    before = len(idle.wire.seen)
+    await asyncio.sleep(0.1)
+    pushes = [host for _, host, path in idle.wire.seen[before:] if path == "/witness/add-checkpoint"]
+    assert len(pushes) <= len(FOUR) * (len(FOUR) - 1)  # the last of the other logs, each once
+
+
+async def test_who_does_not_answer_a_refresh_keeps_the_older_cosignature(idle: Town) -> None:
+    node, *_ = idle.nodes.values()
+    then = vouched(node)
+    await idle.stop(D)
+    idle.clock.advance(10 * MINUTE_MS)
+    now = idle.clock.now_ms() // 1000
+    with capture_logs():
+        await until(lambda: vouched(node) == now)
+    times = dict((await confirmed(node)).cosigners)
+    assert times == {A.origin: now, B.origin: now, C.origin: now, D.origin: then}
+
+
+async def test_without_a_quorum_a_refresh_is_tried_again_and_news_does_not_wait_for_it(idle: Town) -> None:
+    node, *_ = idle.nodes.values()
+    idle.wire.cut |= {"d1.test", "d2.test", "d3.test"}
+    then = vouched(node)
+    with capture_logs() as logged:
+        idle.clock.advance(10 * MINUTE_MS)
+        for times in (1, 2):
+            await until(lambda times=times: len([1 for one in logged if "fresh" in one["event"]]) >= times * len(FOUR))  # type: ignore[misc]
+            assert vouched(node) == then
+            idle.clock.advance(2 * MINUTE_MS)
+        idle.wire.cut.clear()
+        await record(node, share(1, B), wait=True)
+    assert node.state.confirmed_size == 2
+
+
+async def test_a_refresh_can_be_switched_off(idle: Town) -> None:
+    node, *_ = idle.nodes.values()
+    node.publisher._refresh_ms = 0
+    idle.clock.advance(100 * MINUTE_MS)
+    await asyncio.sleep(0.05)
+    assert vouched(node) == NOW_MS // 1000
 
 
 async def test_a_node_that_starts_again_learns_from_its_peers_how_far_they_are(town: Town) -> None:
@@ -574,7 +662,7 @@ async def test_an_answer_that_drips_is_given_up(tmp_path: Path, monkeypatch: pyt
         with capture_logs():
             node, *_ = await town.start(A, B, C)
             await until(lambda: node.peers[D.origin].status.failures)
-        assert node.peers[D.origin].status.last_error == "TimeoutError"
+        assert node.peers[D.origin].status.last_error == "no whole answer in time (TimeoutError)"
 
 
 def test_the_writer_is_never_waited_for_in_its_own_thread(tmp_path: Path) -> None:

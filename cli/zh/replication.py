@@ -1,0 +1,45 @@
+"""How logs spread and grow, in Chinese: suyuan peers, logs, log history, and what doctor says of freshness."""
+
+MESSAGES = {
+    "A node keeps the first confirmed checkpoint of each minute for an hour, of each hour for two days, of each day "
+    "for a month, and of each month for ever. Where the fingerprint is known, every quorum is counted here.": (
+        "节点保留的已确认检查点：一小时内每分钟第一个，两天内每小时第一个，一个月内每天第一个，此后每月第一个，"
+        "永久保留。已知指纹时，每个法定数量都在本机清点。"
+    ),
+    "Every quorum is counted here. No two of them can be of different histories.": (
+        "每个法定数量都在本机清点。其中任何两个都不可能出自不同的历史。"
+    ),
+    "Every quorum is counted here; sizes beyond it, and that there is nothing newer, are the node's word.": (
+        "每个法定数量都在本机清点；超出部分的长度，以及没有更新的内容，只凭节点所述。"
+    ),
+    "Exit code 1 when one of them does not verify.": "其中有核验不通过的，退出码为 1。",
+    "Exit code 1 when what the node calls confirmed is not, 6 when an integrity alarm is raised about a log.": (
+        "节点称已确认而实际并非如此，退出码为 1；某账本有完整性告警，退出码为 6。"
+    ),
+    "Grown by": "增长",
+    "Key": "密钥",
+    "Look at one log; suyuan logs shows them all.": "查看一个账本；全部账本见 suyuan logs。",
+    "Newest; vouched for (UTC)": "最新账目；最近担保（UTC）",
+    "Root": "根",
+    "Show all checkpoints that the node keeps, not the newest 20.": "显示节点保留的全部检查点，而不只是最新的 20 个。",
+    "Show how a log has grown: its confirmed checkpoints, when and by whom they were cosigned, and its keys.": (
+        "显示一个账本的增长：已确认的检查点、何时由谁共同签名，以及它的密钥。"
+    ),
+    "Show the members' logs as the node has them: how long, how far confirmed, and when the quorum last vouched.": (
+        "显示节点所存的各成员账本：长度、确认到何处，以及法定数量的成员最近一次担保的时间。"
+    ),
+    "Vouched for (UTC)": "担保时间（UTC）",
+    "Where the fingerprint is known, every quorum is counted here, from the network document; else the node's word is "
+    "repeated as what it is.": ("已知指纹时，每个法定数量都按网络文件在本机清点；否则只转述节点的说法。"),
+    "is the owner's node down, or kept from its peers? Ask the member": (
+        "所属节点是否停机，或与其他节点隔绝？请询问该成员"
+    ),
+    "look at one log: how it has grown": "查看一个账本：增长过程",
+    "no quorum has vouched for long for {logs}": "法定数量的成员已很久没有担保：{logs}",
+    "no quorum has vouched for this log yet": "法定数量的成员尚未担保过本账本",
+    "quorums vouch for every log, for this one at {time}": "每个账本都有法定数量的成员担保，本账本最近于 {time}",
+    "show how a log has grown, and under which keys": "显示账本如何增长、使用哪些密钥",
+    "{count} earlier checkpoints are kept; --all shows them.": "另存有 {count} 个更早的检查点；用 --all 显示。",
+    "{key}, from entry {first} on": "{key}，自账目 {first} 起",
+    "{key}, from entry {first} to size {until}": "{key}，自账目 {first} 起，至长度 {until} 止",
+}
