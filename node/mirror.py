@@ -182,11 +182,11 @@ class Mirror:
         return version
 
     async def take_signed(self, data: bytes, *, origin: str, hint: str | None = None) -> bool:
-        """Take a checkpoint that its log has signed, confirmed or not, and the entries below it; tell whether it was news.
+        """Take a checkpoint that its log has signed, and the entries below it; tell whether it was news.
 
-        So entries spread that few members hold, should their owner be gone before they are confirmed. It says no more
-        than that the log has promised them: nothing is cosigned or confirmed by it, and a size that is not signed, or
-        whose entries nobody gives, is worth one question.
+        It may be confirmed or not: so entries spread that few members hold, should their owner be gone before there is
+        a quorum. It says no more than that the log has promised them: nothing is cosigned or confirmed by it, and a
+        size that the log has not signed, or whose entries nobody gives, costs one question.
 
         Raises:
             VerificationError: the log has not signed it.

@@ -179,8 +179,7 @@ class PeerStatus:
     last_seen_ms: int | None = None
     last_error: str | None = None
     failures: int = 0  # in a row
-    sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer tells it
-    confirmed: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer has claimed it
     heads: dict[str, Seen] = field(default_factory=dict)  # of each log, as it was told last
     faults: dict[str, Fault] = field(default_factory=dict)  # by kind, since the start
 

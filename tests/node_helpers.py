@@ -363,7 +363,8 @@ def verify_log(store: Store, state: LogState, network: Network) -> list[Entry]:
     raws: list[bytes] = []
     while len(raws) < state.size:
         raws += read_entries(store, state, len(raws), 1000, 1 << 30)
-    [opened] = {one.text for one in network.versions if one.text_hash == parse_entry(raws[0]).previous}
+    named = parse_entry(raws[0]).previous if raws else network.text_hash
+    [opened] = {one.text for one in network.versions if one.text_hash == named}
     head: ChainHead = open_chain(state.origin, opened.encode())
     entries, head = verify_entries(head, raws, key_at=network.member(state.origin).log_key_at)
     assert head == state.chain

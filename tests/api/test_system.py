@@ -40,6 +40,7 @@ async def test_a_node_that_is_well_says_so(office: "Office") -> None:
         "network": {"name": "test", "version": 1, "fingerprint": office.town.law.fingerprint},
         "size": 1,
         "confirmed_size": 1,
+        "freshness": {"vouched": format_time(NOW_MS // 1000 * 1000), "stale": []},
         "peers": {"known": 3, "reachable": 1},
         "started": format_time(NOW_MS),
         "time": format_time(NOW_MS),
@@ -138,16 +139,32 @@ async def test_the_peers_are_shown_as_they_were_seen(office: "Office") -> None:
         await office.node.gossip.compare(office.node.peers[C.origin])
     answer = await office.client.get("/v1/peers")
     body = answer.json()
-    assert (body["schema"], body["own"]) == ("suyuan.peers/1", A.origin)
+    assert (body["schema"], body["own"]) == ("suyuan.peers/2", A.origin)
     shown = {one["log"]: one for one in body["peers"]}
+    assert shown[B.origin].pop("faults") == [  # asked at the start, what it remembers
+        {"kind": "refused", "count": 1, "last": format_time(NOW_MS), "words": "status 404: nothing here"}
+    ]
     assert shown[B.origin] == {
         "log": B.origin,
         "url": B.url,
         "reachable": True,
         "last_seen": format_time(NOW_MS),
         "last_error": None,
-        "logs": [{"log": B.origin, "size": 1, "confirmed_size": 1, "behind": 0}],
+        "lag": 0,
+        "logs": [
+            {
+                "log": B.origin,
+                "size": 1,
+                "confirmed_size": 1,
+                "seen": format_time(NOW_MS),
+                "lag": 0,
+                "agreement": "same",
+            }
+        ],
     }
+    assert {one["kind"]: one["count"] for one in shown[C.origin]["faults"]} == {"unreachable": 2}  # once at the start
+    assert body["logs"][1] == {"log": B.origin, "size": 1, "confirmed_size": 1}
+    assert (body["time"], body["catching_up"]) == (format_time(NOW_MS), [])
     assert (shown[C.origin]["reachable"], shown[C.origin]["last_error"]) == (False, "nobody answers")
     assert (shown[D.origin]["reachable"], shown[D.origin]["last_seen"]) == (False, None)  # asked at the start
 

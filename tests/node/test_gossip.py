@@ -7,11 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
-from node_helpers import PaperLog, Town, heads, paper, parties, reference, seed, share, until, verify_log
+from node_helpers import NOW_MS, PaperLog, Town, heads, paper, parties, reference, seed, share, until, verify_log
 from structlog.testing import capture_logs
 
+from ledger.checkpoint import Checkpoint
+from ledger.cosignature import add_signatures, cosign
+from ledger.encoding import encode_base64, format_time
+from ledger.merkle import TreeSize
+from ledger.note import Note
+from node import gossip
 from node.layout import origin_hash
-from node.peers import PeerRefusedError, PeerUnreachableError
+from node.peers import Head, PeerRefusedError, PeerStatus, PeerUnreachableError
 from node.sequencer import prepare
 from node.service import Node
 
@@ -28,6 +34,11 @@ def has_all(node: Node, like: Node) -> bool:
         state.confirmed_size == like.states[origin].confirmed_size == state.size > 0
         for origin, state in node.states.items()
     )
+
+
+def confirmed_at(status: PeerStatus, origin: str) -> int | None:
+    """How far a log is confirmed at a peer, as it has told."""
+    return status.heads[origin].head.confirmed if origin in status.heads else None
 
 
 # A network of nodes.
@@ -62,8 +73,8 @@ async def test_heads_are_compared_in_both_directions(tmp_path: Path) -> None:
         await record(nodes[3], share(2, B))
         for node in nodes:
             others = [peer.status for origin, peer in node.peers.items() if origin != node.origin]
-            await until(lambda others=others: all(one.confirmed.get(A.origin) == 2 for one in others))  # type: ignore[misc]
-            await until(lambda others=others: all(one.confirmed.get(D.origin) == 2 for one in others))  # type: ignore[misc]
+            for origin in (A.origin, D.origin):
+                await until(lambda others=others, origin=origin: all(confirmed_at(one, origin) == 2 for one in others))  # type: ignore[misc]
 
 
 # One comparison.
@@ -105,7 +116,8 @@ async def test_what_a_peer_knows_better_is_taken(talk: Talk) -> None:
     await talk.compare()
     assert talk.confirmed() == {B.origin: 1, C.origin: 1}
     status = talk.node.peers[C.origin].status
-    assert (status.reachable, status.sizes, status.confirmed) == (True, talk.confirmed(), talk.confirmed())
+    assert (status.reachable, status.sizes) == (True, talk.confirmed())
+    assert {origin: seen.head.confirmed for origin, seen in status.heads.items()} == talk.confirmed()
 
 
 async def test_what_is_known_is_not_asked_for_again(talk: Talk) -> None:
@@ -256,3 +268,187 @@ async def test_a_peer_that_keeps_failing_is_asked_more_rarely(tmp_path: Path, mo
         await asyncio.gather(task, return_exceptions=True)
     assert pauses[:4] == [0.0, 2.0, 3.0, 4.0]
     assert set(pauses[15:]) == {15.0}
+
+
+# What is signed and not confirmed.
+
+
+async def test_entries_that_one_member_holds_reach_the_others_though_the_owner_is_gone_for_good(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR) as town:
+        with capture_logs():
+            [owner] = await town.start(A)
+            [witness] = await town.start(B)
+            await until(lambda: witness.states[A.origin].size == 1)
+            prepared = [share(number, B, records=[reference(str(number))]) for number in range(1, 9)]
+            await owner.submit(tuple(prepare(value, origin=A.origin) for value in prepared), wait_confirmed=False)
+            await until(lambda: witness.states[A.origin].cosigned_head.size == 9)
+            assert owner.state.confirmed is None  # two of four are no quorum
+            await town.stop(A)
+            late = await town.start(C, D)
+            await until(lambda: all(node.states[A.origin].size == 9 for node in late))
+        for node in late:
+            state = node.states[A.origin]
+            await until(lambda node=node: node.states[A.origin].signed is not None)  # type: ignore[misc]
+            assert state.confirmed is None
+            assert len(verify_log(node.store, state, town.law.network)) == 9
+
+
+async def test_a_signed_head_is_kept_and_told_on(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.members = []
+    b_log.grow(3, A)
+    talk.listed = [b_log.told() | {"confirmed_size": 0, "signed_size": 4}]
+    await talk.compare()
+    state = talk.node.states[B.origin]
+    assert (state.size, state.confirmed_size, state.cosigned) == (4, 0, None)
+    assert state.checkpoint is not None
+    assert state.checkpoint.checkpoint.root == b_log.root()
+    client = talk.town.client(A)
+    async with client:
+        [told] = [one for one in (await client.get("/v1/logs")).json()["logs"] if one["log"] == B.origin]
+        assert (told["signed_size"], told["confirmed_size"]) == (4, 0)
+        head = await client.get(f"/v1/logs/{origin_hash(B.origin)}/head")
+        assert head.content == b_log.checkpoint().encode()
+
+
+async def test_a_signed_head_is_asked_for_once(talk: Talk) -> None:
+    talk.listed = [talk.logs[B.origin].told() | {"confirmed_size": 0, "signed_size": 1}]
+    await talk.compare()
+    seen = len(talk.town.wire.seen)
+    await talk.compare()
+    assert [path for _, _, path in talk.town.wire.seen[seen:]] == ["/v1/logs"]
+
+
+async def test_a_signed_head_that_nobody_has_signed_is_worth_one_question(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    talk.listed = [b_log.told() | {"size": 9, "confirmed_size": 0, "signed_size": 9}]
+    b_log.checkpoint = lambda *_, **__: Note(b_log.party.origin + "\n9\n" + "A" * 43 + "=\n", ())  # type: ignore[method-assign]
+    await talk.compare()
+    assert talk.node.states[B.origin].size == 0
+    assert "false" in talk.node.peers[C.origin].status.faults
+
+
+async def test_a_signed_head_of_another_history_is_an_alarm(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.grow(2, A)
+    await talk.node.mirror.catch_up(B.origin, 3, hint=C.origin)
+    other = PaperLog(B, LAW.network)
+    other.grow(2, C)
+    talk.logs[B.origin] = other
+    talk.listed = [other.told() | {"confirmed_size": 0}]
+    await talk.compare()
+    assert B.origin in talk.node.alarms
+    assert talk.node.peers[C.origin].status.heads[B.origin].agrees is False
+
+
+async def test_more_of_our_own_log_than_we_have_signed_for_is_an_alarm(talk: Talk) -> None:
+    own = PaperLog(A, LAW.network)
+    own.grow(3, B)
+    talk.logs[A.origin] = own
+    talk.node.mirror.own_log_restored = True
+    talk.listed = [own.told() | {"confirmed_size": 0, "signed_size": 4}]
+    await talk.compare()
+    assert A.origin in talk.node.alarms
+    assert talk.node.state.size == 0
+
+
+async def test_before_the_return_nothing_is_said_about_our_own_log(talk: Talk) -> None:
+    own = PaperLog(A, LAW.network)
+    own.grow(3, B)
+    talk.logs[A.origin] = own
+    talk.listed = [own.told() | {"confirmed_size": 0, "signed_size": 4}]
+    await talk.compare()
+    assert not talk.node.alarms
+
+
+# Histories, and how far a catch-up is.
+
+
+async def test_heads_agree_by_their_root_at_the_smaller_size(talk: Talk) -> None:
+    b_log, mirror = talk.logs[B.origin], talk.node.mirror
+    b_log.grow(600, A)
+    await mirror.catch_up(B.origin, 300, hint=C.origin)
+    for size, expected in ((0, "behind"), (1, "behind"), (256, "behind"), (299, "behind"), (300, "same")):
+        assert mirror.agreement(B.origin, Head(size, 0, b_log.root(size))) == expected
+        assert mirror.agreement(B.origin, Head(size, 0, seed("another"))) == "differs"
+    assert mirror.agreement(B.origin, Head(301, 0, b_log.root(301))) == "ahead"
+
+
+async def test_while_a_log_grows_its_roots_at_a_peer_are_compared_now_and_then(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    status = talk.node.peers[C.origin].status
+    b_log.grow(9, A)
+    await talk.node.mirror.catch_up(B.origin, 10, hint=C.origin)
+    compared = []
+    for size in (1, 2, 2, 3):
+        talk.listed = [{**b_log.told(), "size": size, "confirmed_size": 0, "root": encode_base64(b_log.root(size))}]
+        await talk.compare()
+        compared.append(status.heads[B.origin].agrees)
+        if size == 2 and len(compared) == 3:
+            talk.town.clock.advance(gossip.COMPARE_MS)
+    assert compared == [True, None, None, True]
+
+
+async def test_a_catch_up_shows_how_far_it_is(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.grow(2500, A)
+    first, more = asyncio.Event(), asyncio.Event()
+    answer = b_log.answer
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if "start=1000" in str(request.url):
+            first.set()
+            await more.wait()
+        return await answer(request)
+
+    b_log.answer = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(talk.node.mirror.catch_up(B.origin, 2501, hint=C.origin))
+    await first.wait()
+    talk.town.clock.advance(2000)
+    running = talk.node.mirror.running[B.origin]
+    assert (running.have, running.want, running.missing, running.source) == (1000, 2501, 1501, C.origin)
+    assert running.rate(talk.town.clock.now_ms()) == 500
+    async with talk.town.client(A) as client:
+        [told] = (await client.get("/v1/peers")).json()["catching_up"]
+        assert told == {
+            "log": B.origin,
+            "have": 1000,
+            "want": 2501,
+            "rate": 500.0,
+            "from": C.origin,
+            "since": format_time(NOW_MS),
+        }
+        assert f'suyuan_catch_up_missing{{log="{B.origin}"}} 1501.0' in (await client.get("/metrics")).text
+    more.set()
+    await task
+    assert talk.node.mirror.running == {}
+
+
+async def test_what_the_peers_lack_is_measured(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.grow(9, A)
+    await talk.node.mirror.catch_up(B.origin, 10, hint=C.origin)
+    talk.listed = [{**b_log.told(), "size": 4, "confirmed_size": 0, "root": encode_base64(seed("another"))}]
+    await talk.compare()
+    async with talk.town.client(A) as client:
+        text = (await client.get("/metrics")).text
+        assert f'suyuan_peer_lag{{peer="{C.origin}"}} 6.0' in text
+        assert f'suyuan_peer_differs{{peer="{C.origin}"}} 1.0' in text
+        [told] = [one for one in (await client.get("/v1/peers")).json()["peers"] if one["log"] == C.origin]
+    assert (told["lag"], told["logs"][0]["lag"], told["logs"][0]["agreement"]) == (6, 6, "differs")
+
+
+async def test_fresher_cosignatures_are_taken_where_the_owner_is_not_heard(talk: Talk) -> None:
+    await talk.compare()
+    b_log = talk.logs[B.origin]
+    later = NOW_MS // 1000 + 3600
+    fresh = add_signatures(
+        b_log.checkpoint(),
+        [cosign(party.keys.cosigner, Checkpoint(B.origin, TreeSize(1), b_log.root()), time=later) for party in FOUR],
+    )
+    b_log.checkpoint = lambda *_, **__: fresh  # type: ignore[method-assign]
+    talk.listed = [b_log.told() | {"vouched": format_time(later * 1000)}]
+    await talk.compare()
+    known = talk.node.states[B.origin].confirmed
+    assert known is not None
+    assert known.vouched == later
