@@ -8,7 +8,7 @@
     C       log                                     newest checkpoint that the log has signed, verified by this node
     Q       log                                     newest confirmed checkpoint, with its quorum of cosignatures
     W       log                                     the signed checkpoint that this node has cosigned last
-    H       log, level, slot                        a confirmed checkpoint of the past; node/logs.py says which
+    B       log, level, slot                        a confirmed checkpoint of the past; node/logs.py says which
     X       log                                     a checkpoint that the log has signed against its own history
     I       event id, log                           index, digest of the event
     R       record, log, index                      – the share names the record
@@ -80,7 +80,7 @@ def confirmed_key(log: bytes) -> bytes:
 
 def past_prefix(log: bytes) -> bytes:
     """Prefix of the confirmed checkpoints that are kept of a log's past."""
-    return b"H" + log
+    return b"B" + log
 
 
 def past_key(log: bytes, level: int, slot: int) -> bytes:

@@ -260,10 +260,6 @@ MESSAGES = {
         "指控某账本说法不一的文件：账本自己的签名足以证实时，即核验通过。"
     ),
     "The entry of a proof that does not carry it.": "证明未附带账目时，给出账目文件。",
-    "Exit code 6 when an integrity alarm is raised about one of them.": "其中任一账本有完整性告警时，退出码为 6。",
-    "Show what the node sees of its peers: whether they answer, and how far behind they are with its own log.": (
-        "显示节点所见的其他节点：是否应答，对本账本落后多少。"
-    ),
     "Show the settings of a node. They are changed in its suyuan.toml, or by SUYUAN_<NAME> in the environment.": (
         "显示节点的设置。可在其 suyuan.toml 中修改，或用环境变量 SUYUAN_<NAME> 设定。"
     ),

@@ -294,7 +294,6 @@ MESSAGES = {
     "{count} of {needed}": "{count}（须 {needed}）",
     "State": "状态",
     "Last answer (UTC)": "最近应答（UTC）",
-    "Behind": "落后",
     "not asked yet": "尚未询问",
     "answers": "有应答",
     "does not answer": "无应答",

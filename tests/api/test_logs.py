@@ -7,8 +7,11 @@ import httpx
 import pytest
 from node_helpers import NOW_MS, Paper, PaperLog, leaf64, paper, parties, seed
 
-from ledger.encoding import encode_base64, format_time
+from ledger.checkpoint import Checkpoint
+from ledger.cosignature import add_signatures, cosign
+from ledger.encoding import encode_base64, format_time, lines_to_text, text_to_lines
 from ledger.merkle import LeafIndex, TreeSize, leaf_hash
+from ledger.quorum import judge_checkpoint
 from ledger.tile import edge_tiles, entry_bundles, hash_tiles, parse_bundle
 from node import layout
 from node.api import logs as api_logs
@@ -320,3 +323,63 @@ class TestOpenAccess:
     async def test_the_rest_still_takes_a_token(self, office: "Office") -> None:
         for path in ("/v1/logs", "/v1/peers"):
             check(await office.nobody.get(path), 401, "unauthorized")
+
+
+# The growth of a log, and its newest signed head.
+
+
+async def test_the_growth_of_a_log_is_told_with_the_signatures_that_confirm_it(office: "Office") -> None:
+    await office.confirm()
+    note = office.b.checkpoint(cosigners=3)
+    for minute in (1, 2):
+        office.b.grow(3, A)
+        note = add_signatures(
+            office.b.checkpoint(),
+            [
+                cosign(
+                    party.keys.cosigner,
+                    Checkpoint(B.origin, TreeSize(office.b.size), office.b.root()),
+                    time=NOW_MS // 1000 + 60 * minute,
+                )
+                for party in FOUR[:3]
+            ],
+        )
+        await office.node.mirror.take_confirmed(note.encode(), origin=B.origin)
+    answer = await office.client.get(f"/v1{THEIRS}/checkpoints")
+    body = answer.json()
+    assert (body["schema"], body["log"]) == ("suyuan.checkpoints/1", B.origin)
+    assert [one["size"] for one in body["checkpoints"]] == [1, 4, 7]
+    last = body["checkpoints"][-1]
+    assert last == {
+        "size": 7,
+        "root": encode_base64(office.b.root()),
+        "vouched": format_time(1000 * (NOW_MS // 1000 + 120)),
+        "cosigned_by": [party.origin for party in FOUR[:3]],
+        "needed": 3,
+        "note": text_to_lines(note.encode()),
+    }
+    for one in body["checkpoints"]:
+        judged = judge_checkpoint(lines_to_text(one["note"]), office.node.network)
+        assert (judged.size, judged.confirmed) == (one["size"], True)
+
+
+async def test_a_log_that_was_never_confirmed_has_no_growth_yet(office: "Office") -> None:
+    assert (await office.client.get(f"/v1{OWN}/checkpoints")).json()["checkpoints"] == []
+
+
+async def test_a_damaged_past_is_not_told(office: "Office") -> None:
+    await office.confirm()
+    disk = office.town.disks[A.name]
+    [key, *_] = [key for key, _ in office.node.store.scan(b"B", b"C")]
+    disk.flip(key)
+    check(await office.client.get(f"/v1{THEIRS}/checkpoints"), 500, "store_corrupt")
+
+
+async def test_the_head_is_the_largest_signed_checkpoint_alone(office: "Office") -> None:
+    check(await office.client.get(f"/v1{THEIRS}/head"), 404, "not_found")
+    await office.confirm()
+    assert (await office.client.get(f"/v1{THEIRS}/head")).content == office.b.checkpoint().encode()
+    office.b.grow(2, A)
+    await office.node.mirror.take_signed(office.b.checkpoint(cosigners=2).encode(), origin=B.origin)
+    assert (await office.client.get(f"/v1{THEIRS}/head")).content == office.b.checkpoint().encode()
+    assert (await office.client.get(f"{THEIRS}/checkpoint")).content == office.b.checkpoint(1, cosigners=3).encode()

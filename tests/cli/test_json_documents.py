@@ -74,6 +74,7 @@ def printed(suyuan: Any, story: Any, tmp_path: Path) -> dict[str, Value]:
         ("ref", "1", "--config", network.home("police")),
         ("logs", *ask),
         ("peers", *ask),
+        ("log", "history", network.origin("police"), *ask),
         ("token", "list", "--config", network.home("police")),
         ("config", "show", "--config", network.home("police")),
         ("doctor", "--config", network.home("police"), "--offline"),

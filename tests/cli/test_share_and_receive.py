@@ -43,7 +43,7 @@ def test_a_share_prints_its_entry_and_state(suyuan: Any, nodes: Any) -> None:
 def test_a_share_for_a_program_is_the_nodes_answer(suyuan: Any, nodes: Any) -> None:
     said = json.loads(suyuan(*share(nodes, "--json")).out)
     assert said["schema"] == "suyuan.recorded/1"
-    assert said.keys() == {"schema", "event_id", "entry", "time", "state"}
+    assert said.keys() == {"schema", "event_id", "entry", "time", "state", "verified"}
 
 
 def test_everything_that_is_said_stands_in_the_entry(suyuan: Any, nodes: Any, tmp_path: Path) -> None:

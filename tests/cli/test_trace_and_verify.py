@@ -472,4 +472,4 @@ def test_peers_are_shown_with_what_they_answer(suyuan: Any, story: Any) -> None:
     assert "answers" in people
     assert "does not answer" in people
     program = json.loads(suyuan("peers", "--json", *story.network.ask("police")).out)
-    assert program["schema"] == "suyuan.peers/1"
+    assert program["schema"] == "suyuan.peers/2"
