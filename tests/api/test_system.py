@@ -49,6 +49,18 @@ async def test_a_node_that_is_well_says_so(office: "Office") -> None:
     }
 
 
+async def test_logs_that_no_quorum_has_vouched_for_in_three_intervals_are_named(office: "Office") -> None:
+    await office.confirm()
+    then = format_time(NOW_MS // 1000 * 1000)
+    office.town.clock.advance(3 * office.node.settings.refresh_interval_ms)
+    for stale in ([], [{"log": party.origin, "vouched": then} for party in (A, B)]):
+        told = (await office.nobody.get("/v1/health")).json()
+        assert (told["status"], told["freshness"]) == ("ok", {"vouched": then, "stale": stale})
+        office.town.clock.advance(1000)
+    office.node.settings = office.node.settings.model_copy(update={"refresh_interval_ms": 0})
+    assert (await office.nobody.get("/v1/health")).json()["freshness"]["stale"] == []
+
+
 async def test_an_alarm_is_503(office: "Office") -> None:
     office.node.raise_alarm(IntegrityAlarm("this is a test", field=B.origin))
     answer = await office.nobody.get("/v1/health")
@@ -98,6 +110,12 @@ async def test_metrics_say_what_has_happened(office: "Office") -> None:
     assert found[f"suyuan_log_confirmed{{log={B.origin}}}"] == 5
     assert found[f"suyuan_peer_up{{peer={B.origin}}}"] == 1
     assert found[f"suyuan_peer_up{{peer={C.origin}}}"] == 0
+    assert found[f"suyuan_log_vouched_seconds{{log={B.origin}}}"] == NOW_MS // 1000
+    assert found[f"suyuan_log_vouched_seconds{{log={C.origin}}}"] == 0
+    assert found[f"suyuan_catch_up_missing{{log={B.origin}}}"] == 0
+    assert found[f"suyuan_peer_lag{{peer={B.origin}}}"] == 0
+    assert found[f"suyuan_peer_differs{{peer={B.origin}}}"] == 0
+    assert found["suyuan_checkpoints_refreshed_total"] == 0
     assert found["suyuan_writes_waiting"] == 0
     assert found["suyuan_alarms_total"] == 0
 

@@ -308,6 +308,36 @@ def test_the_alarms_of_a_running_node_are_shown_without_a_token(suyuan: Any, at_
     assert alarm["alarm"] in checks(ran)["node"]["words"]
 
 
+@pytest.mark.parametrize(
+    ("told", "status", "words"),
+    [
+        (None, None, ""),
+        ({"vouched": None, "stale": []}, "ok", "no quorum has vouched for this log yet"),
+        ({"vouched": "2026-11-21T08:15:30.000Z", "stale": []}, "ok", "for this one at 2026-11-21T08:15:30.000Z"),
+        (
+            {"vouched": None, "stale": [{"log": "tax.example/log", "vouched": "2026-11-20T08:15:30.000Z"}]},
+            "warning",
+            "tax.example/log (2026-11-20T08:15:30)",
+        ),
+    ],
+)
+def test_logs_that_no_quorum_vouches_for_any_more_are_a_warning(told: Any, status: str | None, words: str) -> None:
+    found = diagnosis.check_freshness({"freshness": told} if told is not None else {})
+    assert (found.status if found is not None else None) == status
+    assert words in (found.words.english if found is not None else "")
+
+
+def test_a_running_node_is_asked_how_fresh_its_logs_are(suyuan: Any, at_rest: Path, liar: Any) -> None:
+    def lie(honest: Any) -> tuple[int, str, bytes]:
+        stale = [{"log": "tax.ordos.example/log", "vouched": "2026-11-20T08:15:30.000Z"}]
+        told = {**honest.json(), "freshness": {"vouched": None, "stale": stale}}
+        return 200, "application/json", json.dumps(told).encode()
+
+    liar.lies["/v1/health"] = lie
+    ran = suyuan("doctor", "--config", at_rest, "--json", env={"SUYUAN_PORT": liar.url.rpartition(":")[2]})
+    assert checks(ran)["freshness"]["status"] == "warning"
+
+
 def test_a_node_without_settings_cannot_be_examined(suyuan: Any, tmp_path: Path) -> None:
     assert suyuan("doctor", "--config", tmp_path).code == 2
 

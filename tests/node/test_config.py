@@ -73,6 +73,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ({"origin": ORIGIN, "host": "0.0.0.0"}, "without TLS a node listens on loopback only"),
         ({"origin": ORIGIN, "tls_key": "key.pem"}, "belong together"),
         ({"origin": ORIGIN, "checkpoint_interval_ms": 1}, "checkpoint_interval_ms"),
+        ({"origin": ORIGIN, "refresh_interval_ms": 59_999}, "0 or at least 60000"),
+        ({"origin": ORIGIN, "refresh_interval_ms": -1}, "refresh_interval_ms"),
         ({"origin": ORIGIN, "log_level": "loud"}, "log_level"),
     ],
 )

@@ -183,6 +183,7 @@ HEAD = PaperLog(B, LAW.network).told()
         [HEAD | {"log": 1}],
         [HEAD | {"root": None}],
         [HEAD, HEAD | {"root": 1}],
+        [HEAD | {"signed_size": -1}],
     ],
 )
 async def test_a_list_of_another_form_is_refused_as_a_whole(talk: Talk, listed: object) -> None:
