@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR)
+SQUEEZED = gzip.compress(b" " * 10_000_000)
 
 
 class Court:
@@ -72,7 +73,7 @@ def answering(status: int, **answer: Any) -> Callable[[httpx.Request], Any]:
         (500, {"text": "\x1b[31mout of order"}, "refused"),
         (200, {"content": b"no"}, "malformed"),
         (200, {"json": {"network_version": 1, "logs": [{"log": 1}]}}, "malformed"),
-        (200, {"content": gzip.compress(b"\0" * 10_000_000), "headers": {"Content-Encoding": "gzip"}}, "compressed"),
+        (200, {"content": SQUEEZED, "headers": {"Content-Encoding": "gzip"}}, "compressed"),
         (200, {"content": b"x", "headers": {"Content-Encoding": "br"}}, "compressed"),
         (200, {"content": b" " * (peers.LOGS_BYTES_MAX + 1)}, "too_long"),
     ],
@@ -276,7 +277,7 @@ class Socket:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def peer_at(court: Court, port: int, timeout_ms: int = 200) -> peers.Peer:
+def peer_at(court: Court, port: int, timeout_ms: int) -> peers.Peer:
     member = court.node.network.member(C.origin)
     moved = member.entry.model_copy(update={"url": f"http://127.0.0.1:{port}"})
     return peers.Peer(
@@ -331,8 +332,7 @@ async def a_long_body_that_breaks_off(writer: asyncio.StreamWriter) -> None:
 
 
 async def bomb(writer: asyncio.StreamWriter) -> None:
-    squeezed = gzip.compress(b" " * 50_000_000)
-    writer.write(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(squeezed) + squeezed)
+    writer.write(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(SQUEEZED) + SQUEEZED)
     await writer.drain()
 
 
@@ -360,7 +360,7 @@ async def test_a_connection_that_misbehaves_is_bounded_and_told_apart(
 ) -> None:
     monkeypatch.setattr(peers, "ANSWER_TIMEOUTS_MAX", 2)
     async with Socket(speak) as socket:
-        peer = peer_at(court, socket.port)
+        peer = peer_at(court, socket.port, 200 if kind == "slow" else 5_000)
         loop = asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(PeerError):
