@@ -149,7 +149,7 @@ class Gossip:
             try:
                 if _is_better(head, self._states()[origin]):
                     await self._mirror.take_confirmed(await peer.checkpoint(origin), origin=origin, hint=peer.origin)
-                    if _is_better(head, self._states()[origin]):
+                    if same_law and _is_better(head, self._states()[origin]):
                         peer.blame(PeerStaleError(f"it tells a newer confirmed checkpoint of {origin} than it shows"))
                 if self._wants(peer, origin, head):
                     await self._mirror.take_signed(await peer.head(origin), origin=origin, hint=peer.origin)

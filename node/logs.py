@@ -189,7 +189,8 @@ def _worth(judged: Judged) -> tuple[int, bool, int, int, int]:
 
 def _with_past(state: LogState, judged: Judged, batch: Batch) -> LogState:
     """Put a confirmed checkpoint into the slots of the past that it is the first one of."""
-    time = judged.vouched or 0
+    time = judged.vouched
+    assert time is not None  # it has its quorum
     for level, (seconds, slots) in enumerate(PAST_SLOTS):
         slot = time // seconds
         if state.kept_at is None or state.kept_at // seconds != slot:

@@ -185,6 +185,8 @@ class Publisher:
         known = state.confirmed
         if not self._refresh_ms or known is None or known.vouched is None or known.size != state.size:
             return None
+        if not self._network().member(self._own).active:
+            return None  # nobody cosigns it any more
         now = self._clock.now_ms()
         if now < self._refresh_again_ms or now - 1000 * known.vouched < self._refresh_ms:
             return None

@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 from ledger.checkpoint import Checkpoint
 from ledger.cosignature import add_signatures, cosign
 from ledger.encoding import encode_base64, format_time
+from ledger.errors import VerificationError
 from ledger.merkle import TreeSize
 from ledger.note import Note
-from node import gossip
+from node import gossip, layout
 from node.layout import origin_hash
 from node.peers import Head, PeerRefusedError, PeerStatus, PeerUnreachableError
 from node.sequencer import prepare
@@ -453,3 +454,57 @@ async def test_fresher_cosignatures_are_taken_where_the_owner_is_not_heard(talk:
     known = talk.node.states[B.origin].confirmed
     assert known is not None
     assert known.vouched == later
+
+
+async def test_a_tree_that_cannot_be_read_stops_no_comparison(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.grow(300, A)
+    await talk.node.mirror.catch_up(B.origin, 301, hint=C.origin)
+    talk.town.disks[A.name].flip(layout.tile_key(layout.log_id(B.origin), 0, 0))
+    talk.node.store.reopen()
+    talk.listed = [{**b_log.told(), "size": 7, "confirmed_size": 0, "root": encode_base64(b_log.root(7))}]
+    talk.listed.append(talk.logs[C.origin].told())
+    await talk.compare()
+    seen = talk.node.peers[C.origin].status.heads
+    assert (seen[B.origin].agrees, talk.confirmed()[C.origin]) == (None, 1)
+    async with talk.town.client(A) as client:
+        [told] = [one for one in (await client.get("/v1/peers")).json()["peers"] if one["log"] == C.origin]
+    assert {one["log"]: one["agreement"] for one in told["logs"]} == {B.origin: "unknown", C.origin: "same"}
+
+
+async def test_what_was_ahead_is_compared_when_its_entries_are_here(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.grow(5, A)
+    talk.listed = [b_log.told() | {"confirmed_size": 0}]
+    await talk.compare()
+    assert talk.node.peers[C.origin].status.heads[B.origin].agrees is None
+    async with talk.town.client(A) as client:
+        for expected in ("ahead", "same"):
+            [told] = [one for one in (await client.get("/v1/peers")).json()["peers"] if one["log"] == C.origin]
+            assert told["logs"][0]["agreement"] == expected
+            await talk.node.mirror.catch_up(B.origin, 6, hint=C.origin)
+    await talk.compare()
+    assert talk.node.peers[C.origin].status.heads[B.origin].agrees is True
+
+
+async def test_under_another_network_document_a_wrong_answer_is_not_counted_as_a_lie(talk: Talk) -> None:
+    b_log = talk.logs[B.origin]
+    b_log.members = FOUR[:1]  # no quorum here; perhaps one there
+
+    async def earlier(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/logs":
+            return httpx.Response(200, json=heads(b_log.told(), version=0))
+        return await b_log.answer(request)
+
+    talk.town.wire.answer(C, earlier)
+    await talk.compare()
+    assert talk.node.peers[C.origin].status.faults == {}
+    talk.town.wire.answer(C, b_log.answer)
+    await talk.compare()
+    assert talk.node.peers[C.origin].status.faults.keys() == {"false"}
+
+
+async def test_the_signed_head_of_another_log_is_not_taken_for_it(talk: Talk) -> None:
+    note = talk.logs[C.origin].checkpoint().encode()
+    with pytest.raises(VerificationError, match="in the place of"):
+        await talk.node.mirror.take_signed(note, origin=B.origin)

@@ -380,6 +380,16 @@ async def test_without_a_quorum_a_refresh_is_tried_again_and_news_does_not_wait_
     assert node.state.confirmed_size == 2
 
 
+async def test_the_log_of_a_member_that_has_left_is_not_refreshed(idle: Town) -> None:
+    node, *_ = idle.nodes.values()
+    members = [entry_of(A, status="suspended"), *map(entry_of, FOUR[1:])]
+    node.publisher._network = lambda: idle.law.next(members).network
+    before = vouched(node)
+    idle.clock.advance(10 * MINUTE_MS)
+    assert node.publisher._stale() is None
+    assert vouched(node) == before
+
+
 async def test_a_refresh_can_be_switched_off(idle: Town) -> None:
     node, *_ = idle.nodes.values()
     node.publisher._refresh_ms = 0
