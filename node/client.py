@@ -232,6 +232,7 @@ class Client:
         """Return the checkpoints that the node keeps of a log (schema suyuan.checkpoints/1), not verified yet."""
         answer = self._json("GET", f"/v1/logs/{origin_hash(log)}/checkpoints", schema="suyuan.checkpoints/1")
         _expect_members(_objects(answer, "checkpoints"), _CHECKPOINT_MEMBERS)
+        _expect_members(_objects(answer, "versions"), frozenset({"version", "from"}))
         return answer
 
     def tile(self, log: str, path: str) -> bytes:

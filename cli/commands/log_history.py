@@ -38,14 +38,20 @@ def command(*, log: str, everything: bool, session: Session, as_json: bool) -> i
     \b
     suyuan log history police.ordos.example/log --config tax
     """
-    rows = session.client.checkpoints(log)["checkpoints"]
+    answer = session.client.checkpoints(log)
+    rows, versions = (
+        answer["checkpoints"],
+        [{name: one[name] for name in ("version", "from")} for one in answer["versions"]],
+    )
     checked = _check(session, log, rows) if session.fingerprint is not None else None
     member = session.trust.network.member(log) if session.fingerprint is not None else None
     found = [_row(row, checked[number] if checked is not None else None) for number, row in enumerate(rows)]
     if as_json:
-        output.emit({"schema": SCHEMA, "log": log, "keys": _keys(member), "checkpoints": found})
+        said = {"schema": SCHEMA, "log": log, "keys": _keys(member), "versions": versions, "checkpoints": found}
+        output.emit(said)
     else:
-        _show(session, log, found if everything else found[-SHOWN_DEFAULT:], len(found), member)
+        _head(session, log, member, versions)
+        _show(found if everything else found[-SHOWN_DEFAULT:], len(found), verified=member is not None)
     return exits.FINDINGS if any(row["verified"] is False for row in found) else exits.OK
 
 
@@ -84,11 +90,19 @@ def _keys(member: "Member | None") -> list[dict[str, Any]]:
     return [{"key": key.vkey, "from": start, "until": until} for start, until, key in member.log_keys]
 
 
-def _show(session: Session, log: str, rows: list[dict[str, Any]], count: int, member: "Member | None") -> None:
+def _head(session: Session, log: str, member: "Member | None", versions: list[dict[str, Any]]) -> None:
     names = session.names()
     output.show(output.heading(f"{names[log]}, {log}" if log in names else log))
-    if member is not None:
-        output.show(output.pairs([(_("Key"), _span(key)) for key in _keys(member)]), output.words(""))
+    facts = [(_("Key"), _span(key)) for key in _keys(member)]
+    facts += [
+        (_("Acts under"), _("version {version} of the network document, from entry {first} on, as the node says",
+                            version=one["version"] or "?", first=one["from"]))
+        for one in versions
+    ]  # fmt: skip
+    output.show(output.pairs(facts), output.words(""))
+
+
+def _show(rows: list[dict[str, Any]], count: int, *, verified: bool) -> None:
     if not rows:
         output.show(output.words((_("no confirmed checkpoint yet"), output.OPEN)))
         return
@@ -106,7 +120,7 @@ def _show(session: Session, log: str, rows: list[dict[str, Any]], count: int, me
     ]
     headings = (_("Entries"), _("Grown by"), _("Vouched for (UTC)"), _("Cosigned"), _("Version"), _("Root"))
     output.show(output.table(*headings, rows=drawn, right=(0, 1)))
-    _tell(rows, count, verified=member is not None)
+    _tell(rows, count, verified=verified)
 
 
 def _tell(rows: list[dict[str, Any]], count: int, *, verified: bool) -> None:

@@ -42,6 +42,10 @@ MESSAGES = {
     "{count} earlier checkpoints are kept; --all shows them.": "另存有 {count} 个更早的检查点；用 --all 显示。",
     "{key}, from entry {first} on": "{key}，自账目 {first} 起",
     "{key}, from entry {first} to size {until}": "{key}，自账目 {first} 起，至长度 {until} 止",
+    "Acts under": "所依版本",
+    "version {version} of the network document, from entry {first} on, as the node says": (
+        "网络文件第 {version} 版，自账目 {first} 起（节点所述）"
+    ),
     "Catching up": "正在追赶",
     "DIFFERS": "不一致",
     "Exit code 1 when a peer shows another history than the node.": "有节点出示的历史与本节点不同时，退出码为 1。",

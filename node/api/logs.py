@@ -130,7 +130,11 @@ def get_checkpoints(request: Request, log_hash: LogHash) -> Response:
     node, state = _find(request, log_hash)
     kept = {judged.size: judged for judged in (*node.past(state), state.confirmed) if judged is not None}
     told = [_told(kept[size]) for size in sorted(kept)]
-    return JSONResponse({"schema": "suyuan.checkpoints/1", "log": state.origin, "checkpoints": told})
+    numbers = {version.text_hash: version.version for version in node.network.versions}
+    versions = [{"version": numbers.get(text_hash), "from": index} for index, text_hash in state.acting]
+    return JSONResponse(
+        {"schema": "suyuan.checkpoints/1", "log": state.origin, "versions": versions, "checkpoints": told}
+    )
 
 
 @router.post(

@@ -348,6 +348,7 @@ async def test_the_growth_of_a_log_is_told_with_the_signatures_that_confirm_it(o
     answer = await office.client.get(f"/v1{THEIRS}/checkpoints")
     body = answer.json()
     assert (body["schema"], body["log"]) == ("suyuan.checkpoints/1", B.origin)
+    assert body["versions"] == [{"version": 1, "from": 0}]
     assert [one["size"] for one in body["checkpoints"]] == [1, 4, 7]
     last = body["checkpoints"][-1]
     assert last == {

@@ -56,7 +56,7 @@ CALLS: list[tuple[Callable[[Client], Any], str, str, Any]] = [
         lambda c: c.checkpoints("a/log"),
         "GET",
         f"/v1/logs/{LOG_HASH}/checkpoints",
-        {"schema": "suyuan.checkpoints/1", "checkpoints": []},
+        {"schema": "suyuan.checkpoints/1", "versions": [], "checkpoints": []},
     ),
     (lambda c: c.health(), "GET", "/v1/health", {"schema": "suyuan.health/1"}),
     (lambda c: c.network(), "GET", "/v1/network", {}),
