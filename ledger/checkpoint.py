@@ -22,7 +22,7 @@ from typing import Self
 from ledger.encoding import DECIMAL_MAX, HASH_SIZE, encode_base64, parse_decimal, parse_hash
 from ledger.errors import CheckpointError, ConsistencyError, MalformedError, UnsignedError
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize
-from ledger.note import Note, Signer, VerifiedSignature, VerifierKey, open_note, parse_note
+from ledger.note import Note, SigningKey, VerifiedSignature, VerifierKey, open_note, parse_note
 
 _LINES_MIN = 3  # origin, size, root
 _NOT_IN_LINE = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # what no line of a note can hold
@@ -95,7 +95,7 @@ def parse_checkpoint_text(text: str) -> Checkpoint:
     return Checkpoint(origin, parsed_size, parsed_root, tuple(extensions))
 
 
-def sign_checkpoint(signer: Signer, checkpoint: Checkpoint) -> Note:
+def sign_checkpoint(signer: SigningKey, checkpoint: Checkpoint) -> Note:
     """Return the checkpoint as a note with the log's signature.
 
     Raises:

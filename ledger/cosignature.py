@@ -17,10 +17,10 @@ from dataclasses import replace
 
 from ledger.checkpoint import Checkpoint
 from ledger.errors import KeyFormatError, NoteError, TooManyError
-from ledger.note import SIGNATURES_MAX, Note, Signature, Signer, VerifierKey, parse_signature_line
+from ledger.note import SIGNATURES_MAX, Note, Signature, SigningKey, VerifierKey, parse_signature_line
 
 
-def cosign(signer: Signer, checkpoint: Checkpoint, *, time: int) -> Signature:
+def cosign(signer: SigningKey, checkpoint: Checkpoint, *, time: int) -> Signature:
     """Return the cosignature of ``checkpoint`` at ``time``, in seconds since 1970.
 
     The caller has verified the log's signature and the consistency with all that it cosigned before.

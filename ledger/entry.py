@@ -44,7 +44,7 @@ from ledger.errors import (
 )
 from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN, EntryRef
 from ledger.merkle import leaf_hash
-from ledger.note import ED25519, Signer, VerifierKey, sign_detached, verify_detached
+from ledger.note import ED25519, SigningKey, VerifierKey, verify_detached
 
 FORMAT = "suyuan/entry/v1"
 ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.org/tlog-tiles)
@@ -126,7 +126,7 @@ def signature_line_bytes(origin: str) -> int:
     return len(f"— {origin} ".encode()) + len(encode_base64(bytes(4 + SIGNATURE_BYTES))) + 1
 
 
-def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
+def sign_texts(signer: SigningKey, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
     """Return the whole entries for ``texts``, in order.
 
     With a pool of threads it works on two cores: libsodium frees the interpreter lock.
@@ -134,10 +134,9 @@ def sign_texts(signer: Signer, texts: Sequence[bytes], *, pool: Executor | None 
     assert signer.algorithm == ED25519, "an entry is signed by a log's key"
     head = f"\n— {signer.name} "
     key_id = signer.verifier.key_id
-    secret = signer.secret_key
 
     def sign(part: Sequence[bytes]) -> list[bytes]:
-        return [text + f"{head}{encode_base64(key_id + sign_detached(secret, text))}\n".encode() for text in part]
+        return [text + f"{head}{encode_base64(key_id + signer.sign_bytes(text))}\n".encode() for text in part]
 
     return in_parallel(sign, texts, pool)
 

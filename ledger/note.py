@@ -22,6 +22,7 @@ Signatures of unknown keys say nothing and are skipped; a known key whose signat
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -134,8 +135,51 @@ class VerifierKey:
         return time
 
 
+class SigningKey(ABC):
+    """Whatever signs in the name of a verifier key: here a seed in memory, elsewhere a device or another process."""
+
+    __slots__ = ()
+
+    name: str
+    algorithm: int  # ED25519 or COSIGNATURE
+    verifier: VerifierKey
+
+    @abstractmethod
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Return the bare Ed25519 signature (64 bytes) of ``message``; any thread may ask.
+
+        Raises:
+            LedgerError: the device or process does not sign now.
+        """
+
+    def sign(self, text: str | bytes) -> Signature:
+        """Return the signature of ``text``, which ends in a newline.
+
+        Raises:
+            KeyFormatError: this key makes cosignatures.
+        """
+        if self.algorithm != ED25519:
+            raise KeyFormatError("a cosigner's key signs nothing but cosignatures", field=self.name)
+        return self._signed(b"", _encoded(text))
+
+    def cosign(self, text: str | bytes, time: int) -> Signature:
+        """Return the cosignature of ``text`` (a checkpoint's) at ``time``, in seconds since 1970, below 2^63.
+
+        Raises:
+            KeyFormatError: this key does not make cosignatures.
+        """
+        if self.algorithm != COSIGNATURE:
+            raise KeyFormatError("only a cosigner's key makes cosignatures", field=self.name)
+        assert 0 <= time <= DECIMAL_MAX
+        return self._signed(time.to_bytes(_TIME_SIZE, "big"), _cosigned(_encoded(text), time))
+
+    def _signed(self, head: bytes, message: bytes) -> Signature:
+        assert message.endswith(b"\n"), "a note's text ends in a newline"
+        return Signature(name=self.name, key_id=self.verifier.key_id, blob=head + self.sign_bytes(message))
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Signer:
+class Signer(SigningKey):
     """A secret key with the name it signs under. Neither ``repr`` nor any error shows the seed.
 
     Raises:
@@ -166,31 +210,9 @@ class Signer:
         encoded = encode_base64(bytes([self.algorithm]) + self.seed)
         return f"{_SECRET_PREFIX}{self.name}+{self.verifier.key_id.hex()}+{encoded}"
 
-    def sign(self, text: str | bytes) -> Signature:
-        """Return the signature of ``text``, which ends in a newline.
-
-        Raises:
-            KeyFormatError: this key makes cosignatures.
-        """
-        if self.algorithm != ED25519:
-            raise KeyFormatError("a cosigner's key signs nothing but cosignatures", field=self.name)
-        return self._signed(b"", _encoded(text))
-
-    def cosign(self, text: str | bytes, time: int) -> Signature:
-        """Return the cosignature of ``text`` (a checkpoint's) at ``time``, in seconds since 1970, below 2^63.
-
-        Raises:
-            KeyFormatError: this key does not make cosignatures.
-        """
-        if self.algorithm != COSIGNATURE:
-            raise KeyFormatError("only a cosigner's key makes cosignatures", field=self.name)
-        assert 0 <= time <= DECIMAL_MAX
-        return self._signed(time.to_bytes(_TIME_SIZE, "big"), _cosigned(_encoded(text), time))
-
-    def _signed(self, head: bytes, message: bytes) -> Signature:
-        assert message.endswith(b"\n"), "a note's text ends in a newline"
-        blob = head + sign_detached(self.secret_key, message)
-        return Signature(name=self.name, key_id=self.verifier.key_id, blob=blob)
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Return the bare signature of ``message``."""
+        return sign_detached(self.secret_key, message)
 
 
 @dataclass(frozen=True, slots=True)
