@@ -29,7 +29,7 @@ from ledger.network import (
     parse_network,
     split_versions,
 )
-from ledger.note import Note, Signer, VerifierKey, open_note
+from ledger.note import Note, SigningKey, VerifierKey, open_note
 
 MEMBER_BYTES_MAX = 64 * 1024  # a member's entry with a hundred log keys
 FIRST_PREVIOUS = sha256(b"").digest()  # what version 1 names as its predecessor (protocol section 8)
@@ -117,7 +117,7 @@ def read_networks(data: bytes) -> list[Network]:
     return [parse_draft(data).network]
 
 
-def sign(draft: Draft, signers: Sequence[Signer], chain: bytes | None) -> tuple[bytes, Network]:
+def sign(draft: Draft, signers: Sequence[SigningKey], chain: bytes | None) -> tuple[bytes, Network]:
     """Return the chain file with the draft as its last version, signed by further governors, and that version.
 
     ``chain`` is the file as it is, where there is one: it ends with the version before the draft, or with the draft
@@ -173,7 +173,7 @@ def _split_chain(draft: Draft, chain: bytes | None) -> tuple[list[bytes], Note |
     return documents, begun
 
 
-def _check_governors(document: Network, before: Network | None, signers: Sequence[Signer]) -> None:
+def _check_governors(document: Network, before: Network | None, signers: Sequence[SigningKey]) -> None:
     known = {*document.governors, *(before.governors if before is not None else ())}
     for signer in signers:
         if signer.verifier not in known:

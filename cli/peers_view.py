@@ -41,6 +41,7 @@ KINDS = {
     "compressed": noted("answer compressed"),
     "malformed": noted("answer malformed"),
     "false": noted("does not verify"),
+    "key_ended": noted("key had ended"),
     "withholds": noted("withholds entries"),
     "stale": noted("shows an old head"),
 }

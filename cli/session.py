@@ -18,6 +18,7 @@ from cli.command import option
 from cli.files import read_file
 from cli.language import _, names_of, noted
 from cli.options import CONFIG, FILE, fingerprint_option, network_option
+from cli.unlocking import home_of
 from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ class Session:
     @cached_property
     def home(self) -> "Home | None":
         """The node's folder, where ``--config`` names it."""
-        from node.config import load_home  # noqa: PLC0415 - pydantic is slow to import
-
-        return load_home(self._target.config) if self._target.config is not None else None
+        return home_of(self._target.config) if self._target.config is not None else None
 
     @property
     def names_url(self) -> bool:
@@ -158,7 +157,7 @@ class Session:
             return self._target.token.strip()
         if self._target.token_file is None:
             return None
-        from node.keys import read_secret  # noqa: PLC0415 - nacl is slow to import
+        from node.keyfile import read_secret  # noqa: PLC0415 - nacl is slow to import
 
         return read_secret(self._target.token_file)
 

@@ -33,6 +33,7 @@
     ├── VerificationError            well formed, and false
     │   ├── InvalidSignatureError    invalid_signature: a known key, a wrong signature
     │   ├── UnsignedError            unsigned: no signature by any key that is known
+    │   │   └── KeyEndedError        key_ended: by a key of the log that had ended there
     │   ├── InclusionError           not_included
     │   ├── ConsistencyError         inconsistent
     │   ├── ChainError               broken_chain
@@ -295,6 +296,13 @@ class UnsignedError(VerificationError):
 
     code = "unsigned"
     hint = "check that the network document is the one that names the signer's key"
+
+
+class KeyEndedError(UnsignedError):
+    """Signed by a log's own key, for a place at which that key had ended (protocol section 8)."""
+
+    code = "key_ended"
+    hint = "do not rely on it: whoever has a key that was given up can sign with it for ever; ask the department"
 
 
 class InclusionError(VerificationError):

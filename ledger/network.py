@@ -207,6 +207,15 @@ class Member:
                 return key
         raise UnsignedError(f"no key of {self.origin} is valid at index {index}", field="log_keys")
 
+    def ended_keys(self, index: int) -> tuple[VerifierKey, ...]:
+        """Return the keys of the log that had ended before the entry at ``index``: what they sign there is void."""
+        starts = [start for start, _, _ in self.log_keys[1:]]
+        return tuple(
+            key
+            for (_, until, key), following in zip(self.log_keys, (*starts, None), strict=True)
+            if (end := following if until is None else until) is not None and end <= index
+        )
+
     def checkpoint_key(self, size: int) -> VerifierKey:
         """Return the key that signs a checkpoint of ``size`` entries: that of its last entry.
 

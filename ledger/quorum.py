@@ -13,7 +13,7 @@ entry ``network.adopt`` on, a checkpoint needs the quorum of that version or of 
 from dataclasses import dataclass
 
 from ledger.checkpoint import Checkpoint, parse_checkpoint_text
-from ledger.errors import QuorumError, UnsignedError
+from ledger.errors import InvalidSignatureError, KeyEndedError, QuorumError, UnsignedError
 from ledger.network import Member, Network
 from ledger.note import Note, VerifierKey, open_note, parse_note
 
@@ -65,6 +65,7 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
 
     Raises:
         UnknownLogError: its origin is no member's log.
+        KeyEndedError: the log has signed it with a key that had ended.
         UnsignedError: the log has not signed it, or has no key for that size.
         InvalidSignatureError: a signature in the name of a known key is false; nothing of such a note counts.
         CheckpointError, NoteError, LimitError: bytes that are no checkpoint.
@@ -72,12 +73,17 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
     note = data if isinstance(data, Note) else parse_note(data)
     checkpoint = parse_checkpoint_text(note.text)
     owner = network.member(checkpoint.origin)
-    log_key = owner.checkpoint_key(checkpoint.size)
+    try:
+        log_key = owner.checkpoint_key(checkpoint.size)
+    except UnsignedError:
+        _refuse_ended(note, owner, checkpoint)
+        raise
     try:
         seen = open_note(note, (log_key, *_named_cosigners(note, network)))  # at most one signature of each key
     except UnsignedError:
         seen = ()
     if all(verified.key != log_key for verified in seen):
+        _refuse_ended(note, owner, checkpoint)
         raise UnsignedError(f"{checkpoint.origin} has not signed this checkpoint", field="checkpoint")
     times = {verified.key: verified.time for verified in seen if verified.time is not None}
     counts = [one for one in network.versions if one.version >= at_least or one is network]
@@ -86,6 +92,24 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
         key=lambda count: (len(count[0]) >= count[1].quorum, count[1].version),
     )
     return Judged(checkpoint, note, owner, votes, version.quorum, version.version)
+
+
+def _refuse_ended(note: Note, owner: Member, checkpoint: Checkpoint) -> None:
+    """Say so where the log has signed with a key that had ended.
+
+    Raises:
+        KeyEndedError: it has.
+    """
+    for key in owner.ended_keys(max(checkpoint.size - 1, 0)):
+        try:
+            open_note(note, (key,))
+        except (UnsignedError, InvalidSignatureError):
+            continue
+        raise KeyEndedError(
+            f"a checkpoint of {checkpoint.origin} for {checkpoint.size} entries is signed by key {key.key_id.hex()}, "
+            "which had ended",
+            field="checkpoint",
+        )
 
 
 def _votes(times: dict[VerifierKey, int], network: Network) -> tuple[tuple[str, int], ...]:

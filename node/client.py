@@ -178,6 +178,14 @@ class Client:
         answer = self._json("POST", f"/v1/events/batch?wait={wait}", body=body, media=_JSON)
         return [_recorded(one) for one in _objects(answer, "events")]
 
+    def announce_key(self, event: JsonObject) -> Recorded:
+        """Have the node record which key the department will use next (``key.rotate``); it takes the role admin.
+
+        Raises:
+            ClientError: it was not recorded, or nobody knows.
+        """
+        return _recorded(self._json("POST", "/v1/keys", body=_encoded(event), media=_JSON))
+
     def event(self, event_id: str, log: str | None = None) -> JsonObject:
         """Return the entry of an event, in ``log`` if that is given, as the node answers."""
         return self._json("GET", f"/v1/events/{event_id}" + (f"?log={quote(log, safe='')}" if log is not None else ""))

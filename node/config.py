@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
 from node.errors import ConfigError
+from node.keyfile import Lock, from_environment, from_file
 
 CONFIG_NAME = "suyuan.toml"
 CONFIG_BYTES_MAX = 64 * 1024
@@ -58,6 +59,12 @@ class Settings(BaseSettings):
         Literal["2f", "2f+1", "all"],
         Field(description="how many others must tell what they remember before this node writes after a start"),
     ] = "2f"
+    log_key: Annotated[str | None, Field(description="where the log key is, if not in keys: file:, env: or exec:")] = (
+        None
+    )
+    cosigner_key: Annotated[str | None, Field(description="the same of the cosigner key")] = None
+    transport_key: Annotated[str | None, Field(description="the same of the transport key")] = None
+    passphrase_file: Annotated[Path | None, Field(description="file with the passphrase of the keys (600)")] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")
     ] = "info"
@@ -112,6 +119,7 @@ class Home:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
+        self.lock = Lock(from_environment, self._passphrase_of_file)  # opens the key files that are closed
 
     @property
     def config(self) -> Path:
@@ -122,6 +130,12 @@ class Home:
     def keys(self) -> Path:
         """The folder of the key files."""
         return self.folder / "keys"
+
+    @property
+    def key_uris(self) -> dict[str, str]:
+        """Where the keys of some roles are, if not in the folder of the key files."""
+        places = {role: getattr(self.settings, f"{role}_key") for role in ("log", "cosigner", "transport")}
+        return {role: uri for role, uri in places.items() if uri is not None}
 
     @property
     def data(self) -> Path:
@@ -146,6 +160,10 @@ class Home:
     def path(self, relative: Path) -> Path:
         """Return a path of the settings, which is relative to this folder."""
         return self.folder / relative
+
+    def _passphrase_of_file(self) -> str | None:
+        path = self.settings.passphrase_file
+        return from_file(self.path(path)) if path is not None else None
 
 
 def load_home(config: Path) -> Home:

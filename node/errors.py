@@ -3,6 +3,9 @@
     LedgerError
     └── NodeError
         ├── ConfigError            bad_config: the configuration or a key file
+        │   ├── PassphraseNeededError  passphrase_needed: a key file is closed, and nobody gives the passphrase
+        │   └── WrongPassphraseError   wrong_passphrase
+        ├── SignerError            signer_failed: whatever has a signing key does not sign
         ├── RefusedError           well formed, but the rules say no
         │   ├── ConflictError      event_id_conflict: the same id with other content
         │   ├── UnknownConsumerError  unknown_consumer
@@ -11,7 +14,8 @@
         │   ├── AlreadyAnsweredError  already_answered
         │   ├── DigestMismatchError   digest_mismatch
         │   ├── UnknownParentError    unknown_parent
-        │   └── UnknownManifestError  unknown_manifest
+        │   ├── UnknownManifestError  unknown_manifest
+        │   └── RotationError      rotation_refused: a key that cannot be announced, or not there
         ├── NotFoundError          not_found
         ├── BusyError              busy: a queue is full; try again
         │   └── ManifestsWaitingError  manifests_waiting: too many that no share names
@@ -36,6 +40,27 @@ class ConfigError(NodeError):
 
     code = "bad_config"
     hint = "suyuan config show prints what was read and from where"
+
+
+class PassphraseNeededError(ConfigError):
+    """A key file is closed with a passphrase, and nobody gives it."""
+
+    code = "passphrase_needed"
+    hint = "set SUYUAN_PASSPHRASE, or passphrase_file in the settings, or start it on a terminal, which asks for it"
+
+
+class WrongPassphraseError(ConfigError):
+    """The passphrase does not open a key file, or the file is not what was written."""
+
+    code = "wrong_passphrase"
+    hint = "give the passphrase with which the keys were encrypted; if it is that one, restore the file from the backup"
+
+
+class SignerError(NodeError):
+    """A device or process that has a signing key does not sign."""
+
+    code = "signer_failed"
+    hint = "see that the signing process runs and has the key; log_key, cosigner_key and transport_key name it"
 
 
 class RefusedError(NodeError):
@@ -98,6 +123,13 @@ class UnknownManifestError(RefusedError):
 
     code = "unknown_manifest"
     hint = "post the manifest first: suyuan share does so by itself"
+
+
+class RotationError(RefusedError):
+    """A new key that this log does not announce."""
+
+    code = "rotation_refused"
+    hint = "suyuan keys rotate makes a key and announces it; suyuan keys list shows which there are"
 
 
 class NotFoundError(NodeError):

@@ -25,7 +25,7 @@ from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
-from node.peers import Head, Peer, PeerError, PeerFalseError, PeerRefusedError, Peers, PeerStaleError, Seen
+from node.peers import Head, Peer, PeerError, PeerRefusedError, Peers, PeerStaleError, Seen, not_verified
 
 log = structlog.get_logger(__name__)
 
@@ -160,8 +160,9 @@ class Gossip:
             except (BusyError, ReadOnlyError, StoreError, IntegrityAlarm) as error:  # no fault of this peer
                 log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
             except LedgerError as error:
+                self._mirror.count_ended(error, origin)
                 if same_law:
-                    peer.blame(PeerFalseError(f"its checkpoint of {origin}: {error}"))
+                    peer.blame(not_verified(f"its checkpoint of {origin}", error))
                 log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
 
 

@@ -37,7 +37,7 @@ from node.errors import ConfigError, PassphraseNeededError, WrongPassphraseError
 
 FORMAT: Final = "suyuan/key/v1"
 KEY_FILE_BYTES_MAX = 4096
-PASSPHRASE_VARIABLE: Final = "SUYUAN_PASSPHRASE"
+PASSPHRASE_VARIABLE: Final = "SUYUAN_PASSPHRASE"  # noqa: S105 - a variable's name
 PASSPHRASE_BYTES_MAX = 1024
 SALT_BYTES: Final = argon2id.SALTBYTES  # 16
 PUBLIC_NONE: Final = "-"
@@ -89,15 +89,12 @@ def parse_closed(text: str) -> Closed | None:
     try:
         public, kdf, box = lines[1:]
         name, passes, memory, salt = kdf.split(" ")
-        if name != _KDF:
-            raise ConfigError(f"closed with {name[:40]!r}, and only {_KDF} is known here")
-        closed = Closed(
-            public, Cost(parse_decimal(passes), parse_decimal(memory)), parse_base64(salt), parse_base64(box)
-        )
-    except ConfigError:
-        raise
+        cost = Cost(parse_decimal(passes), parse_decimal(memory))
+        closed = Closed(public, cost, parse_base64(salt), parse_base64(box))
     except (ValueError, LedgerError):
         raise ConfigError(f"damaged: a closed key file has {_LINES} lines, the first of them {FORMAT}") from None
+    if name != _KDF:
+        raise ConfigError(f"closed with {name[:40]!r}, and only {_KDF} is known here")
     _check_cost(closed.cost)
     if len(closed.salt) != SALT_BYTES or len(closed.box) <= SecretBox.NONCE_SIZE + SecretBox.MACBYTES:
         raise ConfigError("damaged: salt or box are too short")

@@ -19,6 +19,7 @@
     V       manifest root, log, index               – the share has the manifest
     N       log, index                              – the share is to this department, its manifest not here yet
     U       client, manifest root                   – the client has posted it, and no share names it yet
+    G       log, index                              – the entry announces the log's next key (key.rotate)
     F       log, index                              code of what is wrong with an event that is history all the same
 
 A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document), a client the first 16 of that
@@ -161,6 +162,11 @@ def unnamed_prefix(client: str) -> bytes:
 def unnamed_key(client: str, root: bytes) -> bytes:
     """Key that says that no share names a client's manifest yet."""
     return unnamed_prefix(client) + root
+
+
+def rotation_prefix() -> bytes:
+    """Prefix of the entries that announce a log's next key."""
+    return b"G"
 
 
 def finding_key(log: bytes, index: int) -> bytes:

@@ -8,13 +8,15 @@ all of it or nothing.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ledger.encoding import canonical_json, parse_hash
-from ledger.entry import ChainHead, Entry, open_chain
-from ledger.errors import LedgerError, StoreCorruptError
-from ledger.event import Event, NetworkAdopt, Receipt, Share, Violation, read_event
+from ledger.entry import ChainHead, Entry, open_chain, parse_entry
+from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError
+from ledger.event import Event, KeyRotate, NetworkAdopt, Receipt, Share, Violation, read_event
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize
-from ledger.network import Network
+from ledger.network import Member, Network
+from ledger.note import VerifierKey
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
 from ledger.store.protocol import prefix_end
@@ -35,6 +37,15 @@ _CHAIN_BYTES = 8 + 32 + 8
 
 
 @dataclass(frozen=True, slots=True)
+class Rotation:
+    """A log's promise to sign with another key: none of its entries from ``start`` on is signed with the one of now."""
+
+    start: int  # leaf index
+    key: str  # vkey of the next one
+    signed_by: bytes  # key ID of the one of now
+
+
+@dataclass(frozen=True, slots=True)
 class LogState:
     """One log as this node has it."""
 
@@ -47,6 +58,7 @@ class LogState:
     cosigned: Judged | None = None  # newest that this node has cosigned
     acting: tuple[tuple[int, bytes], ...] = ()  # from which entry on under which text of the network document (hash)
     kept_at: int | None = None  # POSIX seconds of the last confirmed checkpoint since the start, for node/logs.py alone
+    rotation: Rotation | None = None  # newest announcement of another log key
 
     @property
     def size(self) -> int:
@@ -100,6 +112,7 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
             confirmed=_load_checkpoint(store, layout.confirmed_key(log), network),
             cosigned=_load_checkpoint(store, layout.cosigned_key(log), network),
             acting=_load_acting(store, log),
+            rotation=_load_rotation(store, log),
         )
     except StoreCorruptError:
         raise
@@ -125,7 +138,8 @@ def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: B
     for tile, data in tiles:
         batch.put(layout.tile_key(state.log, tile.level, tile.index), data)
     batch.put(layout.chain_key(state.log), _encode_chain(chain))
-    return replace(state, chain=chain, edge=edge, acting=tuple(acting))
+    rotation = next(filter(None, map(rotation_of, reversed(entries))), state.rotation)
+    return replace(state, chain=chain, edge=edge, acting=tuple(acting), rotation=rotation)
 
 
 def acts_under(entry: Entry) -> bytes | None:
@@ -135,6 +149,37 @@ def acts_under(entry: Entry) -> bytes | None:
     if entry.event.get("type") == NetworkAdopt.TYPE and isinstance(event := read_event(entry.event), NetworkAdopt):
         return parse_hash(event.hash)
     return None
+
+
+def rotation_of(entry: Entry) -> Rotation | None:
+    """Return what an entry says about the log's next key, if it says anything."""
+    event = read_event(entry.event) if entry.event.get("type") == KeyRotate.TYPE else None
+    if not isinstance(event, KeyRotate) or event.start is None:
+        return None
+    return Rotation(event.start, event.key, entry.key_id)
+
+
+def find_ended(store: Store, state: LogState, member: Member) -> tuple[int, VerifierKey] | None:
+    """Return the first entry of a stored log that is signed by a key which had ended there, and that key.
+
+    Entries are verified when they are stored; so one that is not what the network document says now is so because a
+    later version has ended its key, and then the one at which the key ended is the first.
+
+    Raises:
+        StoreCorruptError, MalformedError: the entry cannot be read.
+    """
+    ends = {end: key for start, until, key in member.log_keys for end in (until,) if end is not None}
+    ends |= {start: key for (_, _, key), (start, _, _) in pairwise(member.log_keys)}
+    for end, key in sorted(ends.items(), key=lambda item: item[0]):
+        raw = store.get(layout.entry_key(state.log, end)) if end < state.size else None
+        if raw is not None and parse_entry(raw).key_id == key.key_id:
+            return end, key
+    return None
+
+
+def ended_words(origin: str, index: int, key: VerifierKey) -> str:
+    """Return what there is to say of a stored entry that is signed by a key which had ended there."""
+    return f"the entries of {origin} from {index} on are signed by key {key.key_id.hex()}, which had ended there"
 
 
 def want_manifests(log: bytes, entries: Sequence[Entry], consumer: str, batch: Batch) -> bool:
@@ -257,6 +302,8 @@ def _index_prefixes(event: Event) -> list[bytes]:
         if event.manifest is not None:
             prefixes.append(layout.manifest_share_prefix(event.manifest.root_bytes))
         return prefixes
+    if isinstance(event, KeyRotate):
+        return [layout.rotation_prefix()] if event.start is not None else []
     if isinstance(event, Receipt):
         return [layout.answer_prefix(parse_hash(event.share.hash))]
     return []
@@ -278,6 +325,17 @@ def _load_acting(store: Store, log: bytes) -> tuple[tuple[int, bytes], ...]:
     return tuple((int.from_bytes(key[len(prefix) :], "big"), text_hash) for key, text_hash in found)
 
 
+def _load_rotation(store: Store, log: bytes) -> Rotation | None:
+    prefix = layout.rotation_prefix() + log
+    for key, _ in store.scan(prefix, prefix_end(prefix), reverse=True, limit=1):
+        raw = store.get(layout.entry_key(log, layout.place_of(key).number))
+        return rotation_of(parse_entry(raw)) if raw is not None else None
+    return None
+
+
 def _load_checkpoint(store: Store, key: bytes, network: Network) -> Judged | None:
     data = store.get(key)
-    return judge_checkpoint(data, network) if data is not None else None
+    try:
+        return judge_checkpoint(data, network) if data is not None else None
+    except KeyEndedError:  # the log is in doubt from that key's end on: see find_ended
+        return None

@@ -18,6 +18,10 @@ class Metrics:
         self.fetch_failures = Counter(
             "suyuan_fetch_failures", "sources that failed to give entries", ["log"], registry=self.registry
         )
+        self.ended_keys = Counter(
+            "suyuan_ended_keys", "entries and checkpoints of a log refused, as signed by a key that had ended", ["log"],
+            registry=self.registry,
+        )  # fmt: skip
         self.manifests_missing = Gauge(
             "suyuan_manifests_missing", "shares to this department whose manifest is not here yet", ["log"],
             registry=self.registry,

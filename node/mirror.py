@@ -6,7 +6,7 @@ every entry, and stores piece by piece in bounded memory. What was stored before
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,10 +14,11 @@ from typing import Literal
 
 import structlog
 
-from ledger.entry import ChainHead, parse_entry, verify_entries
-from ledger.errors import LedgerError, StoreError, VerificationError
+from ledger.entry import ChainHead, Entry, parse_entry, verify_entries
+from ledger.errors import KeyEndedError, LedgerError, StoreError, UnsignedError, VerificationError
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Network
+from ledger.network import Member, Network
+from ledger.note import verify_detached
 from ledger.quorum import Judged, judge_checkpoint, require_quorum
 from ledger.store import Store
 from node import layout, logs
@@ -25,7 +26,7 @@ from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import ENTRIES_MAX, Head, Peer, PeerError, PeerFalseError
+from node.peers import ENTRIES_MAX, Head, Peer, PeerError, not_verified
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -266,6 +267,12 @@ class Mirror:
         self._alarm(alarm)
         raise alarm
 
+    def count_ended(self, error: LedgerError, origin: str) -> None:
+        """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
+        if isinstance(error, KeyEndedError):
+            self._metrics.ended_keys.labels(origin).inc()
+            log.warning("signed with a key that had ended", log=origin, problem=error.message)
+
     async def close(self) -> None:
         """Stop fetching."""
         tasks = list(self._tasks.values())
@@ -289,8 +296,9 @@ class Mirror:
                 raise
             except LedgerError as error:
                 if not isinstance(error, PeerError):
-                    peer.blame(PeerFalseError(f"entries of {origin}: {error}"))
+                    peer.blame(not_verified(f"entries of {origin}", error))
                 self._metrics.fetch_failures.labels(origin).inc()
+                self.count_ended(error, origin)
                 log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
                 problems.append(f"{peer.origin}: {error}")
                 continue
@@ -310,7 +318,7 @@ class Mirror:
         raws = await peer.entries(state.origin, state.size, limit, promised=promised)
         member = self._network().member(state.origin)
         head = state.chain if state.size else self._opening(state.chain, raws[0])
-        entries, chain = await asyncio.to_thread(verify_entries, head, raws, key_at=member.log_key_at, pool=self._pool)
+        entries, chain = await asyncio.to_thread(self._verified, head, raws, member)
 
         def store(transaction: Transaction) -> bool:
             current = transaction.state(state.origin)
@@ -325,10 +333,32 @@ class Mirror:
         if (running := self.running.get(state.origin)) is not None:
             running.have, running.source = self.state(state.origin).size, peer.origin
 
+    def _verified(self, head: ChainHead, raws: list[bytes], member: Member) -> tuple[list[Entry], ChainHead]:
+        try:
+            return verify_entries(head, raws, key_at=member.log_key_at, pool=self._pool)
+        except UnsignedError:
+            refuse_ended(raws, member)
+            raise
+
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
         """Return what entry 0 follows: the version of the network document under which the log was opened."""
         named = parse_entry(raw).previous
         return replace(head, previous=named) if named in self._network().openings else head
+
+
+def refuse_ended(raws: Sequence[bytes], member: Member) -> None:
+    """Say so where an entry is signed by a key of its log that had ended.
+
+    Raises:
+        KeyEndedError: one is, and which.
+        MalformedError, TooLongError: bytes that are no entry.
+    """
+    for entry in map(parse_entry, raws):
+        for key in member.ended_keys(entry.index):
+            if entry.key_id == key.key_id and verify_detached(key.public_key, entry.text, entry.signature):
+                raise KeyEndedError(
+                    f"{entry.origin}#{entry.index} is signed by key {key.key_id.hex()}, which had ended", field="line 8"
+                )
 
 
 def _keep(transaction: Transaction, against: Judged) -> None:

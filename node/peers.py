@@ -14,6 +14,7 @@ What goes wrong is told apart, and counted for each peer; a kind is the error's 
     │   ├── PeerCompressedError   peer_compressed: a short answer that may become a long one
     │   └── PeerMalformedError    peer_malformed: an answer of another form
     ├── PeerFalseError            peer_false: what it gave does not verify
+    │   └── PeerKeyEndedError     peer_key_ended: it gave what a log's key has signed above its end
     ├── PeerWithholdsError        peer_withholds: it does not give the entries that it says it has
     ├── PeerStaleError            peer_stale: it shows an older head than is proven already
     └── StaleSizeError            peer_has_other_size: where to begin; no fault, and not counted
@@ -32,7 +33,7 @@ import httpx
 
 from ledger.cosignature import parse_cosignatures
 from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json, parse_time
-from ledger.errors import LedgerError
+from ledger.errors import KeyEndedError, LedgerError
 from ledger.manifest import MANIFEST_BYTES_MAX
 from ledger.network import DOCUMENT_BYTES_MAX, Member, Network
 from ledger.note import Signature
@@ -109,6 +110,12 @@ class PeerFalseError(PeerError):
     """What the peer gave does not verify: a wrong signature, or not the continuation of what is here."""
 
     code = "peer_false"
+
+
+class PeerKeyEndedError(PeerFalseError):
+    """The peer gave what a log's key has signed where that key had ended: somebody uses a key that was given up."""
+
+    code = "peer_key_ended"
 
 
 class PeerWithholdsError(PeerError):
@@ -476,6 +483,12 @@ class Peers(Mapping[str, Peer]):
                     if peer not in running:
                         running[peer] = group.create_task(work(peer), name=f"{name} {peer.origin}")
                 await changed.wait()
+
+
+def not_verified(what: str, error: LedgerError) -> PeerFalseError:
+    """Return what a peer has done wrong who gave something that does not verify."""
+    kind = PeerKeyEndedError if isinstance(error, KeyEndedError) else PeerFalseError
+    return kind(f"{what}: {error}")
 
 
 def tls_context(authority: Path | None) -> ssl.SSLContext:

@@ -25,7 +25,7 @@ from ledger.cosignature import add_signatures, cosign
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.merkle import TreeSize, leaf_hash, prove_consistency
 from ledger.network import Member, Network
-from ledger.note import SIGNATURES_MAX, Signature
+from ledger.note import SIGNATURES_MAX, Signature, SigningKey
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
 from ledger.store.headfile import write_head
@@ -33,8 +33,8 @@ from ledger.store.protocol import prefix_end
 from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
-from node.errors import BusyError, IntegrityAlarm
-from node.keys import NodeKeys
+from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.keys import MISSING_HINT, NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
@@ -91,7 +91,7 @@ class Publisher:
         self,
         *,
         own: str,
-        keys: NodeKeys,
+        keys: Callable[[], NodeKeys],
         store: Store,
         writer: Writer,
         network: Callable[[], Network],
@@ -218,7 +218,8 @@ class Publisher:
         """Cosign a checkpoint, and have it pushed to every peer."""
         if self._is_voter(current.network.member(self._own)):
             time = self._clock.now_ms() // 1000
-            self._add(current, self._own, cosign(self._keys.cosigner, current.judged.checkpoint, time=time))
+            signer, checkpoint = self._keys().cosigner, current.judged.checkpoint
+            self._add(current, self._own, await asyncio.to_thread(cosign, signer, checkpoint, time=time))
         async with self._pushed:
             self._round = current
             self._pushed.notify_all()
@@ -309,12 +310,20 @@ class Publisher:
             return state.checkpoint
         self._rehash(transaction, state)
         checkpoint = Checkpoint(self._own, TreeSize(state.size), state.edge.root())
-        note = sign_checkpoint(self._keys.log, checkpoint)
+        note = sign_checkpoint(self._signer(checkpoint.size), checkpoint)
         judged = judge_checkpoint(note, self._network())
         write_head(self._head_file, note.encode())
         state = logs.with_checkpoint(transaction.state(self._own), judged, transaction.batch)
         transaction.put_state(logs.with_cosigned(state, judged, transaction.batch))
         return judged
+
+    def _signer(self, size: int) -> SigningKey:
+        """Return the key that signs a checkpoint of ``size`` entries: that of the last entry."""
+        key = self._network().member(self._own).checkpoint_key(size)
+        signer = self._keys().log_signer(key)
+        if signer is None:
+            raise ReadOnlyError(f"the log key {key.vkey} is not here", field="keys/log.key", hint=MISSING_HINT)
+        return signer
 
     def _rehash(self, transaction: Transaction, state: LogState) -> None:
         """Compare the stored entries since the last checkpoint with the tree (one bit flip once retired a public log).

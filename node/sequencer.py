@@ -11,14 +11,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash
 from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, sign_texts, signature_line_bytes
 from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
-from ledger.event import SUBMITTED_TYPES, EntryRef, Event, Receipt, Share, parse_event, read_event
+from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Receipt, Share, parse_event, read_event
 from ledger.merkle import leaf_hash
 from ledger.network import Network
-from ledger.note import Signer
+from ledger.note import SigningKey
 from ledger.store import Store
 from ledger.store.protocol import prefix_end
 from node import layout, logs
@@ -29,14 +30,17 @@ from node.errors import (
     DigestMismatchError,
     NotYoursError,
     ReadOnlyError,
+    RotationError,
     UnknownConsumerError,
     UnknownManifestError,
     UnknownParentError,
     UnknownShareError,
 )
-from node.logs import LogState
+from node.keys import MISSING_HINT, NodeKeys
+from node.logs import LogState, Rotation
 from node.writer import Transaction
 
+ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
 EVENTS_MAX = 1000  # of one submission: about 60 MB of the largest entries
 
 
@@ -74,8 +78,8 @@ class Recorded:
         }
 
 
-def prepare(value: object, *, origin: str) -> Prepared:
-    """Return a submitted event ready to be chained.
+def prepare(value: object, *, origin: str, types: frozenset[str] = SUBMITTED_TYPES) -> Prepared:
+    """Return an event of one of the ``types`` ready to be chained: by default of those that others submit.
 
     Raises:
         EventError, LimitError, MalformedError: the first thing that breaks its schema.
@@ -84,7 +88,7 @@ def prepare(value: object, *, origin: str) -> Prepared:
     """
     event = parse_event(value)
     assert isinstance(value, dict)
-    if event.type not in SUBMITTED_TYPES:
+    if event.type not in types:
         raise BadValueError(f"events of type {event.type} are written by the node itself", field="type")
     text = canonical_json(value)
     room = event_bytes_max(origin)
@@ -106,13 +110,13 @@ class Sequencer:
         self,
         *,
         origin: str,
-        signer: Signer,
+        keys: Callable[[], NodeKeys],
         network: Callable[[], Network],
         clock: Clock,
         pool: Executor | None,
     ) -> None:
         self._origin = origin
-        self._signer = signer
+        self._keys = keys
         self._network = network
         self._clock = clock
         self._pool = pool
@@ -123,16 +127,31 @@ class Sequencer:
         round_ = _Round(
             store=transaction.store,
             own=state,
-            signer=self._signer,
+            keys=self._keys(),
             network=self._network(),
             states=transaction.committed_states,
         )
         outcomes = [round_.admit(item) for item in items]
         texts, head = chain(state.chain, [event.text for event in round_.fresh], time=self._clock.now_ms())
-        raws = sign_texts(self._signer, texts, pool=self._pool)
+        raws: list[bytes] = []
+        for signer, group in groupby(round_.signers):  # one key, or two where the round crosses the end of one
+            raws += sign_texts(signer, texts[len(raws) : len(raws) + len(list(group))], pool=self._pool)
         entries = [
-            self._entry(state, offset, event, text, raw, head.time)
-            for offset, (event, text, raw) in enumerate(zip(round_.fresh, texts, raws, strict=True))
+            Entry(
+                origin=self._origin,
+                index=state.size + offset,
+                previous=state.chain.previous if state.size + offset == 0 else b"",  # only the first one's is looked at
+                time=head.time,
+                event=event.value,
+                key_id=signer.verifier.key_id,
+                signature=b"",
+                text=text,
+                raw=raw,
+                leaf=leaf_hash(raw),
+            )
+            for offset, (event, signer, text, raw) in enumerate(
+                zip(round_.fresh, round_.signers, texts, raws, strict=True)
+            )
         ]
         if entries:
             transaction.put_state(logs.append(state, entries, head, transaction.batch))
@@ -140,20 +159,6 @@ class Sequencer:
             outcome if isinstance(outcome, LedgerError) else [self._answer(place, entries) for place in outcome]
             for outcome in outcomes
         ]
-
-    def _entry(self, state: LogState, offset: int, event: Prepared, text: bytes, raw: bytes, time: int) -> Entry:
-        return Entry(
-            origin=self._origin,
-            index=state.size + offset,
-            previous=state.chain.previous if state.size + offset == 0 else b"",  # only the first one's is looked at
-            time=time,
-            event=event.value,
-            key_id=self._signer.verifier.key_id,
-            signature=b"",
-            text=text,
-            raw=raw,
-            leaf=leaf_hash(raw),
-        )
 
     @staticmethod
     def _answer(place: "Recorded | tuple[str, int]", entries: Sequence[Entry]) -> Recorded:
@@ -172,10 +177,12 @@ class _Round:
 
     store: Store
     own: LogState
-    signer: Signer
+    keys: NodeKeys
     network: Network
     states: Mapping[str, LogState]  # as they are on the disk: what other jobs of the round have put cannot be read yet
     fresh: list[Prepared] = field(default_factory=list)
+    signers: list[SigningKey] = field(default_factory=list)  # of each of them
+    announced: Rotation | None = None
     ids: dict[str, int] = field(default_factory=dict)
     answered: set[bytes] = field(default_factory=set)  # leaf hashes of shares
 
@@ -189,7 +196,7 @@ class _Round:
 
     def admit(self, item: Submission) -> list[_Place] | LedgerError:
         """Take a submission's events, or give back all that was taken of it."""
-        mark = len(self.fresh)
+        mark, announced = len(self.fresh), self.announced
         answered = set(self.answered) if any(isinstance(one.event, Receipt) for one in item.events) else self.answered
         places: list[_Place] = []
         for number, prepared in enumerate(item.events):
@@ -198,8 +205,8 @@ class _Round:
             except LedgerError as error:
                 for taken in self.fresh[mark:]:
                     del self.ids[taken.event.id]
-                del self.fresh[mark:]
-                self.answered = answered
+                del self.fresh[mark:], self.signers[mark:]
+                self.answered, self.announced = answered, announced
                 return error.at(f"events[{number}]") if len(item.events) > 1 else error
         return places
 
@@ -207,10 +214,12 @@ class _Round:
         known = self._known(prepared)
         if known is not None:
             return known
-        self._check(prepared.event)
-        self._check_key(self.own.size + len(self.fresh))
+        index = self.own.size + len(self.fresh)
+        signer = self._signer(index)
+        self._check(prepared.event, index, signer)
         self.ids[prepared.event.id] = len(self.fresh)
         self.fresh.append(prepared)
+        self.signers.append(signer)
         return prepared.event.id, len(self.fresh) - 1
 
     def _known(self, prepared: Prepared) -> _Place | None:
@@ -229,24 +238,54 @@ class _Round:
         entry = read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
         return Recorded(event_id, entry.ref, entry.time)
 
-    def _check_key(self, index: int) -> None:
-        """Check that this key signs the log at ``index``: what another one signed could never be verified."""
+    def _signer(self, index: int) -> SigningKey:
+        """Return the key that signs the log at ``index``: what another one signed could never be verified.
+
+        Raises:
+            ReadOnlyError: the network document gives none that is here, or the one that this log has promised to leave.
+        """
         try:
             key = self.network.member(self.origin).log_key_at(index)
         except UnsignedError:
-            key = None
-        if key != self.signer.verifier:
             raise ReadOnlyError(
-                f"the network document gives the log another key from entry {index} on",
+                f"the network document gives the log no key from entry {index} on",
                 field="keys/log.key",
-                hint="put the new key in the place of the old one, and start the node again",
+                hint=ROTATE_HINT,
+            ) from None
+        signer = self.keys.log_signer(key)
+        if signer is None:
+            raise ReadOnlyError(
+                f"the network document gives the log a key from entry {index} on that is not here: {key.vkey}",
+                field="keys/log.key",
+                hint=MISSING_HINT,
             )
+        promise = self.announced or self.own.rotation
+        if promise is not None and index >= promise.start and key.key_id == promise.signed_by:
+            raise ReadOnlyError(
+                f"this log has announced another key from entry {promise.start} on, and the network document does not "
+                "name it yet",
+                field="keys/log.key",
+                hint=ROTATE_HINT,
+            )
+        return signer
 
-    def _check(self, event: Event) -> None:
+    def _check(self, event: Event, index: int, signer: SigningKey) -> None:
         if isinstance(event, Share):
             self._check_share(event)
+        elif isinstance(event, KeyRotate) and event.start is not None:
+            self._check_rotation(event, event.start, index, signer)
         elif isinstance(event, Receipt):
             self._check_receipt(event)
+
+    def _check_rotation(self, event: KeyRotate, start: int, index: int, signer: SigningKey) -> None:
+        """Check the announcement of another log key: a promise that can be kept, and takes back none."""
+        if start <= index:
+            raise RotationError(f"the next key cannot begin at {start}: this is entry {index}", field="from")
+        before = self.announced or self.own.rotation
+        promised = before.start if before is not None and before.signed_by == signer.verifier.key_id else None
+        if promised is not None and start > promised:
+            raise RotationError(f"this log has promised another key from entry {promised} on", field="from")
+        self.announced = Rotation(start, event.key, signer.verifier.key_id)
 
     def _check_share(self, share: Share) -> None:
         member = self.network.members.get(share.consumer)

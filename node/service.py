@@ -28,8 +28,8 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
-from ledger.errors import LedgerError, StoreFailedError
-from ledger.event import LogOpen
+from ledger.errors import KeyEndedError, LedgerError, StoreFailedError
+from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Member, Network, parse_fingerprint, verify_chain
@@ -40,10 +40,10 @@ from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.clock import Clock, SystemClock
 from node.config import Home
-from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
+from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
 from node.gossip import Gossip
 from node.history import History
-from node.keys import NodeKeys, load_keys
+from node.keys import KeyRing, NodeKeys
 from node.logs import LogState
 from node.manifests import Manifests
 from node.metrics import Metrics
@@ -52,7 +52,7 @@ from node.peers import Peer, Peers, tls_context
 from node.publisher import Publisher
 from node.recovery import Recovery
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
-from node.setup import check_enrolled
+from node.setup import ring_of
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.witness import Witness
@@ -83,7 +83,8 @@ class Foundation:
     home: Home
     network: Network
     network_document: bytes
-    keys: NodeKeys
+    ring: KeyRing
+    load_ring: Callable[[], KeyRing] | None = None  # looks again which keys there are
 
 
 def load_foundation(home: Home) -> Foundation:
@@ -94,14 +95,14 @@ def load_foundation(home: Home) -> Foundation:
         VerificationError: the network document does not lead back to the pinned fingerprint.
     """
     network, document = load_network(home)
-    keys = load_keys(home.keys, home.settings.origin)
+    ring = ring_of(home)
     member = network.members.get(home.settings.origin)
     if member is None:
         raise ConfigError(
             f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin"
         )
-    check_enrolled(keys, member)
-    return Foundation(home, network, document, keys)
+    ring.select(member)
+    return Foundation(home, network, document, ring, lambda: ring_of(home))
 
 
 def load_network(home: Home) -> tuple[Network, bytes]:
@@ -148,7 +149,9 @@ class Node:
         self.origin = self.settings.origin
         self._charter = Charter(foundation.network, foundation.network_document)
         self.fingerprint = parse_fingerprint(self.settings.fingerprint or "")
-        self.keys = foundation.keys
+        self.ring = foundation.ring
+        self._load_ring = foundation.load_ring or (lambda: foundation.ring)
+        self.keys: NodeKeys = self.ring.select(self.network.member(self.origin))
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
         self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
@@ -173,9 +176,14 @@ class Node:
                 self.alarms[state.origin] = (
                     f"{state.origin} has signed a checkpoint against its own history; it is kept"
                 )
+        self._find_ended_keys(states)
         self.writer = Writer(self.store, states, reload=self._load_states, on_commit=self._on_commit)
         self.sequencer = Sequencer(
-            origin=self.origin, signer=self.keys.log, network=lambda: self.network, clock=self.clock, pool=self.pool
+            origin=self.origin,
+            keys=lambda: self.keys,
+            network=lambda: self.network,
+            clock=self.clock,
+            pool=self.pool,
         )
         self.tokens = TokenGate(self.home.tokens, self.clock.now_ms)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
@@ -298,6 +306,48 @@ class Node:
         except OSError as error:
             raise StoreFailedError(f"the network document cannot be written: {error.strerror}") from None
 
+    async def announce_key(self, event: Prepared) -> tuple[Recorded, str]:
+        """Record in this log that the department will use another key; return where the entry stands, and its state.
+
+        The key must be here, so that nobody promises to go on with a key that he has not got.
+
+        Raises:
+            RotationError: it is not here, or the log cannot promise that.
+            ConfigError, SignerError: the keys cannot be read.
+            BusyError, ReadOnlyError, StoreError: nothing was written.
+        """
+        assert isinstance(event.event, KeyRotate)
+        await self._look_for_keys()
+        if event.event.key not in self.ring.publics[event.event.role]:
+            raise RotationError(f"this node does not have that {event.event.role} key", field="key")
+        [answer] = await self.submit((event,), wait_confirmed=False)
+        return answer
+
+    async def _look_for_keys(self) -> None:
+        """Look again which keys there are; the ones in use stay those that the network document names."""
+        ring = await asyncio.to_thread(self._load_ring)
+        self.keys = ring.select(self.network.member(self.origin))
+        self.ring = ring
+
+    async def _take_keys(self, network: Network) -> None:
+        """Use the keys that ``network`` names, from now on: whatever signs asks ``self.keys`` each time.
+
+        Where one of them is not here, an alarm says so and the log is read only; the keys stay those of before.
+        """
+        try:
+            ring = await asyncio.to_thread(self._load_ring)
+            self.keys = ring.select(network.member(self.origin))
+            self.ring = ring
+        except (ConfigError, SignerError) as error:
+            self.raise_alarm(IntegrityAlarm(str(error), field=self.origin))
+
+    def _find_ended_keys(self, states: Mapping[str, LogState]) -> None:
+        """Raise the alarm for every log that has entries here which are void: signed by a key that had ended."""
+        for state in states.values():
+            found = logs.find_ended(self.store, state, self.network.member(state.origin))
+            if found is not None:
+                self.raise_alarm(IntegrityAlarm(logs.ended_words(state.origin, *found), field=state.origin))
+
     def raise_alarm(self, alarm: IntegrityAlarm) -> None:
         """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
         name = alarm.field or self.origin
@@ -310,7 +360,7 @@ class Node:
 
     def _connect(self, transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
-            self.keys.transport,
+            lambda: self.keys.transport,
             origin=self.origin,
             clock=self.clock.now_ms,
             nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
@@ -362,7 +412,7 @@ class Node:
             signed=self._signed,
         )
         self.publisher = Publisher(
-            keys=self.keys,
+            keys=lambda: self.keys,
             store=self.store,
             peers=self.peers,
             clock=self.clock,
@@ -386,7 +436,7 @@ class Node:
             alarms=self.alarms,
         )
         self.witness = Witness(
-            signer=self.keys.cosigner,
+            signer=lambda: self.keys.cosigner,
             mirror=self.mirror,
             recovery=self.recovery,
             adoption=self.adoption,
@@ -407,17 +457,14 @@ class Node:
     async def _enter(self, charter: Charter) -> None:
         """Act under another network document; its members' logs first, for nobody may find one missing."""
         await self._add_logs(charter.network)
+        await self._take_keys(charter.network)
         self._charter = charter
         self.by_hash = _by_hash(charter.network)
         retired = self.peers.update(charter.network)
         await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
         self.manifests.follow(frozenset(charter.network.members))
         self.publisher.network_changed()
-        member = charter.network.member(self.origin)
-        try:
-            check_enrolled(self.keys, member)
-        except ConfigError as error:
-            self.raise_alarm(IntegrityAlarm(error.message, field=self.origin))
+        self._find_ended_keys(self.states)
         for peer in retired:
             await peer.close()
 
@@ -531,6 +578,8 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> J
         return state.checkpoint
     try:
         signed = judge_checkpoint(data, network)
+    except KeyEndedError:  # void, and said so by find_ended where entries are
+        return state.checkpoint
     except LedgerError as error:
         raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head)) from None
     if signed.checkpoint.origin != state.origin:

@@ -1,18 +1,20 @@
 """Making a node's folder, and joining it to a network (the only places where a store is created)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ledger.encoding import encode_base64
+from ledger.event import KeyRotate
 from ledger.event.base import parse_model
-from ledger.network import Member, MemberEntry, parse_network, split_versions, verify_chain
+from ledger.network import MemberEntry, parse_network, split_versions, verify_chain
 from ledger.store import create_store, sync_directory
 from node.config import Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
-from node.keys import NodeKeys, generate_keys, load_keys
+from node.keyfile import Source
+from node.keys import ROLES, KeyRing, NodeKeys, generate_keys, key_files, load_elsewhere, load_ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,16 @@ class Profile:
 
 
 def create_home(
-    folder: Path, values: dict[str, Any], *, random: Callable[[int], bytes], store: str | None = None
+    folder: Path,
+    values: dict[str, Any],
+    *,
+    random: Callable[[int], bytes],
+    store: str | None = None,
+    passphrase: Source | None = None,
 ) -> Home:
     """Make a node's folder: settings, keys, an empty store; ``random`` gives that many secret bytes.
+
+    With ``passphrase``, the keys are closed with one: with that of the environment or the settings, or else with it.
 
     Raises:
         ConfigError: a value cannot be used, or there is a node in that folder already.
@@ -44,7 +53,9 @@ def create_home(
         raise ConfigError("there is a node in this folder already", field=str(folder), hint="choose another folder")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        generate_keys(home.keys, settings.origin, random)
+        if passphrase is not None:
+            home.lock.sources.append(passphrase)
+        generate_keys(home.keys, settings.origin, random, home.lock if passphrase is not None else None)
         create_store(home.data, kind=store).close()
         _write_settings(home)
     except OSError as error:
@@ -69,7 +80,7 @@ def rebuild_store(home: Home, *, store: str | None = None) -> None:
             "no network is joined yet: nobody could fill the store", field="fingerprint",
             hint="suyuan init DIR --network FILE --fingerprint HEX",
         )  # fmt: skip
-    load_keys(home.keys, home.settings.origin)
+    ring_of(home)
     create_store(home.data, kind=store).close()
 
 
@@ -91,7 +102,7 @@ def join_network(home: Home, document: bytes, fingerprint: str) -> Home:
     member = network.members.get(home.settings.origin)
     if member is None:
         raise ConfigError(f"network {network.name} has no member {home.settings.origin}", field="origin")
-    check_enrolled(load_keys(home.keys, home.settings.origin), member)
+    ring_of(home).select(member)
     if home.network.exists():
         _refuse_older(home.network.read_bytes(), document)
     settings = home.settings.model_copy(update={"fingerprint": fingerprint})
@@ -117,23 +128,13 @@ def _refuse_older(present: bytes, document: bytes) -> None:
         )
 
 
-def check_enrolled(keys: NodeKeys, member: Member) -> None:
-    """Check that the network document names a node's own keys.
+def ring_of(home: Home) -> KeyRing:
+    """Return all keys of a node.
 
     Raises:
-        ConfigError: it names another key.
+        ConfigError, SignerError: as :func:`node.keys.load_ring`.
     """
-    enrolled = {
-        "log": keys.log.verifier in {key for _, _, key in member.log_keys},
-        "cosigner": member.cosigner == keys.cosigner.verifier,
-        "transport": member.transport == keys.transport.verifier,
-        "sealing": member.entry.sealing == encode_base64(keys.sealing_public),
-    }
-    for role, fits in enrolled.items():
-        if not fits:
-            raise ConfigError(
-                f"the network document names another {role} key for {member.origin}", field=f"keys/{role}.key"
-            )
+    return load_ring(home.keys, home.settings.origin, lock=home.lock, uris=home.key_uris)
 
 
 def member_entry(keys: NodeKeys, profile: Profile) -> MemberEntry:
@@ -158,6 +159,38 @@ def member_entry(keys: NodeKeys, profile: Profile) -> MemberEntry:
     if profile.code is not None:
         value["code"] = profile.code
     return parse_model(MemberEntry, value)
+
+
+def rotated_entry(entry: MemberEntry, announced: Sequence[KeyRotate]) -> MemberEntry:
+    """Return a department's entry for the next version of the network document, with the keys that it has announced.
+
+    Raises:
+        EventError, LimitError: a value that the document cannot have, with its name.
+    """
+    value = member_json(entry)
+    for event in announced:
+        if event.role == "log":
+            assert event.start is not None
+            *former, last = value["log_keys"]
+            value["log_keys"] = [*former, {**last, "until": event.start}, {"key": event.key, "from": event.start}]
+        else:
+            value[event.role] = event.key
+    return parse_model(MemberEntry, value)
+
+
+def public_keys(home: Home) -> dict[str, tuple[str, ...]]:
+    """Return the public halves of all keys of a node by role, oldest first; no key file is opened for it.
+
+    Raises:
+        ConfigError, SignerError: as :func:`node.keys.load_ring`.
+    """
+    uris = home.key_uris
+    files = key_files(home.keys, home.settings.origin, [role for role in ROLES if role not in uris])
+    publics = {role: tuple(file.public for file in files if file.role == role) for role in ROLES}
+    elsewhere = {
+        role: load_elsewhere(role, uri, home.keys, home.settings.origin, home.lock) for role, uri in uris.items()
+    }
+    return {**publics, **{role: tuple(key.verifier.vkey for key in keys) for role, keys in elsewhere.items()}}
 
 
 def member_json(entry: MemberEntry) -> dict[str, Any]:

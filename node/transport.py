@@ -27,9 +27,10 @@ one use (nonce).
 What the gate remembers is lost with the process; so it refuses what was signed before it began.
 """
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
@@ -49,7 +50,7 @@ from http_message_signatures import (
 )
 
 from ledger.encoding import encode_base64
-from ledger.note import ED25519, Signer, VerifierKey, sign_detached, verify_detached
+from ledger.note import ED25519, Signer, SigningKey, VerifierKey, sign_detached, verify_detached
 from node.errors import NodeError
 
 LABEL: Final = "suyuan"  # of the signature among others that a proxy may add; not signed
@@ -177,13 +178,14 @@ class PeerAuth(httpx.Auth):
 
     requires_request_body = True
 
-    def __init__(self, signer: Signer, *, origin: str, clock: Callable[[], int], nonce: Callable[[], str]) -> None:
-        """Sign with the transport key ``signer``.
+    def __init__(
+        self, key: Callable[[], SigningKey], *, origin: str, clock: Callable[[], int], nonce: Callable[[], str]
+    ) -> None:
+        """Sign with the transport key that ``key`` gives.
 
         ``clock`` gives milliseconds since 1970, ``nonce`` 22 to 64 random characters of base64url.
         """
-        assert signer.algorithm == ED25519
-        self._secret_key = signer.secret_key
+        self._key = key
         self._origin = origin
         self._clock = clock
         self._nonce = nonce
@@ -194,7 +196,21 @@ class PeerAuth(httpx.Auth):
 
         Raises:
             PeerSignatureMalformedError: the URL has characters that must be percent-encoded.
+            SignerError: the transport key is elsewhere, and does not sign now.
         """
+        self._sign(request)
+        yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Sign as :meth:`auth_flow`; a key that is elsewhere makes nobody else wait."""
+        await request.aread()
+        if isinstance(self._key(), Signer):
+            self._sign(request)
+        else:
+            await asyncio.to_thread(self._sign, request)
+        yield request
+
+    def _sign(self, request: httpx.Request) -> None:
         nonce = self._nonce()
         assert _NONCE.fullmatch(nonce) is not None
         host = request.headers["Host"]
@@ -217,11 +233,12 @@ class PeerAuth(httpx.Auth):
             )
         except HTTPMessageSignaturesException as error:
             raise PeerSignatureMalformedError(f"cannot be signed: {error}", field=str(request.url)) from None
-        signature = encode_base64(sign_detached(self._secret_key, prepared.signature_base))
+        key = self._key()
+        assert key.algorithm == ED25519
+        signature = encode_base64(key.sign_bytes(prepared.signature_base))
         request.headers["Content-Digest"] = message.headers["content-digest"]
         request.headers["Signature-Input"] = f"{LABEL}={prepared.signature_params}"
         request.headers["Signature"] = f"{LABEL}=:{signature}:"
-        yield request
 
 
 class PeerGate:

@@ -25,7 +25,7 @@ from ledger.errors import (
 )
 from ledger.merkle import TreeHead, verify_consistency
 from ledger.network import Network
-from ledger.note import Signer
+from ledger.note import SigningKey
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
 from node import logs
@@ -79,7 +79,7 @@ class Witness:
         self,
         *,
         own: str,
-        signer: Signer,
+        signer: Callable[[], SigningKey],
         mirror: Mirror,
         writer: Writer,
         network: Callable[[], Network],
@@ -90,7 +90,7 @@ class Witness:
         peers: Mapping[str, Peer],
         alarms: Mapping[str, str],
     ) -> None:
-        """Cosign with ``signer``; ``alarms`` are those that are raised, by log."""
+        """Cosign with the key that ``signer`` gives; ``alarms`` are those that are raised, by log."""
         self._own = own
         self._signer = signer
         self._mirror = mirror
@@ -129,7 +129,8 @@ class Witness:
             await self._remember(request, judged)
         time = self._clock.now_ms() // 1000
         self._metrics.cosigned.labels(origin).inc()
-        return Cosigned(self._signer.cosign(judged.checkpoint.text, time).line, judged.size)
+        signature = await asyncio.to_thread(self._signer().cosign, judged.checkpoint.text, time)
+        return Cosigned(signature.line, judged.size)
 
     async def _remember_the_past(self, origin: str) -> None:
         """Take over what peers remember of a log before anything new is said of it."""
@@ -147,6 +148,7 @@ class Witness:
         try:
             return await asyncio.to_thread(judge_checkpoint, request.note, self._network())
         except (UnsignedError, InvalidSignatureError) as error:
+            self._mirror.count_ended(error, request.checkpoint.origin)
             raise ForbiddenError(f"no valid signature by the log: {error}", field=error.field) from None
 
     def _check_step(self, request: AddCheckpoint, judged: Judged) -> None:

@@ -36,7 +36,7 @@ from node.app import create_app
 from node.clock import ManualClock
 from node.config import Home, make_settings
 from node.history import read_entries
-from node.keys import NodeKeys, key_name
+from node.keys import KeyRing, NodeKeys, key_name
 from node.layout import origin_hash
 from node.logs import LogState
 from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare
@@ -310,7 +310,7 @@ class Desk:
         self.store: Store = store or (self.disk.create() if self.disk.cells is None else self.disk.open())
         self.writer = Writer(self.store, self.load(self.store), reload=self.load)
         self.sequencer = Sequencer(
-            origin=party.origin, signer=party.keys.log, network=lambda: self.network, clock=self.clock, pool=None
+            origin=party.origin, keys=lambda: party.keys, network=lambda: self.network, clock=self.clock, pool=None
         )
 
     def load(self, store: Store) -> dict[str, LogState]:
@@ -458,7 +458,7 @@ class Town:
         """A node that does not run yet, on the disk that it had before."""
         disk = self.disks.setdefault(party.name, MemoryDisk())
         return Node(
-            Foundation(self.home(party), self.law.network, self.law.document, party.keys),
+            Foundation(self.home(party), self.law.network, self.law.document, KeyRing.of(party.keys)),
             clock=self.clock,
             store=disk.create() if disk.cells is None else disk.open(),
             transport_to=lambda member: self.wire.to(httpx.URL(member.url).host),

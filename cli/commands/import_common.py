@@ -125,7 +125,7 @@ class Departments:
                 if origin in sessions:
                     raise ConfigError(f"two folders are of {origin}", field="--config", hint="give each folder once")
                 sessions[origin] = session
-                keys[origin] = read_record_key(session.home.keys)
+                keys[origin] = read_record_key(session.home.keys, session.home.lock)
             network = _one_network(sessions)
             names = read_map(settings.map_file) if settings.map_file is not None else NameMap()
             yield cls(sessions, keys, network, names)

@@ -17,6 +17,7 @@ from cli.command import Command, option
 from cli.files import read_file, write_file
 from cli.language import _, noted
 from cli.options import FILE, FINGERPRINT
+from cli.unlocking import ask_new, home_of
 
 LEVELS = ("national", "province", "city", "county", "town")
 ROLES = ("department", "authority", "auditor", "external")
@@ -46,6 +47,7 @@ _NEEDED = ("origin", "url", "name_zh", "name_en", "level", "region")
 @option("--store", type=click.Choice(STORES), help=noted("Kind of database; else LevelDB where it is installed."))
 @option("--network", type=FILE, help=noted("Join this network: its signed document."))
 @option("--fingerprint", type=FINGERPRINT, help=noted("The network's fingerprint, as it was given to you out of band."))
+@option("--encrypt-keys", is_flag=True, help=noted("Encrypt the secret keys with a passphrase."))
 @option("--rebuild", is_flag=True, help=noted("Make an empty store where it is lost; the peers fill it."))
 def command(folder: Path, network: Path | None, fingerprint: str | None, *, rebuild: bool, **profile: Any) -> None:
     r"""Make a department's node in the folder DIR; or, with --network, join a network with the node that is there.
@@ -78,8 +80,7 @@ def command(folder: Path, network: Path | None, fingerprint: str | None, *, rebu
 
 
 def _make(folder: Path, said: dict[str, Any]) -> None:
-    from node.keys import load_keys  # noqa: PLC0415 - slow to import
-    from node.setup import Profile, create_home, member_entry, member_json  # noqa: PLC0415 - as above
+    from node.setup import Profile, create_home, member_entry, member_json, ring_of  # noqa: PLC0415 - slow to import
 
     missing = [f"--{name.replace('_', '-')}" for name in _NEEDED if not said[name]]
     if missing:
@@ -87,8 +88,9 @@ def _make(folder: Path, said: dict[str, Any]) -> None:
     profile = Profile(**{name: said[name] for name in (*_NEEDED, "code")}, roles=said["roles"] or ("department",))
     member_entry(_throwaway_keys(profile.origin), profile)  # a value that does not fit is told before anything is made
     values = {"origin": profile.origin, "port": _port(said["port"], profile.url)}
-    with_settings = create_home(folder, values, random=secrets.token_bytes, store=said["store"])
-    member = member_json(member_entry(load_keys(with_settings.keys, profile.origin), profile))
+    passphrase = (lambda: ask_new(folder / "keys")) if said["encrypt_keys"] else None
+    home = create_home(folder, values, random=secrets.token_bytes, store=said["store"], passphrase=passphrase)
+    member = member_json(member_entry(ring_of(home).newest, profile))
     path = folder / MEMBER_NAME
     write_file(path, (json.dumps(member, ensure_ascii=False, indent=2) + "\n").encode())
     output.data(str(path))
@@ -109,10 +111,9 @@ def _make(folder: Path, said: dict[str, Any]) -> None:
 
 
 def _join(folder: Path, document: Path, fingerprint: str) -> None:
-    from node.config import load_home  # noqa: PLC0415 - slow to import
-    from node.setup import join_network  # noqa: PLC0415 - as above
+    from node.setup import join_network  # noqa: PLC0415 - slow to import
 
-    home = join_network(load_home(folder), read_file(document), fingerprint)
+    home = join_network(home_of(folder), read_file(document), fingerprint)
     output.note(
         _(
             "{origin} has joined the network with fingerprint {fingerprint}.",
@@ -125,10 +126,9 @@ def _join(folder: Path, document: Path, fingerprint: str) -> None:
 
 
 def _rebuild(folder: Path, store: str | None) -> None:
-    from node.config import load_home  # noqa: PLC0415 - slow to import
-    from node.setup import rebuild_store  # noqa: PLC0415 - as above
+    from node.setup import rebuild_store  # noqa: PLC0415 - slow to import
 
-    home = load_home(folder)
+    home = home_of(folder)
     rebuild_store(home, store=store)
     output.note(_("{origin} has an empty store; its keys and settings are as they were.", origin=home.settings.origin))
     output.note(
@@ -157,4 +157,10 @@ def _throwaway_keys(origin: str) -> Any:
     signers = {
         role: Signer(key_name(origin, role), kind, secrets.token_bytes(SEED_BYTES)) for role, kind in kinds.items()
     }
-    return NodeKeys(**signers, sealing=secrets.token_bytes(SEED_BYTES), record=secrets.token_bytes(SEED_BYTES))
+    return NodeKeys(
+        log=signers["log"],
+        cosigner=signers["cosigner"],
+        transport=signers["transport"],
+        sealing=secrets.token_bytes(SEED_BYTES),
+        record=secrets.token_bytes(SEED_BYTES),
+    )

@@ -11,6 +11,7 @@ from cli.command import Command, option
 from cli.files import write_file
 from cli.language import _, noted
 from cli.options import NEW_FILE
+from cli.unlocking import lock_of
 
 if TYPE_CHECKING:
     from ledger.note import VerifierKey
@@ -26,6 +27,7 @@ SEED_BYTES = 32
     "--governor-key", "key_files", type=NEW_FILE, multiple=True,
     help=noted("A governor's secret key; made where there is none. Repeat it for several."),
 )  # fmt: skip
+@option("--encrypt-keys", is_flag=True, help=noted("Encrypt the keys that are made with a passphrase."))
 @option(
     "--governor", "vkeys", multiple=True, help=noted("Public key of a governor who keeps the secret one elsewhere.")
 )
@@ -38,7 +40,9 @@ SEED_BYTES = 32
     help=noted("Who may read the logs: the members, or anyone."),
 )  # fmt: skip
 @option("--faults", type=click.IntRange(min=0), help=noted("How many members may fail or lie; else less than a third."))
-def command(name: str, out: Path, key_files: tuple[Path, ...], vkeys: tuple[str, ...], **said: Any) -> None:
+def command(
+    name: str, out: Path, key_files: tuple[Path, ...], vkeys: tuple[str, ...], *, encrypt_keys: bool, **said: Any
+) -> None:
     r"""Draft the first version of the network NAME, without members yet.
 
     Each governor's key is a file of its own; keep them apart from each other and from the nodes.
@@ -53,7 +57,7 @@ def command(name: str, out: Path, key_files: tuple[Path, ...], vkeys: tuple[str,
         raise click.UsageError(_("a network has at least one governor: --governor-key or --governor"))
     if out.exists():
         raise click.UsageError(_("{path} is there already; it is not replaced", path=out))
-    keys = [_governor(name, number, path) for number, path in enumerate(key_files, 1)] + [
+    keys = [_governor(name, number, path, encrypt=encrypt_keys) for number, path in enumerate(key_files, 1)] + [
         parse_vkey(text) for text in vkeys
     ]
     body: dict[str, Any] = {
@@ -75,14 +79,17 @@ def command(name: str, out: Path, key_files: tuple[Path, ...], vkeys: tuple[str,
     )
 
 
-def _governor(network: str, number: int, path: Path) -> "VerifierKey":
+def _governor(network: str, number: int, path: Path, *, encrypt: bool) -> "VerifierKey":
     """Return a governor's public key; its secret one is made where the file is not there."""
     from ledger.note import ED25519, Signer  # noqa: PLC0415 - slow to import
-    from node.keys import read_signer, write_secret  # noqa: PLC0415 - as above
+    from node.keyfile import write_secret  # noqa: PLC0415 - as above
+    from node.keys import GOVERNOR, closed_text  # noqa: PLC0415 - as above
+    from node.signers import read_signer  # noqa: PLC0415 - as above
 
     if path.exists():
-        return read_signer(path).verifier
+        return read_signer(path, lock_of(path)).verifier
     signer = Signer(f"{network}/governor-{number}", ED25519, secrets.token_bytes(SEED_BYTES))
-    write_secret(path, signer.skey)
+    lock = lock_of(path, new=True)
+    write_secret(path, closed_text(GOVERNOR, signer.skey, secrets.token_bytes, lock) if encrypt else signer.skey)
     output.note(_("{path}: a new secret key of {name}", path=path, name=signer.name))
     return signer.verifier

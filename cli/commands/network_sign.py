@@ -9,6 +9,7 @@ from cli.command import Command, option
 from cli.files import read_file, write_file
 from cli.language import _, noted, plural
 from cli.options import FILE, NEW_FILE
+from cli.unlocking import lock_of
 
 
 @click.command("sign", cls=Command)
@@ -38,10 +39,10 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     """
     from cli import drafts, network_changes  # noqa: PLC0415 - slow to import
     from ledger.network import fingerprint_of, parse_network, split_versions  # noqa: PLC0415 - as above
-    from node.keys import read_signer  # noqa: PLC0415 - as above
+    from node.signers import read_signer  # noqa: PLC0415 - as above
 
     text = drafts.read_draft(draft)
-    signers = [read_signer(path) for path in key_files]
+    signers = [read_signer(path, lock_of(path)) for path in key_files]
     data, document = drafts.sign(text, signers, read_file(out) if out.exists() else None)
     versions = [parse_network(version) for version in split_versions(data)]
     before = versions[-2] if len(versions) > 1 else None

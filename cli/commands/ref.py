@@ -10,6 +10,7 @@ from cli.command import Command, option
 from cli.files import read_file
 from cli.language import _, noted
 from cli.options import config_option, json_option
+from cli.unlocking import home_of
 
 IDENTIFIERS_BYTES_MAX = 256 * 1024 * 1024
 
@@ -34,12 +35,12 @@ def command(identifier: str | None, scheme: str, source: Path | None, config: Pa
     suyuan ref --file identifiers.txt --scheme resident-id --config police
     """
     from ledger.record import record_ref  # noqa: PLC0415 - with the rest
-    from node.config import load_home  # noqa: PLC0415 - slow to import
-    from node.keys import read_record_key  # noqa: PLC0415 - as above
+    from node.keys import read_record_key  # noqa: PLC0415 - slow to import
 
     if (identifier is None) == (source is None):
         raise click.UsageError(_("give one identifier, or --file"))
-    key = read_record_key(load_home(config).keys)
+    home = home_of(config)
+    key = read_record_key(home.keys, home.lock)
     if identifier is not None:
         refs = [record_ref(key, identifier, scheme=scheme)]
     else:

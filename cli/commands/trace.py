@@ -75,7 +75,7 @@ def _record(session: Session, record: str | None, identifier: str | None, scheme
     from ledger.record import record_ref  # noqa: PLC0415 - only here
     from node.keys import read_record_key  # noqa: PLC0415 - slow to import
 
-    return record_ref(read_record_key(session.home.keys), identifier, scheme=scheme)
+    return record_ref(read_record_key(session.home.keys, session.home.lock), identifier, scheme=scheme)
 
 
 def _tell(followed: "Followed", save: Path | None) -> None:

@@ -16,7 +16,7 @@ from ledger.note import ED25519, Note, Signer
 from node.clock import SystemClock
 from node.config import Home
 from node.errors import ConfigError
-from node.keys import load_keys
+from node.keys import load_ring
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.tokens import TokenFile, new_token
 
@@ -101,7 +101,7 @@ def make_network(folder: Path, plans: Sequence[Plan], *, settings: dict[str, Any
             url=f"http://127.0.0.1:{port}",
         )  # fmt: skip
         homes.append(home)
-        members.append(member_json(member_entry(load_keys(home.keys, origin), profile)))
+        members.append(member_json(member_entry(load_ring(home.keys, origin).newest, profile)))
     document, fingerprint = _sign("demo", members)
     path = folder / "network.note"
     path.write_bytes(document)

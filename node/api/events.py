@@ -15,7 +15,7 @@ from ledger.errors import (
     UnknownMemberError,
     WrongTypeError,
 )
-from ledger.event import Receipt, Share
+from ledger.event import KeyRotate, Receipt, Share
 from ledger.event.base import EntryRef
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
 from node.api.auth import client, is_peer, node_of, peer, reader
@@ -63,8 +63,8 @@ class ManifestAnswer(BaseModel):
 
 
 def event_schemas() -> dict[str, Any]:
-    """Return the schemas of the events that may be submitted, for the OpenAPI document."""
-    schema = TypeAdapter(Share | Receipt).json_schema(ref_template=REFERENCES)
+    """Return the schemas of the events that may be given to a node, for the OpenAPI document."""
+    schema = TypeAdapter(Share | Receipt | KeyRotate).json_schema(ref_template=REFERENCES)
     definitions: dict[str, Any] = schema["$defs"]
     return definitions
 

@@ -65,6 +65,7 @@ STATUSES: tuple[tuple[type[ledger_errors.LedgerError], HTTPStatus], ...] = (
     (errors.ManifestsWaitingError, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.ReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.SignerError, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.IntegrityAlarm, HTTPStatus.CONFLICT),
     (PeerError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ledger_errors.JsonError, HTTPStatus.BAD_REQUEST),

@@ -14,7 +14,7 @@ from node import layout, logs
 from node.audit.findings import Findings, Progress
 from node.audit.walk import LogWalk
 
-KINDS = (b"H", b"I", b"R", b"P", b"A", b"V", b"F")  # letters of the index keys that end with a place
+KINDS = (b"G", b"H", b"I", b"R", b"P", b"A", b"V", b"F")  # letters of the index keys that end with a place
 _PART = 1000  # memberships that are looked up at once
 
 

@@ -53,7 +53,7 @@ class Office:
         """A client that signs as a peer does."""
         numbers = iter(range(10**6))
         auth = PeerAuth(
-            party.keys.transport,
+            lambda: party.keys.transport,
             origin=party.origin,
             clock=(clock or self.town.clock).now_ms,
             nonce=lambda: f"{next(numbers):022d}",

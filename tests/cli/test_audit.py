@@ -25,7 +25,7 @@ from ledger.store.protocol import KEY_END, prefix_end
 from ledger.tile import Edge
 from node import layout, logs
 from node.audit import DAMAGES_MAX, Audit, audit_store
-from node.keys import NodeKeys, load_keys
+from node.keys import NodeKeys, load_ring
 from node.logs import LogState
 
 pytest_plugins = ("departments",)
@@ -156,7 +156,9 @@ def pristine(network: Any) -> dict[bytes, bytes]:
 
 def make_world(network: Any) -> World:
     document = verify_chain(network.document.read_bytes(), network.fingerprint)
-    keys = {name: load_keys(network.home(name) / "keys", f"{name}.ordos.example/log") for name in ("police", "tax")}
+    keys = {
+        name: load_ring(network.home(name) / "keys", f"{name}.ordos.example/log").newest for name in ("police", "tax")
+    }
     world = World(document, keys)
     world.disk.create()
     return world

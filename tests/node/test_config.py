@@ -14,17 +14,10 @@ from ledger.note import ED25519, Signer
 from ledger.store import open_store
 from node.config import CONFIG_BYTES_MAX, Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
-from node.keys import (
-    KEY_FILE_BYTES_MAX,
-    generate_keys,
-    key_name,
-    load_keys,
-    read_record_key,
-    read_secret,
-    read_signer,
-    write_secret,
-)
-from node.setup import Profile, check_enrolled, create_home, join_network, member_entry, member_json
+from node.keyfile import KEY_FILE_BYTES_MAX, read_secret, write_secret
+from node.keys import KeyRing, generate_keys, key_name, load_ring, read_record_key
+from node.setup import Profile, create_home, join_network, member_entry, member_json
+from node.signers import read_signer
 
 A, B = parties(2)
 ORIGIN = A.origin
@@ -120,9 +113,10 @@ def test_a_missing_file_says_how_one_is_made(tmp_path: Path) -> None:
 
 
 def test_generated_keys_are_read_back_and_are_secret(tmp_path: Path) -> None:
-    made = generate_keys(tmp_path / "keys", ORIGIN, material())
-    read = load_keys(tmp_path / "keys", ORIGIN)
-    assert made.log.skey == read.log.skey == A.keys.log.skey
+    made = generate_keys(tmp_path / "keys", ORIGIN, material()).newest
+    read = load_ring(tmp_path / "keys", ORIGIN).newest
+    assert isinstance(A.keys.log, Signer)
+    assert made.log.verifier == read.log.verifier == A.keys.log.verifier
     assert made.sealing_public == read.sealing_public
     assert read.record == read_record_key(tmp_path / "keys") == seed(ORIGIN, "record")
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (tmp_path / "keys").iterdir())
@@ -156,7 +150,7 @@ def test_a_key_file_that_is_missing_open_or_damaged_is_named(tmp_path: Path, rol
     ):
         damage()
         with pytest.raises(ConfigError, match=words) as refused:
-            load_keys(tmp_path, ORIGIN)
+            load_ring(tmp_path, ORIGIN)
         assert refused.value.field == str(path)
         assert good.strip()[20:] not in str(refused.value)
         path.touch()
@@ -167,14 +161,14 @@ def test_a_key_file_that_is_missing_open_or_damaged_is_named(tmp_path: Path, rol
 def test_the_keys_of_another_department_are_refused(tmp_path: Path) -> None:
     generate_keys(tmp_path, ORIGIN, material())
     with pytest.raises(ConfigError, match=r"is not the log key of d1\.test/log"):
-        load_keys(tmp_path, B.origin)
+        load_ring(tmp_path, B.origin)
 
 
 def test_the_key_of_another_role_is_refused(tmp_path: Path) -> None:
     generate_keys(tmp_path, ORIGIN, material())
     (tmp_path / "cosigner.key").write_bytes((tmp_path / "transport.key").read_bytes())
     with pytest.raises(ConfigError, match="is not the cosigner key"):
-        load_keys(tmp_path, ORIGIN)
+        load_ring(tmp_path, ORIGIN)
 
 
 def test_a_secret_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -258,10 +252,10 @@ def test_a_network_without_the_department_or_with_other_keys_cannot_be_joined(tm
 @pytest.mark.parametrize("role", ["log", "cosigner", "transport", "sealing"])
 def test_every_key_that_the_document_names_is_compared(role: str) -> None:
     member = paper([A, B]).network.member(ORIGIN)
-    check_enrolled(A.keys, member)
+    assert KeyRing.of(A.keys).select(member).log is A.keys.log
     changes = {role: getattr(B.keys, role)}
     with pytest.raises(ConfigError) as refused:
-        check_enrolled(type(A.keys)(**{name: changes.get(name, getattr(A.keys, name)) for name in _ROLES}), member)
+        KeyRing.of(type(A.keys)(**{name: changes.get(name, getattr(A.keys, name)) for name in _ROLES})).select(member)
     assert refused.value.field == f"keys/{role}.key"
 
 

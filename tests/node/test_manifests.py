@@ -62,7 +62,10 @@ def as_peer(town: Town, party: Party, to: Party) -> httpx.AsyncClient:
     """A client that signs as a department's node does."""
     numbers = iter(range(10**6))
     auth = PeerAuth(
-        party.keys.transport, origin=party.origin, clock=town.clock.now_ms, nonce=lambda: f"test{next(numbers):018d}"
+        lambda: party.keys.transport,
+        origin=party.origin,
+        clock=town.clock.now_ms,
+        nonce=lambda: f"test{next(numbers):018d}",
     )
     route = town.wire.routes[f"{to.name}.test"]
     return httpx.AsyncClient(transport=route, base_url=to.url, auth=auth, trust_env=False)

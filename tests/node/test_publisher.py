@@ -83,7 +83,7 @@ class Bench:
         self.head = folder / "head"
         self.publisher = Publisher(
             own=desk.party.origin,
-            keys=desk.party.keys,
+            keys=lambda: desk.party.keys,
             store=desk.store,
             writer=desk.writer,
             network=lambda: desk.network,

@@ -23,7 +23,7 @@ from node_helpers import (
 from structlog.testing import capture_logs
 
 from ledger.errors import FingerprintError, StoreCorruptError, StoreLockedError, StoreMissingError
-from ledger.note import ED25519, Signer
+from ledger.note import ED25519, Signer, SigningKey
 from ledger.store.memory import Fault
 from node import layout, service
 from node.clock import ManualClock, SystemClock
@@ -160,7 +160,7 @@ async def test_an_old_copy_of_a_real_folder_is_not_written_to(tmp_path: Path) ->
     await node.stop()
 
 
-def _signed_by(signer: Signer, size: int, origin: str = A.origin) -> bytes:
+def _signed_by(signer: SigningKey, size: int, origin: str = A.origin) -> bytes:
     from ledger.checkpoint import Checkpoint, sign_checkpoint  # noqa: PLC0415 - only here
     from ledger.merkle import TreeSize  # noqa: PLC0415
 

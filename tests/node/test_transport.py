@@ -98,7 +98,7 @@ class Peer:
     def auth(
         self, signer: Signer = SIGNER, *, origin: str = POLICE, nonce: Callable[[], str] | None = None
     ) -> PeerAuth:
-        return PeerAuth(signer, origin=origin, clock=self.theirs.now_ms, nonce=nonce or self.nonce)
+        return PeerAuth(lambda: signer, origin=origin, clock=self.theirs.now_ms, nonce=nonce or self.nonce)
 
     def sign(
         self, request: Signed | None = None, *, signer: Signer = SIGNER, origin: str = POLICE, nonce: str = ""

@@ -215,7 +215,7 @@ async def test_a_false_signature_in_the_logs_name_is_403(stand: Stand) -> None:
 
 async def test_a_cosigner_key_is_no_log_key(stand: Stand) -> None:
     text = stand.log.checkpoint().text
-    signer = Signer(B.origin, COSIGNATURE, B.keys.log.seed)
+    signer = Signer(B.origin, COSIGNATURE, seed(B.origin, "log"))
     body = AddCheckpoint(TreeSize(0), (), Note(text, (signer.cosign(text, 1),))).encode()
     assert (await stand.ask(body)).status_code == 403
 
@@ -481,7 +481,7 @@ async def test_compare_and_store_is_one_step_even_against_a_second_witness(stand
     await stand.node.mirror.catch_up(B.origin, 5)
     other = witness.Witness(
         own=A.origin,
-        signer=A.keys.cosigner,
+        signer=lambda: A.keys.cosigner,
         mirror=stand.node.mirror,
         writer=stand.node.writer,
         network=lambda: LAW.network,

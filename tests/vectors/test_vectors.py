@@ -508,7 +508,9 @@ def test_a_request_is_signed_as_the_vector_writes_it_out(case: Vector) -> None:
     assert gate().verify(case["method"], case["url"], headers_of(case), case["body"].encode()) == document["peer"]
     seed = hashlib.sha256(b"suyuan test vector tax.ordos.example/transport").digest()
     signer = Signer("tax.ordos.example/transport", 1, seed)
-    auth = PeerAuth(signer, origin=document["peer"], clock=lambda: case["created"] * 1000, nonce=lambda: case["nonce"])
+    auth = PeerAuth(
+        lambda: signer, origin=document["peer"], clock=lambda: case["created"] * 1000, nonce=lambda: case["nonce"]
+    )
     request = next(auth.auth_flow(httpx.Request(case["method"], case["url"], content=case["body"])))
     assert {name: request.headers[name] for name in headers_of(case)} == headers_of(case)
     signature = parse_base64(case["signature"].removeprefix("suyuan=:").removesuffix(":"))

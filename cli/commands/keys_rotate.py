@@ -1,0 +1,153 @@
+"""``suyuan keys rotate``: a new key for a role.
+
+1. Make the key file beside the old one, unless there is one already that the network document does not name. A crash:
+   asking again finds it.
+2. Have the running node append the ``key.rotate`` entry. Its id is made from the key, so that it is never announced
+   twice. A crash: asking again finds the entry, and with it where the key begins.
+3. Write the member's entry for the governors, with every key that is announced and not named yet.
+"""
+
+import json
+import secrets
+import uuid
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import output
+from cli.command import Command, option
+from cli.files import write_file
+from cli.language import _, noted
+from cli.options import NEW_FILE
+from cli.session import Session, node_options
+
+if TYPE_CHECKING:
+    from ledger.event import KeyRotate
+    from ledger.network import Network
+    from node.config import Home
+
+ROLES = ("log", "cosigner", "transport", "sealing")
+MARGIN_DEFAULT = 1000
+MEMBER_NAME = "member.json"
+NOT_FOUND = 404
+
+
+@click.command("rotate", cls=Command)
+@click.argument("role", type=click.Choice(ROLES))
+@option(
+    "--margin", type=click.IntRange(min=1), default=MARGIN_DEFAULT, show_default=True,
+    help=noted("For the log key: how many entries the old key may still sign; then the log waits for the document."),
+)  # fmt: skip
+@option("--key", "public", help=noted("The public half of a new key that is no file, but where the settings say."))
+@option("--out", type=NEW_FILE, help=noted("The file for the governors; else member.json in the node's folder."))
+@node_options
+def command(role: str, margin: int, public: str | None, out: Path | None, session: Session) -> None:
+    r"""Make a new key for ROLE, announce it in the log, and write what the governors need.
+
+    The node must run; it takes a token with the role admin. The new key is used as soon as the network document names
+    it. Asked again, the command goes on where it was.
+
+    For the log key, the margin is the time that the governors have: from the announced entry on, the old key signs
+    nothing any more, and the node refuses to write until the network document names the new one.
+
+    \b
+    suyuan keys rotate log --margin 5000 --config police --token-file admin-token
+    suyuan network revise network.note --replace police/member.json
+    """
+    from node.service import load_network  # noqa: PLC0415 - slow to import
+    from node.setup import member_json, rotated_entry  # noqa: PLC0415 - as above
+
+    home = session.home
+    if home is None:
+        raise click.UsageError(_("whose keys? Give --config with the node's folder"))
+    network = load_network(home)[0]
+    key = public or _new_key(home, network, role)
+    _announce(session, role, key, margin)
+    announced = [event for one in ROLES for event in _announced(session, network, one, key if one == role else None)]
+    entry = rotated_entry(network.member(home.settings.origin).entry, announced)
+    path = out or home.folder / MEMBER_NAME
+    write_file(path, (json.dumps(member_json(entry), ensure_ascii=False, indent=2) + "\n").encode())
+    output.data(str(path))
+    for event in announced:
+        if event.start is not None:
+            output.note(
+                _("The new log key begins with entry {start}; until then the old one signs.", start=event.start)
+            )
+    output.note(_("Back up the folder {path} now: it has a new key.", path=home.keys))
+    output.note(_("Next: give {path} to the governors (suyuan network revise NETWORK --replace {path}).", path=path))
+
+
+def _new_key(home: "Home", network: "Network", role: str) -> str:
+    """Return the public half of the key that the network document does not name yet; it is made if there is none."""
+    from node.keys import add_key  # noqa: PLC0415 - nacl is slow to import
+
+    waiting = _waiting(home, network, role)
+    if waiting is not None:
+        return waiting
+    if role in home.key_uris:
+        raise click.UsageError(
+            _("the {role} key is no file of the folder: make the new one where it lives, and give --key", role=role)
+        )
+    file = add_key(home.keys, role, home.settings.origin, secrets.token_bytes, home.lock)
+    output.note(_("{path}: a new secret key", path=file.path))
+    return file.public
+
+
+def _waiting(home: "Home", network: "Network", role: str) -> str | None:
+    """Return the newest key of a role that no version of the network document has named; None where there is none."""
+    from node.setup import public_keys  # noqa: PLC0415 - as above
+
+    newest = public_keys(home)[role][-1]
+    return None if newest in _ever_named(network, home.settings.origin, role) else newest
+
+
+def _ever_named(network: "Network", origin: str, role: str) -> set[str]:
+    from node.keys import named_keys  # noqa: PLC0415 - as above
+
+    members = [version.members[origin] for version in network.versions if origin in version.members]
+    return {named_keys(member)[role] for member in members} | {
+        key.vkey for member in members for _start, _until, key in member.log_keys
+    }
+
+
+def _announce(session: Session, role: str, key: str, margin: int) -> None:
+    """Have the node append the entry, unless it is there already."""
+    assert session.home is not None
+    if _recorded(session, role, key) is not None:
+        return
+    event: dict[str, Any] = {"id": rotation_id(role, key), "key": key, "role": role, "type": "key.rotate"}
+    if role == "log":
+        event["from"] = int(session.client.health()["size"]) + 1 + margin
+    recorded = session.client.announce_key(event)
+    output.note(_("Announced in {entry}.", entry=recorded.entry))
+
+
+def _announced(session: Session, network: "Network", role: str, key: str | None) -> "list[KeyRotate]":
+    """Return the announcement of a role's key that the network document does not name yet, if there is one."""
+    assert session.home is not None
+    key = key or _waiting(session.home, network, role)
+    event = _recorded(session, role, key) if key is not None else None
+    return [event] if event is not None else []
+
+
+def _recorded(session: Session, role: str, key: str) -> "KeyRotate | None":
+    """Return the announcement of a key that stands in this department's log."""
+    from ledger.event import KeyRotate  # noqa: PLC0415 - slow to import
+    from ledger.event.base import parse_model  # noqa: PLC0415 - as above
+    from node.client import NodeProblem  # noqa: PLC0415 - as above
+
+    assert session.home is not None
+    try:
+        answer = session.client.event(rotation_id(role, key), session.home.settings.origin)
+    except NodeProblem as problem:
+        if problem.status == NOT_FOUND:
+            return None
+        raise
+    return parse_model(KeyRotate, answer["event"])
+
+
+def rotation_id(role: str, key: str) -> str:
+    """Return the id of the event that announces a key: always the same, so that it is announced once."""
+    return str(uuid.UUID(bytes=sha256(f"key.rotate {role} {key}".encode()).digest()[:16], version=4))
