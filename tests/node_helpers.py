@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -101,14 +101,18 @@ class Party:
             url=self.url,
         )
 
+    def other_keys(self, *roles: str) -> NodeKeys:
+        """The department's keys with the next ones in the place of those of some roles."""
+        return replace(self.keys, **{role: getattr(_keys(self.origin, "next"), role) for role in roles})
+
 
 @cache
-def _keys(origin: str) -> NodeKeys:
+def _keys(origin: str, *names: str) -> NodeKeys:
     return NodeKeys(
-        log=Signer(key_name(origin, "log"), ED25519, seed(origin, "log")),
-        cosigner=Signer(key_name(origin, "cosigner"), COSIGNATURE, seed(origin, "cosigner")),
-        transport=Signer(key_name(origin, "transport"), ED25519, seed(origin, "transport")),
-        sealing=seed(origin, "sealing"),
+        log=Signer(key_name(origin, "log"), ED25519, seed(origin, "log", *names)),
+        cosigner=Signer(key_name(origin, "cosigner"), COSIGNATURE, seed(origin, "cosigner", *names)),
+        transport=Signer(key_name(origin, "transport"), ED25519, seed(origin, "transport", *names)),
+        sealing=seed(origin, "sealing", *names),
         record=seed(origin, "record"),
     )
 
@@ -433,6 +437,7 @@ class Town:
         self.settings = {**FAST, **settings}
         self.disks: dict[str, MemoryDisk] = {}
         self.nodes: dict[str, Node] = {}
+        self.rings: dict[str, KeyRing] = {}  # of those who have more keys than their first ones
 
     async def __aenter__(self) -> Self:
         return self
@@ -454,11 +459,17 @@ class Town:
             home.tokens.write_text(tokens_json({"test": (party.token, "admin")}))
         return home
 
+    def ring(self, party: Party) -> KeyRing:
+        """The keys that a department has now; its node looks again when it must."""
+        return self.rings.get(party.name) or KeyRing.of(party.keys)
+
     def build(self, party: Party) -> Node:
         """A node that does not run yet, on the disk that it had before."""
         disk = self.disks.setdefault(party.name, MemoryDisk())
         return Node(
-            Foundation(self.home(party), self.law.network, self.law.document, KeyRing.of(party.keys)),
+            Foundation(
+                self.home(party), self.law.network, self.law.document, self.ring(party), lambda: self.ring(party)
+            ),
             clock=self.clock,
             store=disk.create() if disk.cells is None else disk.open(),
             transport_to=lambda member: self.wire.to(httpx.URL(member.url).host),
