@@ -29,6 +29,7 @@ from ledger.note import VerifierKey, parse_vkey
 DRAFT_SUFFIX = ".draft"
 KEY_FILE_BYTES_MAX = 4096
 SECRET_START = "PRIVATE+KEY+"  # noqa: S105 - how Go's note package begins the file of a secret key
+CLOSED_START = "suyuan/key/v1\n"  # an encrypted one says its public half as well
 KEPT = ("status", "readmitted")  # what the governors say of a member, and it does not say of itself
 NEAR_MAX = 3
 
@@ -261,10 +262,10 @@ def read_governor(text: str) -> VerifierKey:
             return parse_vkey(text)
         raise click.UsageError(_("{path} does not exist", path=text))
     said = decode_utf8(read_file(path, KEY_FILE_BYTES_MAX), field=text).strip()
-    if said.startswith(SECRET_START):
-        from node.keys import read_signer  # noqa: PLC0415 - nacl is slow to import
+    if said.startswith((SECRET_START, CLOSED_START)):
+        from node.keys import governor_file  # noqa: PLC0415 - nacl is slow to import
 
-        return read_signer(path).verifier
+        return parse_vkey(governor_file(path).public)
     try:
         return parse_vkey(said)
     except LedgerError as error:

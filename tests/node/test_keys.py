@@ -378,7 +378,7 @@ def test_a_ring_selects_the_keys_that_the_document_names(role: str) -> None:
     assert KeyRing.of(ring.newest).publics == KeyRing.of(new).publics
     before = paper([A, B]).network.member(A.origin)
     assert ring.select(before).log is old.log
-    change: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "log": {
             "log_keys": [
                 {"key": old.log.verifier.vkey, "from": 0, "until": 9},
@@ -388,8 +388,8 @@ def test_a_ring_selects_the_keys_that_the_document_names(role: str) -> None:
         "cosigner": {"cosigner": new.cosigner.verifier.vkey},
         "transport": {"transport": new.transport.verifier.vkey},
         "sealing": {"sealing": encode_base64(new.sealing_public)},
-    }[role]
-    after = paper([entry_of(A, **change), B]).network.member(A.origin)
+    }
+    after = paper([entry_of(A, **changes[role]), B]).network.member(A.origin)
     chosen = ring.select(after)
     for other in ("log", "cosigner", "transport", "sealing"):
         assert getattr(chosen, other) == getattr(new if other == role else old, other)

@@ -31,7 +31,7 @@ from ledger.event import KeyRotate
 from ledger.event.base import parse_model
 from ledger.evidence import verify_evidence, verify_proof_file
 from ledger.merkle import TreeSize
-from ledger.network import MemberEntry, verify_chain
+from ledger.network import MemberEntry, Network, verify_chain
 from ledger.store.memory import MemoryDisk
 from node import logs
 from node.errors import ConflictError, ReadOnlyError, RefusedError, RotationError
@@ -46,8 +46,8 @@ A, B, C, D = FOUR = parties(4)
 ROTATE = frozenset({KeyRotate.TYPE})
 
 
-def rotation(number: int, role: str, party: Party = A, **members: Any) -> dict[str, Any]:
-    keys = party.other_keys(role)
+def rotation(number: int, role: str, **members: Any) -> dict[str, Any]:
+    keys = A.other_keys(role)
     public = encode_base64(keys.sealing_public) if role == "sealing" else getattr(keys, role).verifier.vkey
     return {"id": event_id(number), "type": KeyRotate.TYPE, "role": role, "key": public, **members}
 
@@ -73,13 +73,20 @@ async def post(town: Town, path: str, body: Any) -> httpx.Response:
         return await client.post(path, json=body)
 
 
-async def under(town: Town, law: Paper) -> Node:
-    """Start all nodes again, under another version of the document; return A's."""
-    assert verify_chain(law.document, law.fingerprint) == law.network
-    for party in town.members:
-        await town.stop(party)
+async def adopted(town: Town, law: Paper) -> Network:
+    """Give A's node another version of the document, and wait until all logs act under it; return it."""
+    await town.nodes[A.name].adopt(law.document)
     town.law = law
-    return (await town.start())[0]
+
+    def done() -> bool:
+        return all(
+            state.confirmed is not None and state.confirmed.version == law.network.version
+            for node in town.nodes.values()
+            for state in node.states.values()
+        )
+
+    await until(done, "everybody has the version")
+    return verify_chain(law.document, law.fingerprint)
 
 
 # End to end.
@@ -93,9 +100,9 @@ async def test_a_log_key_is_replaced_and_what_both_have_signed_verifies_everywhe
         proof = node.history().proof(A.origin, 1).encode()
         evidence = node.history().evidence(RECORD, town.law.document)
 
-        # Announced: at 2 stands the announcement, the old key signs 3 and 4.
+        # Announced: at 2 stands the announcement; the old key signs up to 5.
         town.rings[A.name] = both(A, "log")
-        announcement = rotation(2, "log", **{"from": 5})
+        announcement = rotation(2, "log", **{"from": 6})
         answers = [await post(town, "/v1/keys", announcement) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [201, 201]
         assert answers[0].json() | {"state": ""} == answers[1].json() | {"state": ""}
@@ -105,30 +112,30 @@ async def test_a_log_key_is_replaced_and_what_both_have_signed_verifies_everywhe
         refused = await post(town, "/v1/events/batch", crossing)
         assert refused.status_code == 503
         assert refused.json()["code"] == "read_only"
-        assert "entry 5" in refused.json()["detail"]
+        assert "entry 6" in refused.json()["detail"]
         assert "member.json" in refused.json()["hint"]
         assert node.state.size == 4
         await everybody_confirms(town, 4)
 
-        # Named: a batch across the boundary is signed by both keys.
-        node = await under(town, town.law.next([spans(A, 5), *map(entry_of, (B, C, D))], quorum={"faults": 0}))
+        # Named: at 4 the log adopts the document, and a batch across the boundary is signed by both keys.
+        law = town.law.next([spans(A, 6), *map(entry_of, (B, C, D))], quorum={"faults": 0})
+        network = await adopted(town, law)
+        assert node.keys.log.verifier == A.other_keys("log").log.verifier
         answer = await post(town, "/v1/events/batch?wait=confirmed", crossing)
         assert answer.status_code == 201
         assert {event["state"] for event in answer.json()["events"]} == {"confirmed"}
-        await everybody_confirms(town, 7)
-        key_ids = {A.keys.log.verifier.key_id: 5, A.other_keys("log").log.verifier.key_id: 2}
+        await everybody_confirms(town, 8)
+        key_ids = [A.keys.log.verifier.key_id] * 6 + [A.other_keys("log").log.verifier.key_id] * 2
         for one in town.nodes.values():
-            state = one.states[A.origin]
-            entries = read_log(one, state)
-            assert [entry.key_id for entry in entries] == [key for key, count in key_ids.items() for _ in range(count)]
+            assert [entry.key_id for entry in read_log(one, one.states[A.origin])] == key_ids
             assert not one.alarms
 
         # What was proven before is proven still, and so is what came after.
-        assert verify_proof_file(proof, town.law.network).entry.index == 1
-        assert verify_evidence(evidence, fingerprint=town.law.fingerprint, network=town.law.network)
-        for index in (1, 4, 5, 6):
+        assert verify_proof_file(proof, network).entry.index == 1
+        assert verify_evidence(evidence, fingerprint=law.fingerprint, network=network)
+        for index in (1, 4, 5, 6, 7):
             again = node.history().proof(A.origin, index).encode()
-            assert verify_proof_file(again, town.law.network).entry.index == index
+            assert verify_proof_file(again, network).entry.index == index
 
 
 def read_log(node: Node, state: logs.LogState) -> list[Any]:
@@ -161,13 +168,27 @@ async def test_another_key_is_replaced_when_the_document_names_it(tmp_path: Path
         announced = parse_model(KeyRotate, event)
         entry = member_json(rotated_entry(parse_model(MemberEntry, entry_of(A)), [announced]))
         assert entry == entry_of(A) | {role: event["key"]}
-        node = await under(town, town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0}))
+        network = await adopted(town, town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0}))
         assert getattr(node.keys, role) == getattr(A.other_keys(role), role)
         assert len(node.ring.sealing_keys) == (2 if role == "sealing" else 1)
-        await post(town, "/v1/events", share(3, B))
-        await everybody_confirms(town, 4)
-        assert verify_proof_file(proof, town.law.network).entry.index == 1
-        assert verify_proof_file(node.history().proof(A.origin, 3).encode(), town.law.network)
+        assert (await post(town, "/v1/events?wait=confirmed", share(3, B))).json()["state"] == "confirmed"
+        await everybody_confirms(town, 5)
+        assert verify_proof_file(proof, network).entry.index == 1
+        assert verify_proof_file(node.history().proof(A.origin, 4).encode(), network)
+        assert not any(one.alarms for one in town.nodes.values())
+
+
+async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the_log_is_read_only(
+    tmp_path: Path,
+) -> None:
+    async with Town(tmp_path, FOUR) as town:
+        node, *_ = await town.start()
+        await everybody_confirms(town, 1)
+        entry = entry_of(A, cosigner=A.other_keys("cosigner").cosigner.verifier.vkey)
+        await node.adopt(town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0}).document)
+        assert "another cosigner key" in node.alarms[A.origin]
+        assert node.keys.cosigner is A.keys.cosigner
+        assert (await post(town, "/v1/events", share(1, B))).status_code == 503
 
 
 async def test_the_promise_is_kept_after_a_restart_and_after_the_loss_of_the_disk(tmp_path: Path) -> None:
@@ -216,8 +237,8 @@ def disk() -> MemoryDisk:
     return MemoryDisk()
 
 
-def announce(desk: Desk, number: int, start: int, party: Party = A) -> Any:
-    event = prepare(rotation(number, "log", party, **{"from": start}), origin=A.origin, types=ROTATE)
+def announce(desk: Desk, number: int, start: int) -> Any:
+    event = prepare(rotation(number, "log", **{"from": start}), origin=A.origin, types=ROTATE)
     return desk.writer.submit_to(desk.sequencer, Submission((event,))).result(5)
 
 
@@ -398,7 +419,8 @@ async def test_a_checkpoint_signed_with_a_key_that_had_ended_is_refused_and_show
             assert await node.mirror.take_confirmed(add_signatures(note, signed).encode(), origin=A.origin)
 
 
-async def test_entries_that_became_void_are_found_when_the_node_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("live", [True, False], ids=["on adoption", "at the start"])
+async def test_entries_that_became_void_are_found(tmp_path: Path, *, live: bool) -> None:
     before = paper(FOUR, quorum={"faults": 0})
     after = before.next([spans(A, 3), *map(entry_of, (B, C, D))], quorum={"faults": 0})
     log = PaperLog(A, before.network, FOUR)
@@ -409,9 +431,12 @@ async def test_entries_that_became_void_are_found_when_the_node_starts(tmp_path:
             town.wire.answer(A, log.answer)
             await node.mirror.take_confirmed(log.checkpoint(cosigners=3).encode(), origin=A.origin)
             assert find_ended(node.store, node.states[A.origin], before.network.member(A.origin)) is None
-            await town.stop(B)
-            town.law = after
-            node = town.open(B)
+            if live:
+                await node.adopt(after.document)
+            else:
+                await town.stop(B)
+                town.law = after
+                node = town.open(B)
             assert "from 3 on" in node.alarms[A.origin]
             assert A.keys.log.verifier.key_id.hex() in node.alarms[A.origin]
             assert node.states[A.origin].size == 5  # nothing is thrown away
