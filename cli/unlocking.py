@@ -40,7 +40,11 @@ def ask_new(path: Path) -> str | None:
 
 
 def _prompt(words: str, *, again: str | bool) -> str | None:
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not _has_terminal():
         return None
     said: str = click.prompt(words, hide_input=True, err=True, confirmation_prompt=again)
     return said
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
