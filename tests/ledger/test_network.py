@@ -516,6 +516,16 @@ def test_a_key_without_an_end_ends_where_the_next_one_begins() -> None:
     assert [member.log_key_at(index).vkey for index in (0, 6, 7, 2**60)] == [KEY_0, KEY_0, KEY_A, KEY_A]
 
 
+@pytest.mark.parametrize("last_end", [None, 12])
+def test_a_key_has_ended_where_it_says_so_or_where_the_next_one_begins(last_end: int | None) -> None:
+    """Against the plain rule: a key that is valid below an index, and not from there on, has ended."""
+    keys = spans((KEY_0, 0, 4), (KEY_A, 4, None), (KEY_B, 9, last_end))
+    member = parse_network(sign_document(text_of(body_with(log_keys=keys)), NET.governors)).member(NET.origins[0])
+    ends = {KEY_0: 4, KEY_A: 9, **({KEY_B: last_end} if last_end is not None else {})}
+    for index in range(15):
+        assert [key.vkey for key in member.ended_keys(index)] == [key for key, end in ends.items() if end <= index]
+
+
 def test_a_member_is_found_by_its_origin_and_a_stranger_is_unknown() -> None:
     member = NET.network.member(NET.origins[2])
     assert (member.origin, member.url, member.active) == (NET.origins[2], "https://health.ordos.example", True)

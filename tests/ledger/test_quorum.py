@@ -24,6 +24,7 @@ from ledger.encoding import JsonObject
 from ledger.errors import (
     CheckpointError,
     InvalidSignatureError,
+    KeyEndedError,
     LedgerError,
     NoteError,
     QuorumError,
@@ -309,3 +310,47 @@ def test_who_has_left_counts_where_he_was_a_member() -> None:
     assert (found.version, found.confirmed, set(dict(found.cosigners))) == (
         1, True, {TAX.origin, HEALTH.origin, COURT.origin},
     )  # fmt: skip
+
+
+# A log key that has ended.
+
+NEXT = builders.signer(POLICE.origin + "-next")
+FOLLOWING = Signer(POLICE.origin, ED25519, NEXT.seed)
+
+
+def ended_at(size: int, *, until: int | None = None) -> Network:
+    """A network in which the log's key ended at a size, and the next one too, if that is said."""
+    last = {"key": FOLLOWING.verifier.vkey, "from": size} | ({} if until is None else {"until": until})
+    keys = [{"key": POLICE.log.verifier.vkey, "from": 0, "until": size}, last]
+    return make_network(7, entries={0: {"log_keys": keys}}).network
+
+
+def checkpoint_of(size: int) -> Checkpoint:
+    return Checkpoint(POLICE.origin, TreeSize(size), EMPTY_HASH)
+
+
+def test_what_a_key_signs_from_its_end_on_is_told_from_what_nobody_has_signed() -> None:
+    network = ended_at(3)
+    assert judge_checkpoint(sign_checkpoint(POLICE.log, checkpoint_of(3)), network).size == 3
+    assert judge_checkpoint(sign_checkpoint(FOLLOWING, checkpoint_of(4)), network).size == 4
+    with pytest.raises(KeyEndedError, match=POLICE.log.verifier.key_id.hex()) as caught:
+        judge_checkpoint(sign_checkpoint(POLICE.log, checkpoint_of(4)), network)
+    assert caught.value.field == "checkpoint"
+    for note in (
+        sign_checkpoint(FOLLOWING, checkpoint_of(3)),  # not valid yet, but not ended either
+        Note(checkpoint_of(4).text, (TAX.log.sign(checkpoint_of(4).text),)),
+        Note(checkpoint_of(4).text, sign_checkpoint(POLICE.log, checkpoint_of(5)).signatures),  # only says so
+    ):
+        with pytest.raises(UnsignedError) as refused:
+            judge_checkpoint(note, network)
+        assert type(refused.value) is UnsignedError
+
+
+def test_behind_the_end_of_the_last_key_each_is_told_as_what_it_is() -> None:
+    network = ended_at(3, until=5)
+    for key in (POLICE.log, FOLLOWING):
+        with pytest.raises(KeyEndedError, match=key.verifier.key_id.hex()):
+            judge_checkpoint(sign_checkpoint(key, checkpoint_of(6)), network)
+    with pytest.raises(UnsignedError) as refused:
+        judge_checkpoint(Note(checkpoint_of(6).text, (TAX.log.sign(checkpoint_of(6).text),)), network)
+    assert type(refused.value) is UnsignedError
