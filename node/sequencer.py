@@ -36,7 +36,7 @@ from node.errors import (
     UnknownParentError,
     UnknownShareError,
 )
-from node.keys import MISSING_HINT, NodeKeys
+from node.keys import MISSING_HINT, NodeKeys, named_keys
 from node.logs import LogState, Rotation
 from node.writer import Transaction
 
@@ -272,13 +272,19 @@ class _Round:
     def _check(self, event: Event, index: int, signer: SigningKey) -> None:
         if isinstance(event, Share):
             self._check_share(event)
-        elif isinstance(event, KeyRotate) and event.start is not None:
-            self._check_rotation(event, event.start, index, signer)
+        elif isinstance(event, KeyRotate):
+            self._check_rotation(event, index, signer)
         elif isinstance(event, Receipt):
             self._check_receipt(event)
 
-    def _check_rotation(self, event: KeyRotate, start: int, index: int, signer: SigningKey) -> None:
-        """Check the announcement of another log key: a promise that can be kept, and takes back none."""
+    def _check_rotation(self, event: KeyRotate, index: int, signer: SigningKey) -> None:
+        """Check the announcement of another key; of a log key, that the promise can be kept, and takes back none."""
+        member = self.network.member(self.origin)
+        if event.key in (*named_keys(member).values(), *(key.vkey for _, _, key in member.log_keys)):
+            raise RotationError("the network document names that key already", field="key")
+        start = event.start
+        if start is None:
+            return
         if start <= index:
             raise RotationError(f"the next key cannot begin at {start}: this is entry {index}", field="from")
         before = self.announced or self.own.rotation

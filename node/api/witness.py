@@ -9,7 +9,7 @@ from ledger.errors import LedgerError, StoreError
 from node.api.auth import node_of
 from node.api.bodies import BodyTooLargeError, read_body
 from node.api.docs import gives, takes_text
-from node.errors import BusyError, NotFoundError, ReadOnlyError
+from node.errors import BusyError, NotFoundError, ReadOnlyError, SignerError
 from node.witness import BODY_BYTES_MAX, ForbiddenError, RejectedError, WrongSizeError
 
 router = APIRouter(tags=["peers"])
@@ -23,6 +23,7 @@ _STATUSES: tuple[tuple[type[LedgerError], HTTPStatus], ...] = (
     (RejectedError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (ReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SignerError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

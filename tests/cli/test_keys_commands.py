@@ -334,6 +334,7 @@ def test_keys_are_replaced_while_the_node_runs(solo: Solo, suyuan: Any) -> None:
     assert [(one["from"], one["until"]) for one in solo.keys("log")] == [(0, 5), (5, None)]
     assert [one["named"] for one in solo.keys("cosigner")] == [False, True]
     assert "entries 0 to 4" in suyuan("keys", "list", "--config", solo.home).out
+    assert "key.rotate" in solo("show", "solo.ordos.example/log#1", *solo.ask).out
     shown = json.loads(solo("show", "solo.ordos.example/log#6", *solo.ask, "--json").out)
     assert shown["verified"]
     assert suyuan("doctor", "--config", solo.home, "--offline", env=GIVEN).code == 0

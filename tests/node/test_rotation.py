@@ -1,5 +1,6 @@
 """Keys are replaced while the logs go on: announced, named by the document, used; what was signed stays valid."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ledger.event.base import parse_model
 from ledger.evidence import verify_evidence, verify_proof_file
 from ledger.merkle import TreeSize
 from ledger.network import MemberEntry, Network, verify_chain
+from ledger.note import Signer
 from ledger.store.memory import MemoryDisk
 from node import logs
 from node.errors import ConflictError, ReadOnlyError, RefusedError, RotationError
@@ -41,6 +43,7 @@ from node.peers import PeerError
 from node.sequencer import Submission, prepare
 from node.service import Node
 from node.setup import member_json, rotated_entry
+from node.signers import close_processes, load_signers
 
 A, B, C, D = FOUR = parties(4)
 ROTATE = frozenset({KeyRotate.TYPE})
@@ -191,6 +194,45 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         assert (await post(town, "/v1/events", share(1, B))).status_code == 503
 
 
+async def test_a_node_whose_keys_another_process_has_records_confirms_and_cosigns(tmp_path: Path) -> None:
+    (tmp_path / "signer.py").write_text(SIGNER.format(path=sys.path))
+    keys = (A.keys.log, A.keys.cosigner, A.keys.transport)
+    (tmp_path / "secret").write_text("\n".join(key.skey for key in keys if isinstance(key, Signer)))
+    try:
+        found = load_signers(f"exec:{sys.executable} signer.py", tmp_path)
+        elsewhere = {role: (key,) for role, key in zip(("log", "cosigner", "transport"), found, strict=True)}
+        async with Town(tmp_path / "town", FOUR) as town:
+            town.rings[A.name] = KeyRing(elsewhere, (A.keys.sealing,), A.keys.record)
+            node, other, *_ = await town.start()
+            assert not isinstance(node.keys.log, Signer)
+            assert (await post(town, "/v1/events?wait=confirmed", share(1, B))).json()["state"] == "confirmed"
+            await everybody_confirms(town, 2)
+            await until(lambda: node.states[B.origin].cosigned_head.size == 1)
+            await until(lambda: other.peers[A.origin].status.reachable)
+            (tmp_path / "signer.py").write_text("input(); print('error the token is out', flush=True)")
+            close_processes()
+            refused = await post(town, "/v1/events", share(2, B))
+            assert (refused.status_code, refused.json()["code"]) == (503, "signer_failed")
+            assert node.state.size == 2
+    finally:
+        close_processes()
+
+
+SIGNER = """
+import base64, sys
+sys.path[:0] = {path!r}
+from ledger.note import parse_skey
+keys = {{key.verifier.key_id.hex(): key for key in map(parse_skey, open("secret").read().split())}}
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == "keys":
+        print("keys", *(key.verifier.vkey for key in keys.values()), flush=True)
+    else:
+        signature = keys[rest[0]].sign_bytes(base64.b64decode(rest[1]))
+        print("signature", base64.b64encode(signature).decode(), flush=True)
+"""
+
+
 async def test_the_promise_is_kept_after_a_restart_and_after_the_loss_of_the_disk(tmp_path: Path) -> None:
     async with Town(tmp_path, FOUR) as town:
         [node, *_] = await town.start()
@@ -251,6 +293,17 @@ def test_an_announcement_cannot_begin_at_or_before_itself(disk: MemoryDisk) -> N
         with pytest.raises(ReadOnlyError, match="announced another key from entry 2 on"):
             desk.record(share(3, B))
         assert desk.state.size == 2
+
+
+@pytest.mark.parametrize("role", ["log", "cosigner", "transport", "sealing"])
+def test_a_key_that_is_in_force_is_no_next_one(disk: MemoryDisk, role: str) -> None:
+    public = encode_base64(A.keys.sealing_public) if role == "sealing" else getattr(A.keys, role).verifier.vkey
+    value = rotation(1, role, key=public, **({"from": 5} if role == "log" else {}))
+    with Desk(A, paper([A, B]).network, disk=disk) as desk:
+        event = prepare(value, origin=A.origin, types=ROTATE)
+        with pytest.raises(RotationError, match="names that key already"):
+            desk.writer.submit_to(desk.sequencer, Submission((event,))).result(5)
+        assert desk.state.size == 0
 
 
 def test_a_promise_is_kept_within_the_round_in_which_it_is_given(disk: MemoryDisk) -> None:
