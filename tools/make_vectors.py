@@ -1008,7 +1008,7 @@ def _refused_checkpoints() -> list[JsonObject]:
             "four",
             Note(text, (smaller.signatures[0], *others)).encode(),
         ),
-        "old-key-signs-too-much": ("unsigned", "four-of-which-one-has-a-new-key", good.encode()),
+        "old-key-signs-too-much": ("key_ended", "four-of-which-one-has-a-new-key", good.encode()),
         "log-that-is-nobodys": ("unknown_log", "one", cosigned(TAX, row, [POLICE]).encode()),
         "size-with-leading-zero": ("bad_checkpoint", "one", signed(text.replace("\n5\n", "\n05\n"), POLICE.log)),
         "root-of-31-bytes": (

@@ -75,6 +75,7 @@ def printed(suyuan: Any, story: Any, tmp_path: Path) -> dict[str, Value]:
         ("logs", *ask),
         ("peers", *ask),
         ("log", "history", network.origin("police"), *ask),
+        ("keys", "list", "--config", network.home("police")),
         ("token", "list", "--config", network.home("police")),
         ("config", "show", "--config", network.home("police")),
         ("doctor", "--config", network.home("police"), "--offline"),
