@@ -220,6 +220,7 @@ class CommandProcess:
                 cwd=self.folder,
                 env={name: value for name, value in os.environ.items() if name != PASSPHRASE_VARIABLE},
                 bufsize=0,
+                start_new_session=True,  # Ctrl-C is for the node, which signs a last checkpoint before it ends
             )
         assert self._running.stdin is not None
         assert self._running.stdout is not None

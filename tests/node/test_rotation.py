@@ -20,6 +20,7 @@ from node_helpers import (
     parties,
     share,
     until,
+    verify_log,
 )
 from structlog.testing import capture_logs
 
@@ -130,7 +131,7 @@ async def test_a_log_key_is_replaced_and_what_both_have_signed_verifies_everywhe
         await everybody_confirms(town, 8)
         key_ids = [A.keys.log.verifier.key_id] * 6 + [A.other_keys("log").log.verifier.key_id] * 2
         for one in town.nodes.values():
-            assert [entry.key_id for entry in read_log(one, one.states[A.origin])] == key_ids
+            assert [entry.key_id for entry in verify_log(one.store, one.states[A.origin], network)] == key_ids
             assert not one.alarms
 
         # What was proven before is proven still, and so is what came after.
@@ -139,20 +140,6 @@ async def test_a_log_key_is_replaced_and_what_both_have_signed_verifies_everywhe
         for index in (1, 4, 5, 6, 7):
             again = node.history().proof(A.origin, index).encode()
             assert verify_proof_file(again, network).entry.index == index
-
-
-def read_log(node: Node, state: logs.LogState) -> list[Any]:
-    """A whole log from a node's disk, every entry verified under the document in force and the tree computed anew."""
-    from ledger.entry import open_chain, verify_entries  # noqa: PLC0415 - only here
-    from ledger.merkle import root_of  # noqa: PLC0415
-    from node.history import read_entries  # noqa: PLC0415
-
-    first = node.network.versions[0]
-    raws = read_entries(node.store, state, 0, 1000, 1 << 30)
-    member = node.network.member(state.origin)
-    entries, _ = verify_entries(open_chain(state.origin, first.text.encode()), raws, key_at=member.log_key_at)
-    assert root_of([entry.leaf for entry in entries]) == state.edge.root()
-    return entries
 
 
 @pytest.mark.parametrize("role", ["cosigner", "transport", "sealing"])
