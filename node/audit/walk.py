@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from hashlib import sha256
 
 from ledger.entry import ChainHead, Entry, follow, parse_entry, verify_entries, verify_signature
-from ledger.errors import LedgerError, StoreCorruptError
+from ledger.errors import LedgerError, StoreCorruptError, UnsignedError
 from ledger.merkle import TreeSize, leaf_hash
 from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint
@@ -14,6 +14,7 @@ from ledger.store.protocol import prefix_end
 from ledger.tile import WIDTH, Edge, Tile, hash_tiles
 from node import layout, logs
 from node.audit.findings import Findings
+from node.mirror import refuse_ended
 
 CHUNK = 4 * WIDTH  # entries that are verified at once
 _HASH = 32
@@ -224,11 +225,18 @@ class LogWalk:
     def _signed_entry(self, index: int, raw: bytes) -> Entry | None:
         try:
             entry = parse_entry(raw)
-            verify_signature(entry, self._member.log_key_at(index))
+            self._check_signer(entry, index)
         except LedgerError as error:
             self._findings.add(error.code, self.place(index), str(error))
             return None
         return entry
+
+    def _check_signer(self, entry: Entry, index: int) -> None:
+        try:
+            verify_signature(entry, self._member.log_key_at(index))
+        except UnsignedError:
+            refuse_ended([entry.raw], self._member)
+            raise
 
     def _stored_leaf(self, index: int) -> bytes | None:
         number, offset = divmod(index, WIDTH)

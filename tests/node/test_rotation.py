@@ -36,7 +36,7 @@ from ledger.merkle import TreeSize
 from ledger.network import MemberEntry, Network, verify_chain
 from ledger.note import Signer
 from ledger.store.memory import MemoryDisk
-from node import logs
+from node.audit import audit_store
 from node.errors import ConflictError, ReadOnlyError, RefusedError, RotationError
 from node.keys import KeyRing
 from node.logs import find_ended
@@ -504,3 +504,17 @@ def test_a_key_that_ended_where_no_entry_stands_yet_is_no_finding(disk: MemoryDi
         desk.record(share(1, B), share(2, B))
         for start, found in ((3, None), (2, None), (1, (1, A.keys.log.verifier))):
             assert find_ended(desk.store, desk.state, paper([spans(A, start), B]).network.member(A.origin)) == found
+
+
+def test_the_audit_names_log_entry_and_key_of_what_became_void(disk: MemoryDisk) -> None:
+    before = paper([A, B])
+    after = before.next([spans(A, 2), entry_of(B)])
+    with Desk(A, before.network, disk=disk) as desk:
+        desk.record(share(1, B), share(2, B), share(3, B), share(4, B))
+        announce(desk, 5, 9)
+        networks = [before.network, after.network]
+        damages = audit_store(desk.store, networks, own=A.origin, head=None).damages
+        key = A.keys.log.verifier.key_id.hex()
+        assert [(one.code, one.place) for one in damages] == [("key_ended", f"{A.origin}#{at}") for at in (2, 3, 4)]
+        assert all(f"by key {key}, which had ended" in one.message for one in damages)
+        assert audit_store(desk.store, networks[:1], own=A.origin, head=None).sound
