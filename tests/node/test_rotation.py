@@ -450,7 +450,7 @@ async def test_a_checkpoint_signed_with_a_key_that_had_ended_is_refused_and_show
             assert counted(node) == 2
             async with town.client(B) as client:
                 peers = {peer["log"]: peer for peer in (await client.get("/v1/peers")).json()["peers"]}
-            assert [one["refused"] for one in peers[A.origin]["logs"]] == ["key_ended"]
+            assert [one["kind"] for one in peers[A.origin]["faults"]] == ["key_ended"]
 
             new_key_signs(log, 3)
             promise = Checkpoint(A.origin, TreeSize(5), log.root())
