@@ -221,7 +221,7 @@ for line in sys.stdin:
 
 
 async def test_the_promise_is_kept_after_a_restart_and_after_the_loss_of_the_disk(tmp_path: Path) -> None:
-    async with Town(tmp_path, FOUR) as town:
+    async with Town(tmp_path, FOUR, law=paper(FOUR)) as town:  # the others' memory is asked for
         [node, *_] = await town.start()
         town.rings[A.name] = both(A, "log")
         await everybody_confirms(town, 1)
@@ -450,7 +450,7 @@ async def test_a_checkpoint_signed_with_a_key_that_had_ended_is_refused_and_show
             assert counted(node) == 2
             async with town.client(B) as client:
                 peers = {peer["log"]: peer for peer in (await client.get("/v1/peers")).json()["peers"]}
-            assert [one["kind"] for one in peers[A.origin]["faults"]] == ["key_ended"]
+            assert {one["kind"]: one["count"] for one in peers[A.origin]["faults"]}["key_ended"] == 1
 
             new_key_signs(log, 3)
             promise = Checkpoint(A.origin, TreeSize(5), log.root())
