@@ -5,8 +5,9 @@
     keys/transport.key   signs requests to peers
     keys/sealing.key     opens sealed fields (X25519)
     keys/record.key      makes record references; never leaves the department
+    keys/witness.key     cosigns foreign logs; only where the settings name some (suyuan witness key makes it)
 
-The first three are signer keys as Go's note package writes them, the others 32 bytes in base64.
+The first three and the last are signer keys as Go's note package writes them, the others 32 bytes in base64.
 """
 
 import os
@@ -23,6 +24,7 @@ from node.errors import ConfigError
 
 SEED_BYTES = 32
 KEY_FILE_BYTES_MAX = 4096
+WITNESS_KEY = "witness.key"
 
 _SIGNERS = {"log": ED25519, "cosigner": COSIGNATURE, "transport": ED25519}
 
@@ -82,6 +84,35 @@ def load_keys(folder: Path, origin: str) -> NodeKeys:
         sealing=_read_bytes(folder / "sealing.key"),
         record=read_record_key(folder),
     )
+
+
+def make_witness_key(folder: Path, name: str, random: Callable[[int], bytes]) -> Signer:
+    """Make the key that cosigns foreign logs, and write it to its file.
+
+    Raises:
+        ConfigError: there is one already, or it cannot be written.
+    """
+    signer = Signer(name, COSIGNATURE, random(SEED_BYTES))
+    write_secret(folder / WITNESS_KEY, signer.skey)
+    return signer
+
+
+def load_witness_key(folder: Path, name: str) -> Signer:
+    """Return the key that cosigns foreign logs.
+
+    Raises:
+        ConfigError: the file is missing, readable by others, damaged, or of another name or kind.
+    """
+    path = folder / WITNESS_KEY
+    if not path.exists():
+        raise ConfigError(
+            "foreign logs are witnessed with a key of its own, which is not there", field=str(path),
+            hint="suyuan witness key makes it",
+        )  # fmt: skip
+    signer = read_signer(path)
+    if signer.algorithm != COSIGNATURE or signer.name != name:
+        raise ConfigError(f"{path.name} is not the witness key {name}", field=str(path))
+    return signer
 
 
 def read_record_key(folder: Path) -> bytes:

@@ -27,7 +27,7 @@ from ledger.merkle import TreeHead, verify_consistency
 from ledger.network import Network
 from ledger.note import Signer
 from ledger.quorum import Judged, judge_checkpoint
-from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
+from ledger.witness_request import AddCheckpoint
 from node import logs
 from node.adoption import Adoption
 from node.clock import Clock
@@ -104,14 +104,13 @@ class Witness:
         self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def add_checkpoint(self, body: bytes) -> Cosigned:
+    async def add_checkpoint(self, request: AddCheckpoint) -> Cosigned:
         """Answer an add-checkpoint request.
 
         Raises:
-            MalformedError, LimitError: 400.
+            LimitError: 400.
             ForbiddenError: 403. NotFoundError: 404. WrongSizeError: 409. RejectedError: 422. BusyError: 503.
         """
-        request = parse_add_checkpoint(body, size_max=BODY_BYTES_MAX)
         origin = request.checkpoint.origin
         member = self._network().members.get(origin)
         if member is None or not member.active or origin == self._own:

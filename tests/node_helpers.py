@@ -433,6 +433,7 @@ class Town:
         self.settings = {**FAST, **settings}
         self.disks: dict[str, MemoryDisk] = {}
         self.nodes: dict[str, Node] = {}
+        self.witness_keys: dict[str, Signer] = {}  # of departments that witness foreign logs
 
     async def __aenter__(self) -> Self:
         return self
@@ -458,7 +459,9 @@ class Town:
         """A node that does not run yet, on the disk that it had before."""
         disk = self.disks.setdefault(party.name, MemoryDisk())
         return Node(
-            Foundation(self.home(party), self.law.network, self.law.document, party.keys),
+            Foundation(
+                self.home(party), self.law.network, self.law.document, party.keys, self.witness_keys.get(party.name)
+            ),
             clock=self.clock,
             store=disk.create() if disk.cells is None else disk.open(),
             transport_to=lambda member: self.wire.to(httpx.URL(member.url).host),

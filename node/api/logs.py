@@ -90,14 +90,18 @@ def get_entries(
     responses=gives("text/plain", "A signed note (c2sp.org/tlog-checkpoint)"),
 )
 def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
-    """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed."""
+    """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed.
+
+    The own log's comes with the cosignatures of foreign witnesses too, where there are any.
+    """
     log_reader(request)
     check_parameters(request)
-    _, state = _find(request, log_hash)
+    node, state = _find(request, log_hash)
     judged = state.confirmed or state.checkpoint
     if judged is None:
         raise NotFoundError(f"{state.origin} has no checkpoint here yet", field="log")
-    return Response(judged.note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
+    note = node.outside.dress(judged) if state.origin == node.origin else judged.note
+    return Response(note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
 
 
 @router.get(
