@@ -206,7 +206,7 @@ def network_policy(network: Network) -> Policy:
 
 def shown(name: str) -> str:
     """Return a name of a policy as messages show it: cut, and without anything that a terminal would obey."""
-    return ascii(cut(name))
+    return repr(cut(name))
 
 
 @dataclass(slots=True)

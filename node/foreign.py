@@ -38,8 +38,9 @@ from ledger.store import Batch, Store
 from ledger.witness_request import AddCheckpoint
 from node import layout
 from node.clock import Clock
-from node.config import WitnessedLog
-from node.errors import BusyError, ConfigError, ReadOnlyError
+from node.config import Settings, WitnessedLog
+from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
+from node.keys import key_name
 from node.metrics import Metrics
 from node.witness import Cosigned, ForbiddenError, RejectedError, WrongSizeError
 from node.writer import Transaction, Writer
@@ -83,6 +84,59 @@ def read_memory(store: Store) -> Memory | None:
         case {"key": str(key), "since": str(since), "why": str(why)}:
             return Memory(key, since, why)
     raise StoreCorruptError("the memory of foreign logs is damaged", field="witness")
+
+
+def witness_name(settings: Settings) -> str:
+    """Return the name under which foreign logs are witnessed."""
+    return settings.witness_name or key_name(settings.origin, "witness")
+
+
+def begin_memory(
+    store: Store, signer: Signer, *, since: str, why: str, heads: Mapping[str, Note] | None = None
+) -> None:
+    """Write, durably, that from now on the store holds all that ``signer`` cosigns, and what is known of before.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    batch = Batch()
+    for origin, note in (heads or {}).items():
+        batch.put(layout.foreign_key(origin), note.encode())
+    Memory(signer.verifier.vkey, since, why).put(batch)
+    store.write(batch)
+
+
+def remembered_heads(
+    store: Store, signer: Signer, logs: Sequence[WitnessedLog], documents: Sequence[bytes]
+) -> dict[str, Note]:
+    """Return, by log, the largest of some checkpoints that ``signer`` has cosigned, if it is news to the store.
+
+    Raises:
+        UnsignedError, InvalidSignatureError: one is not signed by a log that is witnessed here, or not cosigned.
+        IntegrityAlarm: two of one size have different roots, the stored one included.
+        MalformedError, LimitError: no checkpoint.
+    """
+    keys = {one.origin: tuple(map(parse_vkey, one.vkeys)) for one in logs}
+    found: dict[str, Note] = {}
+    for data in documents:
+        note = parse_note(data)
+        checkpoint = parse_checkpoint_text(note.text)
+        log_keys = keys.get(checkpoint.origin, ())
+        signed = open_checkpoint(note, (*log_keys, signer.verifier))
+        by_log = tuple(one.signature for one in signed.signatures if one.key in log_keys)
+        if not by_log or len(by_log) == len(signed.signatures):
+            raise UnsignedError(
+                f"a checkpoint of {checkpoint.origin[:80]!r} is signed by its log and cosigned by {signer.name}",
+                field="checkpoint",
+            )
+        known = found.get(checkpoint.origin)
+        before = known.encode() if known is not None else store.get(layout.foreign_key(checkpoint.origin))
+        head = head_of(before)
+        if head.size == checkpoint.size and head.root != checkpoint.root:
+            raise IntegrityAlarm(f"two roots for size {head.size} of {checkpoint.origin[:80]!r} were cosigned")
+        if head.size < checkpoint.size:
+            found[checkpoint.origin] = Note(note.text, by_log)
+    return found
 
 
 def check_foreign(logs: Sequence[WitnessedLog], network: Network) -> None:

@@ -42,12 +42,12 @@ from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.clock import Clock, SystemClock
-from node.config import Home, Settings
+from node.config import Home
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
-from node.foreign import Foreign, check_foreign
+from node.foreign import Foreign, check_foreign, witness_name
 from node.gossip import Gossip
 from node.history import History
-from node.keys import NodeKeys, key_name, load_keys, load_witness_key
+from node.keys import NodeKeys, load_keys, load_witness_key
 from node.logs import LogState
 from node.manifests import Manifests
 from node.metrics import Metrics
@@ -117,11 +117,6 @@ def load_witness(home: Home) -> Signer | None:
         ConfigError: it is not there, or cannot be used.
     """
     return load_witness_key(home.keys, witness_name(home.settings)) if home.settings.witnessed else None
-
-
-def witness_name(settings: Settings) -> str:
-    """Return the name under which foreign logs are witnessed."""
-    return settings.witness_name or key_name(settings.origin, "witness")
 
 
 def load_policy(home: Home) -> Policy | None:
