@@ -20,8 +20,8 @@ MESSAGES = {
     "No foreign witness is asked to cosign the own log.": "未请任何外部见证方联署本账本。",
     "Nobody gives back what the node has cosigned of foreign logs. If a log has shown it one history before and shows "
     "another one now, the node would cosign both. Get the newest checkpoint of each log that this node has cosigned, "
-    "from the log or from somebody who has kept it, and give the files: the memory goes on from there. Where that cannot "
-    "be had, a new key is the safer way: move keys/witness.key aside, then suyuan witness key.": (
+    "from the log or from somebody who has kept it, and give the files: the memory goes on from there. Where that "
+    "cannot be had, a new key is the safer way: move keys/witness.key aside, then suyuan witness key.": (
         "节点联署过外部账本的哪些内容，无人能够归还。某账本若先后出示两种历史，节点会两者都联署。请从该账本或保存"
         "者处取得本节点联署过的最新检查点，每个账本一份，并给出文件：记忆由此继续。若无法取得，换用新密钥更为稳妥："
         "移走 keys/witness.key，再运行 suyuan witness key。"
@@ -58,7 +58,9 @@ MESSAGES = {
         "见证哪些外部账本，写在设置的 [[witnessed]] 表中，含 origin 和 vkeys。谁来见证本账本，写在设置项 "
         "witness_policy 所指的策略文件（c2sp.org/tlog-policy）中。"
     ),
-    "Why it is right to go on; it is stored, and logged at every start.": "为何可以继续；会存储下来，并在每次启动时记入日志。",
+    "Why it is right to go on; it is stored, and logged at every start.": (
+        "为何可以继续；会存储下来，并在每次启动时记入日志。"
+    ),
     "Witness key": "见证密钥",
     "Witness logs outside of the network, and see who witnesses the own one.": (
         "见证网络之外的账本，并查看谁在见证本账本。"
