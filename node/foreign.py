@@ -226,7 +226,7 @@ class Foreign:
         """
         return self._store.get(layout.foreign_contradiction_key(origin))
 
-    async def add_checkpoint(self, request: AddCheckpoint) -> Cosigned:
+    async def answer(self, request: AddCheckpoint) -> Cosigned:
         """Answer an add-checkpoint request for a log that is witnessed here.
 
         Raises:

@@ -321,8 +321,8 @@ class Node:
         request = parse_add_checkpoint(body, size_max=BODY_BYTES_MAX)
         origin = request.checkpoint.origin
         if origin not in self.network.members and self.foreign.knows(origin):
-            return await self.foreign.add_checkpoint(request)
-        return await self.witness.add_checkpoint(request)
+            return await self.foreign.answer(request)
+        return await self.witness.answer(request)
 
     async def keep_manifest(self, manifest: Manifest, *, client: str | None = None) -> None:
         """Store a manifest, so that shares can name it and its records can be traced here.

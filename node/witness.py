@@ -27,7 +27,7 @@ from ledger.merkle import TreeHead, verify_consistency
 from ledger.network import Network
 from ledger.note import Signer
 from ledger.quorum import Judged, judge_checkpoint
-from ledger.witness_request import AddCheckpoint
+from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
 from node import logs
 from node.adoption import Adoption
 from node.clock import Clock
@@ -104,7 +104,15 @@ class Witness:
         self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def add_checkpoint(self, request: AddCheckpoint) -> Cosigned:
+    async def add_checkpoint(self, body: bytes) -> Cosigned:
+        """Answer the body of an add-checkpoint request.
+
+        Raises:
+            MalformedError, LimitError: 400. Else as :meth:`answer`.
+        """
+        return await self.answer(parse_add_checkpoint(body, size_max=BODY_BYTES_MAX))
+
+    async def answer(self, request: AddCheckpoint) -> Cosigned:
         """Answer an add-checkpoint request.
 
         Raises:

@@ -28,7 +28,7 @@ from ledger.cosignature import cosign, parse_cosignatures, verify_cosignature
 from ledger.merkle import EMPTY_ROOT, TreeSize
 from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store.memory import Fault
-from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
+from ledger.witness_request import AddCheckpoint
 from node import layout, witness
 from node.api.bodies import BODY_SECONDS_MAX
 from node.witness import BODY_BYTES_MAX
@@ -493,8 +493,8 @@ async def test_compare_and_store_is_one_step_even_against_a_second_witness(stand
         alarms={},
     )
     outcomes = await asyncio.gather(
-        stand.node.add_checkpoint(stand.log.request(0, 3)),
-        other.add_checkpoint(parse_add_checkpoint(stand.log.request(0, 4))),
+        stand.node.witness.add_checkpoint(stand.log.request(0, 3)),
+        other.add_checkpoint(stand.log.request(0, 4)),
         return_exceptions=True,
     )
     lost = [one for one in outcomes if isinstance(one, BaseException)]
