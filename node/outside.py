@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -66,6 +67,11 @@ class Outsider:
     name: str  # what the policy calls it
     key: VerifierKey
     url: str  # submission prefix, without a slash at the end
+
+    @property
+    def label(self) -> str:
+        """The name in a form that logs, metrics and terminals only show."""
+        return shown(self.name)[1:-1]
 
 
 @dataclass(slots=True)
@@ -145,7 +151,7 @@ class OutsiderClient:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a witness makes the client raise is its failure
             why = _words(str(error)) or type(error).__name__
-            raise PeerUnreachableError(f"{shown(self.outsider.name)} did not answer: {why}") from None
+            raise PeerUnreachableError(f"{self.outsider.label} did not answer: {why}") from None
         return _cosignatures(response, answer)
 
 
@@ -169,7 +175,7 @@ class _Asked:
 
     known: int = 0  # the size that it has cosigned last, as far as is known; it corrects us
     done: Gathering | None = None
-    delay: float = RETRY_SECONDS_MIN
+    delay: float = field(default_factory=lambda: RETRY_SECONDS_MIN)
     stale: int = 0  # corrections in a row
 
     async def pause(self) -> None:
@@ -258,7 +264,7 @@ class Outside:
         self._news.set()
         async with asyncio.TaskGroup() as group:
             for client in self.clients:
-                group.create_task(self._ask_always(client), name=f"witness {shown(client.outsider.name)}")
+                group.create_task(self._ask_always(client), name=f"witness {client.outsider.label}")
             group.create_task(self._gather(), name="gather cosignatures")
 
     async def close(self) -> None:
@@ -312,7 +318,7 @@ class Outside:
                 await self._corrected(client, asked, current, error.size)
             except LedgerError as error:
                 self._failed(client, str(error))
-                log.info("a witness did not cosign", witness=shown(client.outsider.name), error=str(error),
+                log.info("a witness did not cosign", witness=client.outsider.label, error=str(error),
                          again_in_s=asked.delay)  # fmt: skip
                 await asked.pause()
             else:
@@ -328,7 +334,7 @@ class Outside:
             if (signature.name, signature.key_id) == (verifier.name, verifier.key_id):
                 verifier.verify(current.judged.checkpoint.text, signature)
                 return signature
-        raise PeerError(f"{shown(client.outsider.name)} answered without a cosignature of its own")
+        raise PeerError(f"{client.outsider.label} answered without a cosignature of its own")
 
     def _prove(self, old: int, new: int) -> list[bytes]:
         if old in (0, new):
@@ -344,7 +350,7 @@ class Outside:
             return
         why = f"it says that it has cosigned size {size}, where {asked.known} of {current.size} were told"
         self._failed(client, why)
-        log.warning("a witness has another idea of this log", witness=shown(client.outsider.name), problem=why)
+        log.warning("a witness has another idea of this log", witness=client.outsider.label, problem=why)
         asked.known, asked.stale = min(size, current.size), 0
         await asked.pause()
 
@@ -353,7 +359,7 @@ class Outside:
         status = client.status
         status.reachable, status.failures, status.last_error = True, 0, None
         status.last_seen_ms, status.size = self._clock.now_ms(), current.size
-        name = shown(client.outsider.name)
+        name = client.outsider.label
         self._metrics.witness_up.labels(name).set(1)
         self._metrics.witness_size.labels(name).set(current.size)
 
@@ -361,7 +367,7 @@ class Outside:
         status = client.status
         status.reachable, status.last_error = False, why
         status.failures += 1
-        self._metrics.witness_up.labels(shown(client.outsider.name)).set(0)
+        self._metrics.witness_up.labels(client.outsider.label).set(0)
 
     async def _judge(self, current: Gathering) -> None:
         """Keep a checkpoint that satisfies the policy."""
@@ -459,6 +465,6 @@ def _words(text: str) -> str:
 
 def _is_url(text: str) -> bool:
     try:
-        return bool(httpx.URL(text).host)
-    except httpx.InvalidURL:
+        return bool(urlsplit(text).hostname and httpx.URL(text).host)
+    except (ValueError, httpx.InvalidURL):
         return False

@@ -107,7 +107,7 @@ def witness_json(client: OutsiderClient) -> dict[str, Any]:
     """Return what this node sees of one foreign witness."""
     status = client.status
     return {
-        "name": shown(client.outsider.name)[1:-1],
+        "name": client.outsider.label,
         "key": client.outsider.key.vkey,
         "url": client.outsider.url,
         "reachable": status.reachable,
