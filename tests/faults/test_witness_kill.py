@@ -24,8 +24,8 @@ from ledger.note import Signer
 if TYPE_CHECKING:
     from ledger.merkle import TreeHead
 
-A, B = parties(2)
-LAW = paper([A, B], quorum={"faults": 0})
+[A] = parties(1)
+LAW = paper([A])
 KILLS = 3
 LOGS = 3
 FORKED = 3  # the size up to which both histories are the same
