@@ -20,7 +20,7 @@
     N       log, index                              – the share is to this department, its manifest not here yet
     U       client, manifest root                   – the client has posted it, and no share names it yet
     F       log, index                              code of what is wrong with an event that is history all the same
-    H       log                                     own checkpoint that has satisfied the witness policy last
+    O       log                                     own checkpoint that has satisfied the witness policy last
     J       –                                       for which witness key the memory of foreign logs is whole
     L       foreign origin                          the signed checkpoint of a foreign log that was cosigned last
     Z       foreign origin                          two checkpoints of one size that a foreign log has signed
@@ -180,7 +180,7 @@ def finding_prefix(log: bytes) -> bytes:
 
 def witnessed_key(log: bytes) -> bytes:
     """Key of the own checkpoint that has satisfied the witness policy last."""
-    return b"H" + log
+    return b"O" + log
 
 
 def memory_key() -> bytes:

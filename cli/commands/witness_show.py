@@ -39,7 +39,9 @@ def _logs(answer: dict[str, Any]) -> "list[RenderableType]":
         (
             one["log"],
             "–" if one["size"] is None else str(one["size"]),
-            output.words((_("two roots for one size"), output.BAD)) if one["contradiction"] else output.words(),
+            output.words((_("two roots for one size"), output.BAD))
+            if one["contradiction"] is not None
+            else output.words(),
         )
         for one in answer["logs"]
     ]
