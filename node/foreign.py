@@ -192,14 +192,24 @@ class Foreign:
 
     async def open(self, *, behind: bool) -> None:
         """Begin to cosign; not if the store turned out to be ``behind`` what this node has signed in its own log."""
-        if behind and self.signer is not None and self._memory() is not None:
+        try:
+            await self._doubt(behind=behind)
+        except LedgerError as error:
+            log.critical(
+                "whether the memory of foreign logs is whole cannot be told; none is cosigned", error=str(error)
+            )
+        else:
+            self._open = True
+
+    async def _doubt(self, *, behind: bool) -> None:
+        """Strike out the memory of an old copy; remind of a decision to go on without a whole one."""
+        if behind and self._memory() is not None:
             log.error("the store is an old copy: foreign logs are cosigned no more until somebody decides it")
             await asyncio.wrap_future(
                 self._writer.submit(lambda transaction: transaction.batch.delete(layout.memory_key()))
             )
         elif (memory := self._memory()) is not None and memory.why != NEW_KEY:
             log.warning("foreign logs are cosigned on without a whole memory", decided=memory.since, why=memory.why)
-        self._open = True
 
     def memory(self) -> Memory | None:
         """Return what the store says of its memory for this key; nothing if it was lost.
@@ -241,9 +251,10 @@ class Foreign:
         async with self._locks[origin]:
             before = await asyncio.to_thread(self._store.get, layout.foreign_key(origin))
             await self._check_step(before, request, note)
-            await asyncio.wrap_future(
-                self._writer.submit(lambda transaction: _compare_and_store(transaction, origin, before, note))
-            )
+            if before != note.encode():  # else it is on the disk, and only the timestamp will be new
+                await asyncio.wrap_future(
+                    self._writer.submit(lambda transaction: _compare_and_store(transaction, origin, before, note))
+                )
         self._metrics.cosigned.labels(origin).inc()
         time = self._clock.now_ms() // 1000
         return Cosigned(signer.cosign(request.checkpoint.text, time).line, request.checkpoint.size)

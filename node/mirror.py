@@ -18,7 +18,7 @@ from ledger.entry import ChainHead, parse_entry, verify_entries
 from ledger.errors import LedgerError, StoreError, VerificationError
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Network
-from ledger.quorum import Judged, judge_checkpoint, require_quorum
+from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 from ledger.store import Store
 from node import layout, logs
 from node.clock import Clock
@@ -150,7 +150,7 @@ class Mirror:
             )
         await self.catch_up(origin, judged.size, hint=hint)
         await asyncio.to_thread(self.check_root, judged)
-        judged = self._under_its_version(judged)
+        judged = without_strangers(self._under_its_version(judged), self._network())
         await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
         return True
 

@@ -239,16 +239,12 @@ class Outside:
             raise NotConfirmedError("no checkpoint satisfies the witness policy yet", field="cosigners")
         return self.witnessed
 
-    def load(self) -> None:
-        """Take up what was stored before a restart, as far as the present policy is satisfied by it.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
-        data = self._store.get(layout.witnessed_key(layout.log_id(self._own)))
-        if data is None or self.policy is None:
-            return
+    def _load(self) -> None:
+        """Take up what was stored before a restart, if the present policy is satisfied by it."""
         try:
+            data = self._store.get(layout.witnessed_key(layout.log_id(self._own)))
+            if data is None:
+                return
             judged = judge_checkpoint(data, self._network())
             self._judge_by_policy(judged, judged.note)
         except LedgerError as error:
@@ -260,7 +256,7 @@ class Outside:
         """Ask until cancelled; at once over without witnesses."""
         if self.policy is None:
             return
-        self.load()
+        self._load()
         self._news.set()
         async with asyncio.TaskGroup() as group:
             for client in self.clients:

@@ -304,6 +304,25 @@ async def test_a_node_notices_that_its_store_was_an_old_copy(tmp_path: Path) -> 
         assert answer.status_code == 503
 
 
+async def test_a_memory_that_cannot_be_judged_keeps_the_witness_shut(stand: Stand) -> None:
+    disk = stand.town.disks[A.name]
+    disk.fail_write(disk.writes + 1, Fault.BEFORE)
+    stand.node.foreign._open = False
+    with capture_logs() as said:
+        await stand.node.foreign.open(behind=True)
+    assert any("cannot be told" in one["event"] for one in said)
+    assert (await stand.ask(fresh().request(0))).status_code == 503
+
+
+async def test_the_same_checkpoint_again_is_not_written_again(stand: Stand) -> None:
+    log = fresh()
+    check(await stand.ask(log.request(0)), log, 5)
+    writes = stand.town.disks[A.name].writes
+    for _ in range(3):
+        check(await stand.ask(log.request(5)), log, 5)
+    assert stand.town.disks[A.name].writes == writes
+
+
 async def test_a_node_in_doubt_about_its_own_log_cosigns_nothing(stand: Stand) -> None:
     stand.node.raise_alarm(IntegrityAlarm("a test", field=A.origin))
     assert (await stand.ask(fresh().request(0))).status_code == 503

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.encoding import lines_to_text
 from ledger.errors import QuorumError
+from ledger.evidence import verify_proof_file
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, verify_consistency
 from ledger.note import COSIGNATURE, ED25519, Signer
 from ledger.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness, judge_by_policy, verify_proof_by_policy
@@ -149,6 +150,25 @@ async def test_a_proof_for_strangers_has_the_foreign_cosignatures(tmp_path: Path
             verify_proof_by_policy(members.content, stand.policy)
         assert (await stand.get("/v1/proof", log=A.origin, index="0", cosigners="some")).status_code == 422
         assert (await stand.get("/v1/proof", log="other.test/log", index="0", cosigners="all")).status_code == 404
+
+
+async def test_mirrors_and_proofs_for_members_never_have_foreign_lines(tmp_path: Path) -> None:
+    async with Stand(tmp_path, policy_of(W1), PaperWitness(W1)) as stand:
+        await until(lambda: stand.witnessed(1))
+        strange = stand.node.outside.dress(stand.node.state.confirmed).encode()  # type: ignore[arg-type]
+        mirror = stand.town.nodes[B.name]
+        await stand.town.stop(B)
+        stand.town.disks[B.name].cells = None
+        [mirror] = await stand.town.start(B)
+        await until(lambda: mirror.states[A.origin].size == 1)
+        await mirror.mirror.take_confirmed(strange, origin=A.origin)
+        confirmed = mirror.states[A.origin].confirmed
+        assert confirmed is not None
+        assert W1.name not in {one.name for one in confirmed.note.signatures}
+        for node in (stand.node, mirror):
+            assert verify_proof_file(node.history().proof(A.origin, 0).encode(), LAW.network)
+        peer = mirror.peers[A.origin]
+        assert W1.name.encode() not in await peer.checkpoint(A.origin)
 
 
 async def test_a_policy_without_logs_is_for_this_one(tmp_path: Path) -> None:

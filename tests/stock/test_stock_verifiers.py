@@ -310,7 +310,7 @@ def policies(served: Served) -> list[tuple[str, bytes, bool]]:
         (f"{outside}quorum w\n", served.new, False),
         (both, served.witnessed, True),
         (both, served.new, False),
-        (served.policy.replace(log_key, served.members[1]["log_keys"][0]["key"]), served.new, False),
+        (served.policy.replace(f"log {log_key}", f"# {log_key}"), served.new, False),
         (served.policy, served.new.replace(f"\n{EVENTS + 1}\n".encode(), f"\n{EVENTS}\n".encode(), 1), False),
     ]
 
