@@ -5,6 +5,8 @@ MESSAGES = {
         "供信任此策略（c2sp.org/tlog-policy）者使用的证明：附外部见证方的联署。"
     ),
     "Contradiction": "自相矛盾",
+    "the key for foreign logs is there": "外部账本的见证密钥齐备",
+    "the policy of the foreign witnesses can be read": "外部见证方的策略可以读取",
     "Foreign log": "外部账本",
     "Foreign logs are cosigned again; {count} of them goes on from the checkpoint that was given.": (
         "恢复对外部账本的联署；其中 {count} 个从所给检查点继续。"

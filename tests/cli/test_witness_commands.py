@@ -110,6 +110,21 @@ def test_after_a_loss_somebody_decides_and_gives_what_is_known(suyuan: Any, witn
     assert "nothing was changed" in again.err
 
 
+# Doctor.
+
+
+def test_doctor_looks_at_the_key_and_the_policy(suyuan: Any, witnessing: Path) -> None:
+    def checks() -> dict[str, str]:
+        said = json.loads(suyuan("doctor", "--config", witnessing, "--offline", "--json", env=policy).out)
+        return {one["name"]: one["status"] for one in said["checks"] if one["name"] in ("witness", "policy")}
+
+    policy = {"SUYUAN_WITNESS_POLICY": "witness.policy"}
+    assert checks() == {"witness": "problem", "policy": "problem"}
+    suyuan("witness", "key", "--config", witnessing)
+    (witnessing / "witness.policy").write_text("quorum none\n")
+    assert checks() == {"witness": "ok", "policy": "ok"}
+
+
 # What a node tells.
 
 
