@@ -21,7 +21,7 @@ from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
 from node.errors import ConfigError, IntegrityAlarm, PassphraseNeededError
 from node.keys import check_named
-from node.service import check_head, load_network
+from node.service import check_head, load_network, load_policy, load_witness
 from node.setup import public_keys, ring_of
 from node.tokens import TokenFile
 
@@ -103,6 +103,7 @@ def examine(patient: Patient) -> Iterator[Check]:
     yield check_tokens(patient.home)
     if patient.fault is None:
         yield check_keys(patient.home)
+        yield from check_witness(patient.home)
         yield from check_network(patient)
     yield from check_store(patient)
     yield check_disk(patient.home, shutil.disk_usage(patient.home.folder).free)
@@ -149,6 +150,14 @@ def check_keys(home: Home) -> Check:
     except LedgerError as error:
         return failed("keys", error)
     return Check("keys", "ok", Words("all five keys are there, and those of {origin}", origin=origin))
+
+
+def check_witness(home: Home) -> Iterator[Check]:
+    """Look whether foreign logs can be witnessed, and foreign witnesses asked, where the settings say so."""
+    if home.settings.witnessed:
+        yield _tried("witness", lambda: load_witness(home), Words("the key for foreign logs is there"))
+    if home.settings.witness_policy is not None:
+        yield _tried("policy", lambda: load_policy(home), Words("the policy of the foreign witnesses can be read"))
 
 
 def check_tokens(home: Home) -> Check:

@@ -48,6 +48,7 @@ SECTIONS = (
         (
             Entry("network", "cli.commands.network", noted("make, change, sign and check the network document")),
             Entry("keys", "cli.commands.keys", noted("list, replace and encrypt the node's secret keys")),
+            Entry("witness", "cli.commands.witness", noted("witness foreign logs, and see who witnesses the own one")),
             Entry("token", "cli.commands.token", noted("manage who may use the node's interface")),
             Entry("doctor", "cli.commands.doctor", noted("examine a node, down to every stored byte")),
             Entry("config", "cli.commands.config", noted("show the settings in force, and where each comes from")),

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from cli import exits, output, trace_view
 from cli.boundary import told
 from cli.language import Words, _, names_of
-from ledger.encoding import encode_base64, format_time
+from ledger.encoding import cut, encode_base64, format_time
 from ledger.equivocation import Story, judge_equivocation
 from ledger.equivocation import Verdict as Equivocation
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import PROOF_START, Evidence, Proven, parse_evidence, verify_evidence, verify_proof_file
 from ledger.network import FORMAT, Network, verify_chain
+from ledger.policy import Policy, shown, verify_proof_by_policy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -94,6 +95,33 @@ def verify_proof(name: str, data: bytes, network: Network | None, entry: bytes |
     return _judged(name, "proof", Words("the proof of one entry"), check)
 
 
+def verify_by_policy(name: str, data: bytes, policy: Policy, entry: bytes | None) -> Verdict:
+    """Return the verdict on a proof under a trust policy; no other file can be judged by one."""
+
+    def check() -> Verdict:
+        if not data.startswith(PROOF_START):
+            raise UnknownKindError("a policy judges proofs, and this is none", field="line 1")
+        proof, accepted = verify_proof_by_policy(data, policy, entry=entry)
+        checkpoint = accepted.checkpoint
+        words = Words(
+            "{entry}: in its log under the checkpoint of size {size}, "
+            "which {count} witnesses of the policy have cosigned",
+            entry=f"{cut(checkpoint.origin)}#{proof.index}", size=checkpoint.size, count=len(accepted.witnesses),
+        )  # fmt: skip
+        facts = {
+            "proof": {
+                "log": checkpoint.origin,
+                "index": proof.index,
+                "size": checkpoint.size,
+                "root": encode_base64(checkpoint.root),
+                "witnesses": [shown(witness)[1:-1] for witness, _time in accepted.witnesses],
+            }
+        }
+        return Verdict(file=name, kind="proof", words=words, facts=facts)
+
+    return _judged(name, "proof", Words("the proof of one entry"), check)
+
+
 def verify_history(name: str, data: bytes, fingerprint: str, network: Network | None) -> Verdict:
     """Return the verdict on the evidence of a record's history."""
 
@@ -159,7 +187,7 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return exits.OK if all(verdict.verified for verdict in verdicts) else exits.FINDINGS
 
 
-def to_json(verdicts: Sequence[Verdict], fingerprint: str) -> dict[str, Any]:
+def to_json(verdicts: Sequence[Verdict], fingerprint: str | None) -> dict[str, Any]:
     """Return all verdicts for a program."""
     return {
         "schema": SCHEMA,

@@ -18,6 +18,7 @@
     │   ├── EntryError               bad_entry
     │   ├── NetworkError             bad_network
     │   ├── ManifestError            bad_manifest
+    │   ├── PolicyError              bad_policy
     │   └── EvidenceError            bad_evidence
     ├── LimitError                   a limit of this page was passed
     │   ├── TooLongError             too_long
@@ -200,6 +201,13 @@ class ManifestError(MalformedError):
     """Not a manifest of version 1 (see ledger/manifest.py)."""
 
     code = "bad_manifest"
+
+
+class PolicyError(MalformedError):
+    """Not a trust policy (c2sp.org/tlog-policy)."""
+
+    code = "bad_policy"
+    hint = "see the line that is named; c2sp.org/tlog-policy describes the format"
 
 
 class EvidenceError(MalformedError):

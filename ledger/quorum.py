@@ -10,12 +10,12 @@ votes are counted under the newest version whose quorum they reach. A node that 
 entry ``network.adopt`` on, a checkpoint needs the quorum of that version or of a later one (``at_least``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.checkpoint import Checkpoint, parse_checkpoint_text
 from ledger.errors import InvalidSignatureError, KeyEndedError, QuorumError, UnsignedError
 from ledger.network import Member, Network
-from ledger.note import Note, VerifierKey, open_note, parse_note
+from ledger.note import Note, Signature, VerifierKey, open_note, parse_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,21 @@ def require_quorum(judged: Judged) -> Judged:
             limit=judged.needed,
         )
     return judged
+
+
+def without_strangers(judged: Judged, network: Network) -> Judged:
+    """Return the checkpoint with the lines of its log and of members alone, one of each key.
+
+    Whoever has passed it on may have added others. Proof and evidence files, which rest on what a node has stored,
+    refuse them.
+    """
+    log_key = judged.owner.checkpoint_key(judged.size)
+    known = {(log_key.name, log_key.key_id), *network.cosigners_ever}
+    kept: dict[tuple[str, bytes], Signature] = {}
+    for signature in judged.note.signatures:
+        if (place := (signature.name, signature.key_id)) in known:
+            kept.setdefault(place, signature)
+    return replace(judged, note=Note(judged.note.text, tuple(kept.values())))
 
 
 def _named_cosigners(note: Note, network: Network) -> list[VerifierKey]:

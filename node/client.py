@@ -211,9 +211,12 @@ class Client:
         """Return a record's history as evidence, not verified yet."""
         return self._call("GET", f"/v1/records/{record}/evidence", EVIDENCE_BYTES_MAX)
 
-    def proof(self, log: str, index: int) -> bytes:
-        """Return the proof of one entry, not verified yet."""
-        return self._call("GET", "/v1/proof", PROOF_BYTES_MAX, query={"log": log, "index": str(index)})
+    def proof(self, log: str, index: int, *, cosigners: str = "members") -> bytes:
+        """Return the proof of one entry, not verified yet; with all ``cosigners``, under what satisfies a policy."""
+        query = {"log": log, "index": str(index)}
+        if cosigners != "members":
+            query["cosigners"] = cosigners
+        return self._call("GET", "/v1/proof", PROOF_BYTES_MAX, query=query)
 
     def entry(self, log: str, index: int) -> JsonObject:
         """Return one entry, as the node answers."""
@@ -285,6 +288,14 @@ class Client:
             _expect_members([peer], _PEER_MEMBERS)
             _expect_members(_objects(peer, "logs"), _PEER_LOG_MEMBERS)
             _expect_members(_objects(peer, "faults"), frozenset({"kind", "count", "last", "words"}))
+        return answer
+
+    def witness(self) -> JsonObject:
+        """Return which foreign logs the node witnesses, and who witnesses its own (schema suyuan.witness/1)."""
+        answer = self._json("GET", "/v1/witness", schema="suyuan.witness/1")
+        _expect_members(_objects(answer, "logs"), frozenset({"log", "size", "contradiction"}))
+        _expect_members(_objects(answer, "witnesses"), frozenset({"name", "url", "reachable", "last_error", "size"}))
+        _expect_members([answer], frozenset({"key", "memory", "policy", "witnessed_size"}))
         return answer
 
     def metrics(self) -> str:

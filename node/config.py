@@ -6,24 +6,85 @@
       tokens.json      who may use the API         data/      the store
       head             the newest checkpoint that was signed
 
-``SUYUAN_PORT=8310 suyuan run --config home/suyuan.toml`` wins over the file's ``port``.
+``SUYUAN_PORT=8310 suyuan run --config home/suyuan.toml`` wins over the file's ``port``; what the file writes as tables
+is JSON in the environment. The logs of others that this node witnesses are tables at the end of the file::
+
+    [[witnessed]]
+    origin = "sum.golang.org"
+    vkeys = ["sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"]
 """
 
 import ipaddress
+import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from ledger.errors import LedgerError
 from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
+from ledger.note import ED25519, check_key_name, parse_vkey
 from node.errors import ConfigError
 from node.keyfile import Lock, from_environment, from_file
 
 CONFIG_NAME = "suyuan.toml"
 CONFIG_BYTES_MAX = 64 * 1024
 REFRESH_INTERVAL_MS_MIN = 60_000  # fresher cosignatures than that are no news to anybody (node/logs.py)
+WITNESSED_MAX = 200  # foreign logs; as many as fit into the file, with room
+FOREIGN_ORIGIN_CHARACTERS_MAX = 500
+FOREIGN_KEYS_MAX = 16  # of one log
+
+
+def _foreign_key(text: str) -> str:
+    try:
+        key = parse_vkey(text)
+    except LedgerError as error:
+        raise ValueError(error.message) from None
+    if key.algorithm != ED25519:
+        raise ValueError("a log's key is of type 0x01")
+    return text
+
+
+def _key_name(text: str) -> str:
+    try:
+        check_key_name(text)
+    except LedgerError as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+class WitnessedLog(BaseModel):
+    """A log outside of the network that this node witnesses: any C2SP log."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origin: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=FOREIGN_ORIGIN_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    ]  # as its checkpoints begin
+    vkeys: Annotated[
+        tuple[Annotated[str, AfterValidator(_foreign_key)], ...], Field(min_length=1, max_length=FOREIGN_KEYS_MAX)
+    ]  # any of them may sign
+
+    @field_validator("vkeys")
+    @classmethod
+    def _each_once(cls, vkeys: tuple[str, ...]) -> tuple[str, ...]:
+        keys = [parse_vkey(vkey) for vkey in vkeys]
+        if len({(key.name, key.key_id) for key in keys}) < len(keys):
+            raise ValueError("a key is there twice")
+        return vkeys
 
 
 class Settings(BaseSettings):
@@ -69,6 +130,17 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], Field(description="least severity that is logged")
     ] = "info"
     log_format: Annotated[Literal["console", "json"], Field(description="for a person or for a collector")] = "console"
+    witness_policy: Annotated[
+        Path | None, Field(description="policy (C2SP tlog-policy) whose witnesses are asked to cosign this node's log")
+    ] = None
+    witness_name: Annotated[
+        Annotated[str, AfterValidator(_key_name)] | None,
+        Field(description="name under which foreign logs are witnessed, else the department's with /witness"),
+    ] = None
+    witnessed: Annotated[
+        tuple[WitnessedLog, ...],
+        Field(max_length=WITNESSED_MAX, description="foreign logs that this node witnesses, by origin and keys"),
+    ] = ()
 
     @field_validator("host")
     @classmethod
@@ -93,6 +165,16 @@ class Settings(BaseSettings):
                 "without TLS a node listens on loopback only: set tls_certificate and tls_key, or host to 127.0.0.1"
             )
         return self
+
+    @field_validator("witnessed")
+    @classmethod
+    def _each_log_once(cls, witnessed: tuple[WitnessedLog, ...]) -> tuple[WitnessedLog, ...]:
+        seen: set[str] = set()
+        for one in witnessed:
+            if one.origin in seen:
+                raise ValueError(f"the log {one.origin} is there twice")
+            seen.add(one.origin)
+        return witnessed
 
     @property
     def is_loopback(self) -> bool:
@@ -196,6 +278,8 @@ def make_settings(values: dict[str, Any], source: str) -> Settings:
     """
     try:
         return Settings(**values)
+    except SettingsError as error:  # a variable that should be JSON
+        raise ConfigError(f"the environment cannot be read: {error}", field=source) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
@@ -205,15 +289,28 @@ def make_settings(values: dict[str, Any], source: str) -> Settings:
 def settings_toml(settings: Settings) -> str:
     """Return a settings file that says what every value means; what is not set stands as a comment."""
     lines = ["# A node of Suyuan. Paths are relative to this folder; SUYUAN_<NAME> in the environment wins.", ""]
+    tables: list[str] = []  # must stand at the end: what follows a table belongs to it
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
+        if isinstance(value, tuple):
+            tables += ["", f"# {field.description}", *_tables(name, value)]
+            continue
         lines.append(f"# {field.description}")
         lines.append(f"# {name} =" if value is None else f"{name} = {_toml(value)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join((*lines, *tables)) + "\n"
+
+
+def _tables(name: str, models: Sequence[BaseModel]) -> list[str]:
+    lines = [] if models else [f"# [[{name}]]"]
+    for model in models:
+        lines.append(f"[[{name}]]")
+        lines += [f"{member} = {_toml(value)}" for member, value in model]
+    return lines
 
 
 def _toml(value: object) -> str:
     if isinstance(value, int):
         return str(value)
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # a JSON string is one of TOML

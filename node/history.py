@@ -76,8 +76,10 @@ class History:
         memberships = self._memberships(record, lineage)
         return encode_evidence(record, proofs, memberships, network_document, truncated=lineage.truncated or self._cut)
 
-    def proof(self, origin: str, index: int) -> Proof:
+    def proof(self, origin: str, index: int, *, under: Judged | None = None) -> Proof:
         """Return the proof of one confirmed entry, the entry itself in its extra line.
+
+        It leads to the confirmed checkpoint, or to ``under``, a checkpoint of the same history.
 
         Raises:
             NotFoundError: there is no such entry here.
@@ -86,12 +88,13 @@ class History:
         state = self._state(origin)
         if not 0 <= index < state.size:
             raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
-        if state.confirmed is None or index >= state.confirmed.size:
+        judged = under if under is not None else state.confirmed
+        if judged is None or index >= judged.size:
             raise NotConfirmedError(f"{origin}#{index} is not confirmed yet", field="index")
         raw = self._store.get(layout.entry_key(state.log, index))
         if raw is None:
             raise StoreCorruptError(f"entry {index} of {origin} is missing", field=f"{origin}#{index}")
-        return Proof(LeafIndex(index), tuple(self._inclusion(state, index, state.confirmed)), state.confirmed.note, raw)
+        return Proof(LeafIndex(index), tuple(self._inclusion(state, index, judged)), judged.note, raw)
 
     def entry(self, origin: str, index: int) -> tuple[Entry, Statement]:
         """Return an entry and what was verified of it.

@@ -5,10 +5,11 @@
     keys/transport.key   signs requests to peers
     keys/sealing.key     opens sealed fields (X25519); the former ones are kept, for what was sealed to them
     keys/record.key      makes record references; never leaves the department, and is never replaced
+    keys/witness.key     cosigns foreign logs; only where the settings name some (suyuan witness key makes it)
 
-The first three are signer keys as Go's note package writes them, the others 32 bytes in base64; each may be closed with
-a passphrase (node/keyfile.py), and signer keys may live elsewhere (node/signers.py). A :class:`KeyRing` has all
-of them; the network document says which one is used: :meth:`KeyRing.select`.
+The first three and the last are signer keys as Go's note package writes them, the others 32 bytes in base64; each may
+be closed with a passphrase (node/keyfile.py), and signer keys may live elsewhere (node/signers.py). A :class:`KeyRing`
+has all of them but the last; the network document says which one is used: :meth:`KeyRing.select`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -24,13 +25,14 @@ from ledger.network import Member
 from ledger.note import COSIGNATURE, ED25519, Signer, SigningKey, VerifierKey, parse_skey, parse_vkey
 from node.errors import ConfigError
 from node.keyfile import PUBLIC_NONE, Closed, Lock, parse_closed, read_secret, read_text, replace_secret, write_secret
-from node.signers import KEY_SUFFIX, load_signers, next_file, numbered_files
+from node.signers import KEY_SUFFIX, load_signers, next_file, numbered_files, read_signer
 
 SEED_BYTES = 32
 SIGNING: Final[Mapping[str, int]] = {"log": ED25519, "cosigner": COSIGNATURE, "transport": ED25519}
 ROTATED: Final = (*SIGNING, "sealing")  # roles whose key the network document names, so that it can be another one
 ROLES: Final = (*ROTATED, "record")
 GOVERNOR: Final = "governor"  # signs network documents; its file lies elsewhere, and no node has it
+WITNESS_KEY = "witness.key"
 
 MISSING_HINT: Final = "put the file of that key back into the folder keys, beside the others"
 
@@ -288,6 +290,35 @@ def load_ring(folder: Path, origin: str, *, lock: Lock | None = None, uris: Mapp
     }
     sealing = tuple(parse_base64(text) for text in found["sealing"])
     return KeyRing(signers, sealing, parse_base64(found["record"][-1]))
+
+
+def make_witness_key(folder: Path, name: str, random: Callable[[int], bytes]) -> Signer:
+    """Make the key that cosigns foreign logs, and write it to its file.
+
+    Raises:
+        ConfigError: there is one already, or it cannot be written.
+    """
+    signer = Signer(name, COSIGNATURE, random(SEED_BYTES))
+    write_secret(folder / WITNESS_KEY, signer.skey)
+    return signer
+
+
+def load_witness_key(folder: Path, name: str, lock: Lock | None = None) -> Signer:
+    """Return the key that cosigns foreign logs.
+
+    Raises:
+        ConfigError: the file is missing, readable by others, damaged, or of another name or kind.
+    """
+    path = folder / WITNESS_KEY
+    if not path.exists():
+        raise ConfigError(
+            "foreign logs are witnessed with a key of its own, which is not there", field=str(path),
+            hint="suyuan witness key makes it",
+        )  # fmt: skip
+    signer = read_signer(path, lock)
+    if signer.algorithm != COSIGNATURE or signer.name != name:
+        raise ConfigError(f"{path.name} is not the witness key {name}", field=str(path))
+    return signer
 
 
 def read_record_key(folder: Path, lock: Lock | None = None) -> bytes:

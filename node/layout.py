@@ -21,9 +21,14 @@
     U       client, manifest root                   – the client has posted it, and no share names it yet
     G       log, index                              – the entry announces the log's next key (key.rotate)
     F       log, index                              code of what is wrong with an event that is history all the same
+    O       log                                     own checkpoint that has satisfied the witness policy last
+    J       –                                       for which witness key the memory of foreign logs is whole
+    L       foreign origin                          the signed checkpoint of a foreign log that was cosigned last
+    Z       foreign origin                          two checkpoints of one size that a foreign log has signed
 
-A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document), a client the first 16 of that
-of its name; hashes in index keys are cut to 16 bytes, and whatever is found by them is compared in full.
+A log is the first 8 bytes of SHA-256 of its origin (distinct within a network document), a foreign origin all 32 of
+them, a client the first 16 of that of its name; hashes in index keys are cut to 16 bytes, and whatever is found by them
+is compared in full.
 """
 
 import hashlib
@@ -177,6 +182,26 @@ def finding_key(log: bytes, index: int) -> bytes:
 def finding_prefix(log: bytes) -> bytes:
     """Prefix of the events of a log with which something is wrong."""
     return b"F" + log
+
+
+def witnessed_key(log: bytes) -> bytes:
+    """Key of the own checkpoint that has satisfied the witness policy last."""
+    return b"O" + log
+
+
+def memory_key() -> bytes:
+    """Key that says for which witness key the memory of foreign logs is whole."""
+    return b"J"
+
+
+def foreign_key(origin: str) -> bytes:
+    """Key of the signed checkpoint of a foreign log that was cosigned last."""
+    return b"L" + hashlib.sha256(origin.encode()).digest()
+
+
+def foreign_contradiction_key(origin: str) -> bytes:
+    """Key of two checkpoints of one size that a foreign log has signed."""
+    return b"Z" + hashlib.sha256(origin.encode()).digest()
 
 
 class Place(NamedTuple):

@@ -33,6 +33,17 @@ class Metrics:
         self.cosign_refused = Counter(
             "suyuan_cosignatures_refused", "add-checkpoint requests refused", ["status"], registry=self.registry
         )
+        self.witness_up = Gauge(
+            "suyuan_witness_up", "whether the foreign witness cosigned last time", ["witness"], registry=self.registry
+        )
+        self.witness_size = Gauge(
+            "suyuan_witness_size", "size of the own log that the foreign witness has cosigned last", ["witness"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.witnessed_size = Gauge(
+            "suyuan_log_witnessed", "entries of the own log below a checkpoint that satisfies the witness policy",
+            registry=self.registry,
+        )  # fmt: skip
         self.confirmations = Counter(
             "suyuan_checkpoints_confirmed", "own checkpoints that reached the quorum", registry=self.registry
         )

@@ -19,7 +19,7 @@ from ledger.errors import KeyEndedError, LedgerError, StoreError, UnsignedError,
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Member, Network
 from ledger.note import verify_detached
-from ledger.quorum import Judged, judge_checkpoint, require_quorum
+from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 from ledger.store import Store
 from node import layout, logs
 from node.clock import Clock
@@ -151,7 +151,7 @@ class Mirror:
             )
         await self.catch_up(origin, judged.size, hint=hint)
         await asyncio.to_thread(self.check_root, judged)
-        judged = self._under_its_version(judged)
+        judged = without_strangers(self._under_its_version(judged), self._network())
         await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
         return True
 

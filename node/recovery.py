@@ -107,6 +107,8 @@ class Recovery:
         """Come back to at least ``signed``, the newest checkpoint that the head file remembers."""
         self._own = own
         self._mirror = mirror
+        self._size_before = mirror.state(own).size
+        self.restored = 0  # entries of the own log that the store lacked, when this node may write: it was an old copy
         self._writer = writer
         self._peers = peers
         self._network = network
@@ -241,6 +243,7 @@ class Recovery:
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
         self.progress.problem = None
         self._mirror.own_log_restored = True
+        self.restored = self._mirror.state(self._own).size - self._size_before
         self._ready.set()
         log.info("the node may write", log=self._own, size=self._mirror.state(self._own).size)
 

@@ -33,21 +33,26 @@ from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Member, Network, parse_fingerprint, verify_chain
+from ledger.note import Signer
+from ledger.policy import POLICY_BYTES_MAX, Policy, parse_policy
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.store.headfile import read_head
+from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.clock import Clock, SystemClock
 from node.config import Home
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
+from node.foreign import Foreign, check_foreign, witness_name
 from node.gossip import Gossip
 from node.history import History
-from node.keys import KeyRing, NodeKeys
+from node.keys import KeyRing, NodeKeys, load_witness_key
 from node.logs import LogState
 from node.manifests import Manifests
 from node.metrics import Metrics
 from node.mirror import Mirror
+from node.outside import Outside, Outsider, OutsiderClient, outsiders_of
 from node.peers import Peer, Peers, tls_context
 from node.publisher import Publisher
 from node.recovery import Recovery
@@ -55,7 +60,7 @@ from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import ring_of
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
-from node.witness import Witness
+from node.witness import BODY_BYTES_MAX, Cosigned, Witness
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -85,6 +90,7 @@ class Foundation:
     network_document: bytes
     ring: KeyRing
     load_ring: Callable[[], KeyRing] | None = None  # looks again which keys there are
+    witness_key: Signer | None = None  # there if the settings name foreign logs
 
 
 def load_foundation(home: Home) -> Foundation:
@@ -102,7 +108,34 @@ def load_foundation(home: Home) -> Foundation:
             f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin"
         )
     ring.select(member)
-    return Foundation(home, network, document, ring, lambda: ring_of(home))
+    return Foundation(home, network, document, ring, lambda: ring_of(home), load_witness(home))
+
+
+def load_witness(home: Home) -> Signer | None:
+    """Return the key that cosigns foreign logs, if the settings name any.
+
+    Raises:
+        ConfigError: it is not there, or cannot be used.
+    """
+    return load_witness_key(home.keys, witness_name(home.settings), home.lock) if home.settings.witnessed else None
+
+
+def load_policy(home: Home) -> Policy | None:
+    """Return the policy whose witnesses are asked to cosign the own log, if the settings name one.
+
+    Raises:
+        ConfigError: it cannot be read, or is none.
+    """
+    if home.settings.witness_policy is None:
+        return None
+    path = home.path(home.settings.witness_policy)
+    try:
+        with path.open("rb") as file:
+            return parse_policy(file.read(POLICY_BYTES_MAX + 1))
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", field=str(path)) from None
+    except LedgerError as error:
+        raise ConfigError(f"no policy: {error}", field=str(path)) from None
 
 
 def load_network(home: Home) -> tuple[Network, bytes]:
@@ -133,7 +166,7 @@ class Node:
         *,
         clock: Clock | None = None,
         store: Store | None = None,
-        transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None = None,
+        transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         """Build a node on ``foundation``; it is not running before :meth:`start`.
 
@@ -161,6 +194,7 @@ class Node:
         try:
             self._build()
             self._connect(transport_to)
+            self._connect_outside(foundation, transport_to)
         except BaseException:
             self.store.close()
             raise
@@ -206,6 +240,7 @@ class Node:
             asyncio.create_task(self.adoption.run(), name="adoption"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
             asyncio.create_task(self.manifests.run(), name="manifests"),
+            asyncio.create_task(self.outside.run(), name="foreign witnesses"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
@@ -214,6 +249,7 @@ class Node:
     async def _open_and_publish(self) -> None:
         """Wait for the return, open the log if it is new, then publish."""
         await self.recovery.wait_ready()
+        await self.foreign.open(behind=self.recovery.restored > 0)
         delay = OPENING_SECONDS_MIN
         while self.state.size == 0:
             try:
@@ -234,6 +270,7 @@ class Node:
         await asyncio.to_thread(self.writer.stop)
         for peer in self.peers.values():
             await peer.close()
+        await self.outside.close()
         self.pool.shutdown(cancel_futures=True)
         self.store.close()
 
@@ -282,6 +319,18 @@ class Node:
             await self._wait_confirmed(max(one.ref.index for one in recorded))
         confirmed = self.state.confirmed_size
         return [(one, "confirmed" if one.ref.index < confirmed else "recorded") for one in recorded]
+
+    async def add_checkpoint(self, body: bytes) -> Cosigned:
+        """Answer an add-checkpoint request, for a member's log or a foreign one.
+
+        Raises:
+            MalformedError, LimitError: 400. The others are those of the two witnesses.
+        """
+        request = parse_add_checkpoint(body, size_max=BODY_BYTES_MAX)
+        origin = request.checkpoint.origin
+        if origin not in self.network.members and self.foreign.knows(origin):
+            return await self.foreign.answer(request)
+        return await self.witness.answer(request)
 
     async def keep_manifest(self, manifest: Manifest, *, client: str | None = None) -> None:
         """Store a manifest, so that shares can name it and its records can be traced here.
@@ -358,7 +407,7 @@ class Node:
 
     # Building.
 
-    def _connect(self, transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None) -> None:
+    def _connect(self, transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
             lambda: self.keys.transport,
             origin=self.origin,
@@ -477,6 +526,29 @@ class Node:
 
         await asyncio.wrap_future(self.writer.submit(add))
 
+    def _connect_outside(
+        self, foundation: Foundation, transport_to: Callable[[Outsider], httpx.AsyncBaseTransport] | None
+    ) -> None:
+        check_foreign(self.settings.witnessed, self.network)
+        self.foreign = Foreign(
+            own=self.origin, logs=self.settings.witnessed, signer=foundation.witness_key, store=self.store,
+            writer=self.writer, clock=self.clock, metrics=self.metrics, alarms=self.alarms,
+        )  # fmt: skip
+        policy = load_policy(self.home)
+        outsiders = outsiders_of(policy, self.network, self.origin) if policy is not None else []
+        verify = tls_context(None) if outsiders and transport_to is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        clients = [
+            OutsiderClient(
+                one, timeout_ms=self.settings.peer_timeout_ms, verify=verify,
+                transport=transport_to(one) if transport_to is not None else None,
+            )
+            for one in outsiders
+        ]  # fmt: skip
+        self.outside = Outside(
+            own=self.origin, policy=policy, clients=clients, store=self.store, states=lambda: self.states,
+            writer=self.writer, network=lambda: self.network, clock=self.clock, metrics=self.metrics,
+        )  # fmt: skip
+
     def _load_states(self, store: Store) -> dict[str, LogState]:
         return {origin: logs.load_log(store, origin, self.network) for origin in self.network.members}
 
@@ -536,6 +608,7 @@ class Node:
         if own.size > self._noticed:
             self._noticed = own.size
             self.publisher.notice()
+        self.outside.notice()
         while self._waiters and self._waiters[0][0] < own.confirmed_size:
             _, _, future = heapq.heappop(self._waiters)
             if not future.done():

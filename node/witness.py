@@ -105,13 +105,20 @@ class Witness:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def add_checkpoint(self, body: bytes) -> Cosigned:
+        """Answer the body of an add-checkpoint request.
+
+        Raises:
+            MalformedError, LimitError: 400. Else as :meth:`answer`.
+        """
+        return await self.answer(parse_add_checkpoint(body, size_max=BODY_BYTES_MAX))
+
+    async def answer(self, request: AddCheckpoint) -> Cosigned:
         """Answer an add-checkpoint request.
 
         Raises:
-            MalformedError, LimitError: 400.
+            LimitError: 400.
             ForbiddenError: 403. NotFoundError: 404. WrongSizeError: 409. RejectedError: 422. BusyError: 503.
         """
-        request = parse_add_checkpoint(body, size_max=BODY_BYTES_MAX)
         origin = request.checkpoint.origin
         member = self._network().members.get(origin)
         if member is None or not member.active or origin == self._own:

@@ -438,6 +438,7 @@ class Town:
         self.disks: dict[str, MemoryDisk] = {}
         self.nodes: dict[str, Node] = {}
         self.rings: dict[str, KeyRing] = {}  # of those who have more keys than their first ones
+        self.witness_keys: dict[str, Signer] = {}  # of departments that witness foreign logs
 
     async def __aenter__(self) -> Self:
         return self
@@ -468,7 +469,12 @@ class Town:
         disk = self.disks.setdefault(party.name, MemoryDisk())
         return Node(
             Foundation(
-                self.home(party), self.law.network, self.law.document, self.ring(party), lambda: self.ring(party)
+                self.home(party),
+                self.law.network,
+                self.law.document,
+                self.ring(party),
+                lambda: self.ring(party),
+                self.witness_keys.get(party.name),
             ),
             clock=self.clock,
             store=disk.create() if disk.cells is None else disk.open(),

@@ -34,9 +34,7 @@ def command(config: Path, *, as_json: bool) -> None:
             {"schema": "suyuan.config/1", "file": str(home.config), "url": url_of(home.settings), "settings": found}
         )
         return
-    rows = [
-        (one["name"], "–" if one["value"] is None else str(one["value"]), _(SOURCES[one["source"]])) for one in found
-    ]
+    rows = [(one["name"], _words(one["value"]), _(SOURCES[one["source"]])) for one in found]
     output.show(
         output.pairs([(_("Settings file"), str(home.config)), (_("Address"), url_of(home.settings))]),
         output.table(_("Setting"), _("Value"), _("From"), rows=rows),
@@ -53,6 +51,12 @@ def settings_of(home: "Home") -> list[dict[str, Any]]:
     ]
 
 
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return "\n".join(one["origin"] for one in value) or "–"
+    return "–" if value is None else str(value)
+
+
 def _source(name: str, written: dict[str, Any], environment: set[str]) -> str:
     if f"{PREFIX}{name.upper()}" in environment:
         return "environment"
@@ -60,4 +64,6 @@ def _source(name: str, written: dict[str, Any], environment: set[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [one.model_dump(mode="json") for one in value]
     return str(value) if isinstance(value, Path) else value

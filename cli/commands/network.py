@@ -12,6 +12,7 @@ ENTRIES = (
     Entry("diff", "cli.commands.network_diff", noted("show what a version changes, before it is signed")),
     Entry("sign", "cli.commands.network_sign", noted("sign a draft as a governor")),
     Entry("show", "cli.commands.network_show", noted("show what a network document says")),
+    Entry("policy", "cli.commands.network_policy", noted("print the network as a trust policy of C2SP")),
     Entry("verify", "cli.commands.network_verify", noted("verify all versions back to the fingerprint")),
     Entry("adopt", "cli.commands.network_adopt", noted("have a node act under a new version")),
 )

@@ -19,6 +19,7 @@ MESSAGES = {
     "bad_entry": "不是账目",
     "bad_network": "不是网络文件",
     "bad_evidence": "不是证据文件",
+    "bad_policy": "不是信任策略",
     "bad_equivocation": "不是说法不一的证明",
     "bad_manifest": "不是清单",
     "unknown_kind": "未知种类的文件",
@@ -113,6 +114,9 @@ MESSAGES = {
     "index_stray": "多余的索引",
     "manifest_missing": "清单缺失",
     "manifest_differs": "清单不符",
+    "see the line that is named; c2sp.org/tlog-policy describes the format": (
+        "请看所指的那一行；格式见 c2sp.org/tlog-policy"
+    ),
     "the bytes are not what the protocol describes: see docs/protocol.md": "内容不符合协议：见 docs/protocol.md",
     "use standard base64 with padding (RFC 4648 section 4)": "请使用带填充的标准 base64（RFC 4648 第 4 节）",
     "write times as 2026-11-21T08:15:30.123Z: UTC, exactly three decimals": (

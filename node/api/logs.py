@@ -12,7 +12,7 @@ from ledger.errors import TileError
 from ledger.quorum import Judged
 from ledger.tile import BundlePath, Tile, encode_bundle, parse_tile_path
 from node import logs
-from node.api.auth import is_open, log_reader, node_of, peer, reader
+from node.api.auth import is_open, is_peer, log_reader, node_of, peer, reader
 from node.api.bodies import check_parameters, number_parameter, read_body
 from node.api.docs import gives, takes_text
 from node.errors import BusyError, NotFoundError
@@ -90,14 +90,19 @@ def get_entries(
     responses=gives("text/plain", "A signed note (c2sp.org/tlog-checkpoint)"),
 )
 def get_checkpoint(request: Request, log_hash: LogHash) -> Response:
-    """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed."""
+    """Return the newest confirmed checkpoint with its cosignatures, or else the newest that the log has signed.
+
+    The own log's comes with the cosignatures of foreign witnesses too, where there are any.
+    """
     log_reader(request)
     check_parameters(request)
-    _, state = _find(request, log_hash)
+    node, state = _find(request, log_hash)
     judged = state.confirmed or state.checkpoint
     if judged is None:
         raise NotFoundError(f"{state.origin} has no checkpoint here yet", field="log")
-    return Response(judged.note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
+    dressed = state.origin == node.origin and not is_peer(request)  # members count members, and need no others' lines
+    note = node.outside.dress(judged) if dressed else judged.note
+    return Response(note.encode(), headers={"Cache-Control": "no-cache"}, media_type="text/plain; charset=utf-8")
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """A record's history, and proofs to take away."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -44,12 +44,21 @@ def get_proof(
     request: Request,
     log: Annotated[str, Query(description="origin of the log")] = "",
     index: Annotated[str, Query(description="index of the entry")] = "",
+    cosigners: Annotated[
+        Literal["members", "all"], Query(description="all: with the foreign witnesses of this node's own log")
+    ] = "members",
 ) -> Response:
-    """Return the c2sp.org/tlog-proof of one confirmed entry, the entry itself in its extra line."""
+    """Return the c2sp.org/tlog-proof of one confirmed entry, the entry itself in its extra line.
+
+    With ``cosigners=all`` it leads to the newest checkpoint that satisfies this node's witness policy, and has the
+    cosignatures of the foreign witnesses.
+    """
     del log, index  # they are documented by the signature, and read strictly below
     reader(request)
-    check_parameters(request, "log", "index")
-    proof = node_of(request).history().proof(text_parameter(request, "log"), number_parameter(request, "index"))
+    check_parameters(request, "log", "index", "cosigners")
+    node, origin = node_of(request), text_parameter(request, "log")
+    under = node.outside.require_witnessed(origin) if cosigners == "all" else None
+    proof = node.history().proof(origin, number_parameter(request, "index"), under=under)
     return Response(proof.encode(), media_type="text/plain; charset=utf-8")
 
 

@@ -12,6 +12,7 @@ from ledger.errors import StoreError
 from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
+from node.api.witness import witness_json
 from node.mirror import CatchUp
 from node.peers import CHAIN_BYTES_MAX, Peer, Seen
 from node.service import Node, software
@@ -100,6 +101,7 @@ def get_peers(request: Request) -> Response:
             ],
             "catching_up": [_catching_up(node, one) for one in list(node.mirror.running.values())],
             "peers": [_peer(node, peer) for peer in list(node.peers.values())],
+            "witnesses": [witness_json(client) for client in node.outside.clients],
         }
     )
 
@@ -123,6 +125,13 @@ def health(node: Node) -> dict[str, Any]:
         "peers": {
             "known": len(node.peers),
             "reachable": sum(bool(peer.status.reachable) for peer in node.peers.values()),
+        },
+        "witness": {
+            "logs": len(node.foreign.origins),
+            "memory": _memory(node),
+            "known": len(node.outside.clients),
+            "reachable": sum(bool(client.status.reachable) for client in node.outside.clients),
+            "witnessed_size": node.outside.witnessed.size if node.outside.witnessed is not None else None,
         },
         "recovery": {
             "done": _writes(node),
@@ -151,6 +160,16 @@ def _freshness(node: Node) -> dict[str, Any]:
     ]
     own = since.get(node.origin)
     return {"vouched": format_time(own) if own is not None else None, "stale": stale}
+
+
+def _memory(node: Node) -> str | None:
+    """Tell whether the witness knows all that it has cosigned of foreign logs; nothing where it cosigns none."""
+    if node.foreign.signer is None:
+        return None
+    try:
+        return "whole" if node.foreign.memory() is not None else "lost"
+    except StoreError:
+        return "unreadable"
 
 
 def _status(node: Node) -> str:

@@ -42,6 +42,7 @@ async def test_a_node_that_is_well_says_so(office: "Office") -> None:
         "confirmed_size": 1,
         "freshness": {"vouched": format_time(NOW_MS // 1000 * 1000), "stale": []},
         "peers": {"known": 3, "reachable": 1},
+        "witness": {"logs": 0, "memory": None, "known": 0, "reachable": 0, "witnessed_size": None},
         "started": format_time(NOW_MS),
         "time": format_time(NOW_MS),
         "alarms": [],

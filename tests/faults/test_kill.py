@@ -1,47 +1,28 @@
 """kill -9 at random moments: what was answered "recorded" is there exactly once, and the chain verifies end to end."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from node_helpers import PATIENCE_SECONDS, Desk, event_id, make_home, paper, parties, reference, seed, share
+from processes import child, serving
 
 from cli.demo.network import free_ports
 from ledger.store import create_store, open_store
-from node.config import Home
+
+if TYPE_CHECKING:
+    import subprocess
 
 A, B = parties(2)
 LAW = paper([A, B])
 HERE = Path(__file__).parent
 KILLS = 3
-
-
-@contextmanager
-def child(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python process that finds what this one finds; killed at the end at the latest."""
-    path = os.pathsep.join(one for one in sys.path if one)
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_the_same_batch_is_the_same_batch() -> None:
@@ -108,31 +89,6 @@ def _check(desk: Desk, answered: dict[str, Any]) -> None:
 # The whole node, over HTTP.
 
 
-@contextmanager
-def serving(home: Home) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
-    code = "import sys; from pathlib import Path; from node.config import load_home; from node.serve import run; "
-    with (
-        child("-c", f"{code} sys.exit(run(load_home(Path(sys.argv[1]))))", str(home.folder)) as process,
-        httpx.Client(
-            base_url=f"http://127.0.0.1:{home.settings.port}",
-            headers={"Authorization": f"Bearer {A.token}"},
-            trust_env=False,
-            timeout=PATIENCE_SECONDS,
-        ) as client,
-    ):
-        deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # noqa: TID251 - a real process takes real time
-        while True:
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            try:
-                client.get("/v1/health")
-            except httpx.TransportError:
-                assert time.monotonic() < deadline  # noqa: TID251
-                time.sleep(0.02)
-                continue
-            break
-        yield process, client
-
-
 @pytest.mark.slow
 def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -> None:
     [port] = free_ports(1)
@@ -140,7 +96,7 @@ def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -
     answered: dict[int, Any] = {}
     first = 1
     for delay in (0.15, 0.3):
-        with serving(home) as (process, client):
+        with serving(home, A.token) as (process, client):
             posting = _Posting(client, first)
             posting.start()
             time.sleep(delay)
@@ -148,7 +104,7 @@ def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -
             posting.join(PATIENCE_SECONDS)
             answered |= posting.answered
             first = posting.next
-    with serving(home) as (_, client):
+    with serving(home, A.token) as (_, client):
         own = next(one for one in client.get("/v1/logs").json()["logs"] if one["own"])
         notes: list[Any] = []
         while len(notes) < own["size"]:

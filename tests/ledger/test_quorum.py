@@ -34,7 +34,7 @@ from ledger.errors import (
 from ledger.merkle import TreeSize
 from ledger.network import Network, network_text, parse_network, verify_chain
 from ledger.note import COSIGNATURE, ED25519, Note, Signature, Signer
-from ledger.quorum import Judged, judge_checkpoint, require_quorum
+from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 
 NET = make_network(7)
 POLICE, TAX, HEALTH, COURT, HOUSING, SOCIAL, LAST = NET.departments
@@ -126,6 +126,16 @@ def test_strangers_count_for_nothing_and_do_no_harm() -> None:
     strangers = [builders.department(number) for number in range(7, 20)]
     found = judged(LOG.cosigned([TAX, *strangers]))
     assert [origin for origin, _ in found.cosigners] == [TAX.origin]
+
+
+def test_the_lines_of_strangers_and_repetitions_can_be_left_out() -> None:
+    log_line = POLICE.log.sign(CHECKPOINT.text)
+    stranger = builders.department(9)
+    tax, again = votes([TAX], time=5)[0], votes([TAX], time=9)[0]
+    found = judged(with_lines(*votes([stranger]), log_line, tax, again, log_line))
+    clean = without_strangers(found, NET.network)
+    assert clean.note.signatures == (log_line, tax)
+    assert judged(clean.note) == clean
 
 
 def test_a_members_other_keys_do_not_cosign() -> None:

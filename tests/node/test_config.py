@@ -1,5 +1,6 @@
 """Settings, key files, and the making and joining of a node's folder."""
 
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,22 @@ from ledger.store import open_store
 from node.config import CONFIG_BYTES_MAX, Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
 from node.keyfile import KEY_FILE_BYTES_MAX, read_secret, write_secret
-from node.keys import KeyRing, generate_keys, key_name, load_ring, read_record_key
+from node.keys import (
+    KeyRing,
+    generate_keys,
+    key_name,
+    load_ring,
+    load_witness_key,
+    make_witness_key,
+    read_record_key,
+)
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.signers import read_signer
 
 A, B = parties(2)
 ORIGIN = A.origin
+VKEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
+FOREIGN = {"origin": "go.sum database tree", "vkeys": [VKEY]}
 
 
 def material(party: Party = A) -> Any:
@@ -69,6 +80,15 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
         ({"origin": ORIGIN, "refresh_interval_ms": 59_999}, "0 or at least 60000"),
         ({"origin": ORIGIN, "refresh_interval_ms": -1}, "refresh_interval_ms"),
         ({"origin": ORIGIN, "log_level": "loud"}, "log_level"),
+        ({"origin": ORIGIN, "witness_name": "a b"}, "witness_name: a key name is not empty"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "a", "vkeys": []}]}, "witnessed.0.vkeys"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "", "vkeys": [VKEY]}]}, "witnessed.0.origin"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "a\nb", "vkeys": [VKEY]}]}, "witnessed.0.origin"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "a", "vkeys": ["no"]}]}, "not of the form name\\+hash"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "a", "vkeys": [A.keys.cosigner.verifier.vkey]}]}, "type 0x01"),
+        ({"origin": ORIGIN, "witnessed": [{"origin": "a", "vkeys": [VKEY, VKEY]}]}, "a key is there twice"),
+        ({"origin": ORIGIN, "witnessed": [FOREIGN, FOREIGN]}, "go.sum database tree is there twice"),
+        ({"origin": ORIGIN, "witnessed": [{**FOREIGN, "more": 1}]}, "witnessed.0.more"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(values: dict[str, Any], words: str) -> None:
@@ -91,6 +111,34 @@ def test_written_settings_are_read_back_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "suyuan.toml").write_text(settings_toml(settings))
     assert load_home(tmp_path).settings == settings
     assert "# peer_ca =" in settings_toml(settings)
+
+
+def test_foreign_logs_are_tables_in_the_file_and_json_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = {"origin": '日志 "quoted" \\ back', "vkeys": [VKEY, B.keys.log.verifier.vkey]}
+    settings = make_settings({"origin": ORIGIN, "witness_policy": "w.policy", "witnessed": [FOREIGN, odd]}, "here")
+    (tmp_path / "suyuan.toml").write_text(settings_toml(settings))
+    assert load_home(tmp_path).settings == settings
+    assert [one.origin for one in settings.witnessed] == [FOREIGN["origin"], odd["origin"]]
+    assert settings_toml(make_settings({"origin": ORIGIN}, "here")).endswith("# [[witnessed]]\n")
+    monkeypatch.setenv("SUYUAN_WITNESSED", json.dumps([FOREIGN]))
+    assert [one.model_dump() for one in load_home(tmp_path).settings.witnessed] == [{**FOREIGN, "vkeys": (VKEY,)}]
+    monkeypatch.setenv("SUYUAN_WITNESSED", "no JSON")
+    with pytest.raises(ConfigError, match="the environment cannot be read"):
+        load_home(tmp_path)
+
+
+def test_the_witness_key_is_of_its_own_kind_and_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not there") as missing:
+        load_witness_key(tmp_path, "a/witness")
+    assert missing.value.hint == "suyuan witness key makes it"
+    made = make_witness_key(tmp_path, "a/witness", lambda _: seed("w"))
+    assert load_witness_key(tmp_path, "a/witness").verifier == made.verifier
+    with pytest.raises(ConfigError, match="never overwritten"):
+        make_witness_key(tmp_path, "a/witness", lambda _: seed("x"))
+    with pytest.raises(ConfigError, match="is not the witness key b/witness"):
+        load_witness_key(tmp_path, "b/witness")
 
 
 @pytest.mark.parametrize(

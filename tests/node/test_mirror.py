@@ -37,7 +37,7 @@ from ledger.errors import (
     VerificationError,
 )
 from ledger.merkle import TreeSize
-from ledger.note import ED25519, Note, Signer
+from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store.memory import Fault
 from node import layout, writer
 from node.errors import BusyError, IntegrityAlarm
@@ -447,6 +447,15 @@ async def test_a_confirmed_checkpoint_is_taken_with_its_entries(library: Library
     state = library.node.states[B.origin]
     assert (state.size, state.confirmed_size) == (10, 10)
     library.verify()
+
+
+async def test_what_a_peer_has_put_behind_a_confirmed_checkpoint_is_not_kept(library: Library) -> None:
+    note = library.log.checkpoint(cosigners=3)
+    stranger = Signer("stranger.test/witness", COSIGNATURE, seed("stranger")).cosign(note.text, 1)
+    assert await take(library, Note(note.text, (stranger, *note.signatures)))
+    confirmed = library.node.states[B.origin].confirmed
+    assert confirmed is not None
+    assert confirmed.note == note
 
 
 async def test_a_confirmed_checkpoint_that_is_known_is_no_news(library: Library) -> None:

@@ -461,7 +461,7 @@ async def test_racing_requests_never_cosign_two_roots_of_one_size(stand: Stand) 
         except Exception:  # noqa: BLE001 - not of this log
             continue
         texts.add(log.root())
-    assert len(texts) == 1
+    assert len(texts) == 1 or (not texts and B.origin in stand.node.alarms)  # the fork may be noticed before all else
     assert {answer.status_code for answer in answers} <= {200, 409, 422, 503}
 
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -29,7 +30,12 @@ type input struct {
 		Entry  string   `json:"entry"`
 		Hashes []string `json:"hashes"`
 	} `json:"proofs"`
-	Entries []string `json:"entries"`
+	Entries  []string `json:"entries"`
+	Policies []struct {
+		Policy     string `json:"policy"`
+		Checkpoint string `json:"checkpoint"`
+		Good       bool   `json:"good"`
+	} `json:"policies"`
 }
 
 // cosigner verifies Ed25519 cosignatures (c2sp.org/tlog-cosignature), which x/mod does not know.
@@ -92,6 +98,75 @@ func open(text string, known note.Verifiers) (tlog.Tree, int) {
 	return tree, len(opened.Sigs)
 }
 
+// satisfies judges a checkpoint by a policy file (c2sp.org/tlog-policy); a file that breaks its rules ends the program.
+func satisfies(policy, checkpoint string) bool {
+	var verifiers []note.Verifier
+	logs := map[string]bool{}              // hashes of log keys
+	witnesses := map[string]note.Verifier{} // by name
+	type group struct {
+		name    string
+		least   int
+		members []string
+	}
+	var groups []group
+	quorum := ""
+	for _, line := range strings.Split(policy, "\n") {
+		items := strings.Fields(line)
+		if len(items) == 0 || strings.HasPrefix(items[0], "#") {
+			continue
+		}
+		switch items[0] {
+		case "log":
+			key, err := note.NewVerifier(items[1])
+			check(err)
+			verifiers = append(verifiers, key)
+			logs[fmt.Sprint(key.Name(), key.KeyHash())] = true
+		case "witness":
+			key := newCosigner(items[2])
+			verifiers = append(verifiers, key)
+			witnesses[items[1]] = key
+		case "group":
+			least, err := strconv.Atoi(items[2])
+			if items[2] == "any" {
+				least, err = 1, nil
+			} else if items[2] == "all" {
+				least, err = len(items)-3, nil
+			}
+			check(err)
+			groups = append(groups, group{items[1], least, items[3:]})
+		case "quorum":
+			quorum = items[1]
+		default:
+			log.Fatalf("%s begins no line of a policy", items[0])
+		}
+	}
+	opened, err := note.Open([]byte(checkpoint), note.VerifierList(verifiers...))
+	if err != nil {
+		return false
+	}
+	origin := strings.Split(opened.Text, "\n")[0]
+	signed := map[string]bool{}
+	byLog := false
+	for _, signature := range opened.Sigs {
+		signed[fmt.Sprint(signature.Name, signature.Hash)] = true
+		byLog = byLog || signature.Name == origin && logs[fmt.Sprint(signature.Name, signature.Hash)]
+	}
+	witnessed := map[string]bool{"none": true}
+	for name, key := range witnesses {
+		witnessed[name] = signed[fmt.Sprint(key.Name(), key.KeyHash())]
+	}
+	for _, one := range groups {
+		count := 0
+		for _, member := range one.members {
+			if witnessed[member] {
+				count++
+			}
+		}
+		witnessed[one.name] = count >= one.least
+	}
+	return byLog && witnessed[quorum]
+}
+
 func main() {
 	var in input
 	check(json.NewDecoder(os.Stdin).Decode(&in))
@@ -112,6 +187,11 @@ func main() {
 		_, err := note.Open(decode(entry), note.VerifierList(key))
 		check(err)
 	}
-	fmt.Printf("sizes %d to %d, %d signatures, %d inclusion proofs, %d entries\n",
-		oldTree.N, newTree.N, signatures, len(in.Proofs), len(in.Entries))
+	for number, one := range in.Policies {
+		if satisfies(one.Policy, one.Checkpoint) != one.Good {
+			log.Fatalf("policy %d is judged otherwise", number)
+		}
+	}
+	fmt.Printf("sizes %d to %d, %d signatures, %d inclusion proofs, %d entries, %d policies\n",
+		oldTree.N, newTree.N, signatures, len(in.Proofs), len(in.Entries), len(in.Policies))
 }
