@@ -14,7 +14,7 @@ from ledger.errors import LedgerError
 from ledger.network import Network
 from node.equivocations import Equivocations
 from node.metrics import Metrics
-from node.peers import IDS_MAX, Peer, PeerBusyError, PeerUnreachableError
+from node.peers import IDS_MAX, Peer, PeerBusyError, PeerError, PeerFalseError, PeerUnreachableError
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,8 @@ class Hearsay:
                 return  # it will be asked again
             except LedgerError as error:
                 garbage.add(name)
+                if not isinstance(error, PeerError):  # those are counted where they arise
+                    peer.blame(PeerFalseError(f"its proof {name[:16]}: {error}"))
                 self._metrics.proofs_refused.labels(peer.origin).inc()
                 log.warning("a peer's proof proves nothing", peer=peer.origin, proof=name, error=str(error))
                 continue

@@ -28,7 +28,7 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
-from ledger.errors import KeyEndedError, LedgerError, StoreFailedError
+from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
