@@ -19,7 +19,7 @@ from ledger.equivocation import heads_proof
 from ledger.merkle import TreeSize
 from ledger.network import verify_chain
 from ledger.store import Batch, open_store
-from node.keys import load_keys
+from node.keys import load_ring
 from node.layout import equivocation_key, log_id
 
 pytest_plugins = ("departments",)
@@ -367,7 +367,7 @@ def keep_proof(network: Any, home: Path, data: bytes, name: str) -> None:
 
 
 def test_a_stopped_nodes_proofs_are_found_and_judged_again(suyuan: Any, network: Any, at_rest: Path) -> None:
-    signer = load_keys(network.home("tax") / "keys", network.origin("tax")).log
+    signer = load_ring(network.home("tax") / "keys", network.origin("tax")).newest.log
     notes = [
         sign_checkpoint(signer, Checkpoint(network.origin("tax"), TreeSize(4), bytes([number]) * 32))
         for number in (1, 2)

@@ -13,7 +13,7 @@ from ledger.merkle import TreeSize
 from ledger.network import verify_chain
 from node.config import load_home
 from node.equivocations import Kept, judge
-from node.keys import load_keys
+from node.keys import load_ring
 
 pytest_plugins = ("departments",)
 
@@ -21,7 +21,7 @@ pytest_plugins = ("departments",)
 def proof_against(network: Any, name: str, *, size: int = 4) -> tuple[bytes, Kept]:
     """Two heads of one size, signed by a department's own key."""
     document, origin = network.document.read_bytes(), network.origin(name)
-    signer = load_keys(load_home(network.home(name)).keys, origin).log
+    signer = load_ring(load_home(network.home(name)).keys, origin).newest.log
     notes = [sign_checkpoint(signer, Checkpoint(origin, TreeSize(size), bytes([n]) * 32)) for n in (1, 2)]
     data = heads_proof(document, *notes)
     return data, judge(data, network.fingerprint, verify_chain(document, network.fingerprint))
