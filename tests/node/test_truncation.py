@@ -32,8 +32,11 @@ def events(count: int) -> Iterator[dict[str, Any]]:
                 yield share(number, A, records=None, manifest={"root": root, "count": 2})
             case 2:
                 yield {"type": "share", "id": "no id", "surprise": True}
-            case 3:
+            case 3 if number % 16 == 3:
                 yield {"type": "x.future", "id": event_id(number)}
+            case 3:
+                key = B.other_keys("log").log.verifier.vkey
+                yield {"type": "key.rotate", "id": event_id(number), "role": "log", "key": key, "from": 1000 + number}
             case 4:
                 yield share(number % 5, A)  # a log that uses an id again
             case 5:
@@ -103,6 +106,7 @@ def test_what_is_left_is_what_a_store_without_the_end_has(whole: PaperLog, long:
         assert contents(desk.disk) == contents(never.disk)
         state, wanted = desk.writer.states[B.origin], never.writer.states[B.origin]
         assert (state.chain.size, state.edge, state.acting) == (wanted.chain.size, wanted.edge, wanted.acting)
+        assert state.rotation == wanted.rotation
         assert desk.load(desk.store)[B.origin] == never.load(never.store)[B.origin]
 
 
