@@ -15,10 +15,11 @@ from cli.language import Words, noted
 from ledger.encoding import parse_time
 from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
 from ledger.network import Network, parse_network, split_versions
-from ledger.store import Store, open_store
+from ledger.store import Store, open_store, prefix_end
 from node import logs
 from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
+from node.equivocations import judge
 from node.errors import ConfigError, IntegrityAlarm, PassphraseNeededError
 from node.keys import check_named
 from node.service import check_head, load_network, load_policy, load_witness
@@ -34,6 +35,9 @@ DISK_BYTES_MIN = 500 << 20  # below that a compaction of the store may not find 
 CLOCK_MS_MIN = parse_time("2025-01-01T00:00:00.000Z")  # no clock that is right is before this software
 SKEW_MS_LOW = 5_000
 SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are refused (node/transport.py)
+EVIDENCE_HINT = noted(
+    "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on"
+)
 OTHERS = 0o077
 OTHERS_WRITE = 0o022
 
@@ -213,6 +217,27 @@ def check_store(patient: Patient) -> Iterator[Check]:
         yield _check_ended(patient.store, patient.network)
     if patient.network is not None and patient.origin in patient.network.members:
         yield _check_head(patient, patient.store, patient.network)
+        try:
+            yield check_evidence(patient.store, patient.network, patient.home.settings.fingerprint or "")
+        except LedgerError as error:
+            yield failed("evidence", error)
+
+
+def check_evidence(store: Store, network: Network, fingerprint: str) -> Check:
+    """Look for proofs that a log has told two stories; each of them is judged again."""
+    kept = []
+    for _key, data in store.scan(b"Y", prefix_end(b"Y")):
+        try:
+            kept.append(judge(data, fingerprint, network))
+        except LedgerError as error:
+            return Check(
+                "evidence", "damage", Words("a kept proof is no proof any more: {problem}", problem=str(error))
+            )
+    standing = [one.verdict.words for one in kept if one.standing]
+    if standing:
+        words = Words("{count} proofs of two stories: {stories}", count=len(standing), stories="; ".join(standing))
+        return Check("evidence", "damage", words, EVIDENCE_HINT)
+    return Check("evidence", "ok", Words("no log is convicted of two stories"))
 
 
 def check_bytes(patient: Patient, progress: Callable[[int], None]) -> Check:
@@ -288,11 +313,12 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         )
     if health.get("alarms"):
         alarms = "; ".join(f"{one.get('log')}: {one.get('alarm')}" for one in health["alarms"])
+        own = any(one.get("log") == health.get("log") for one in health["alarms"])
         return Check(
             "node",
             "damage",
             Words("integrity alarm: {alarms}", alarms=alarms),
-            noted("stop the node and keep its folder as it is"),
+            noted("stop the node and keep its folder as it is") if own else EVIDENCE_HINT,
         )
     if health.get("status") != "ok":
         words = Words("it runs, and cannot write: {problem}", problem=str(health.get("failure")))

@@ -56,6 +56,7 @@ BY_PROBLEM_CODE: Final = {  # what a node answers, where the status alone does n
     "not_confirmed": NOT_FOUND,
     "digest_mismatch": FINDINGS,
     "integrity_alarm": INTEGRITY,
+    "log_frozen": INTEGRITY,
     "store_corrupt": INTEGRITY,
     "bug": BUG,
 }

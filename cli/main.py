@@ -41,6 +41,9 @@ SECTIONS = (
             Entry("log", "cli.commands.log", noted("look at one log: how it has grown")),
             Entry("logs", "cli.commands.logs", noted("show the members' logs as the node has them")),
             Entry("peers", "cli.commands.peers", noted("show which peers answer, and how far they are")),
+            Entry(
+                "evidence", "cli.commands.evidence", noted("show and save the proofs that a log has told two stories")
+            ),
         ),
     ),
     (

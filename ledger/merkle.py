@@ -201,23 +201,54 @@ def verify_consistency(*, old: TreeHead, new: TreeHead, proof: Sequence[bytes]) 
         if old.root != new.root:
             raise ConsistencyError(f"two trees of size {old.size} have different roots")
         return
-    node, last = old.size - 1, new.size - 1
-    while node & 1:  # up to the largest complete subtree that ends the old tree
-        node >>= 1
-        last >>= 1
-    siblings_on_left = _path(node, last)
-    hashes = proof if node else (old.root, *proof)  # as node 0 it is the old tree itself, whose root is known
-    _check_path(hashes, len(siblings_on_left) + 1, ConsistencyError)
-    old_root = new_root = hashes[0]
-    for sibling, on_left in zip(hashes[1:], siblings_on_left, strict=True):
-        if on_left:
-            old_root, new_root = node_hash(sibling, old_root), node_hash(sibling, new_root)
-        else:
-            new_root = node_hash(new_root, sibling)
+    starts, sides = _consistency_path(old.size, new.size)
+    hashes = proof if starts else (old.root, *proof)  # as node 0 it is the old tree itself, whose root is known
+    _check_path(hashes, len(sides) + 1, ConsistencyError)
+    old_root, new_root = _climb(hashes, sides)
     if old_root != old.root:
         raise ConsistencyError("the proof does not lead to the old root")
     if new_root != new.root:
         raise ConsistencyError("the proof does not lead to the new root")
+
+
+def root_before(*, size: TreeSize, new: TreeHead, proof: Sequence[bytes]) -> bytes | None:
+    """Return the root that the tree ``new`` had at ``size``, as a consistency proof from there shows it.
+
+    None where it does not show it: a proof from a power of two leaves that root out, since whoever verifies has it.
+
+    Raises:
+        ConsistencyError: the proof does not belong to the tree ``new``.
+    """
+    if not 0 < size < new.size <= DECIMAL_MAX:
+        raise ConsistencyError(f"no proof can lead from size {size} to size {new.size}")
+    starts, sides = _consistency_path(size, new.size)
+    if not starts:
+        return None
+    _check_path(proof, len(sides) + 1, ConsistencyError)
+    old_root, new_root = _climb(proof, sides)
+    if new_root != new.root:
+        raise ConsistencyError("the proof does not lead to the new root")
+    return old_root
+
+
+def _consistency_path(old: int, new: int) -> tuple[bool, list[bool]]:
+    """Return whether a proof from ``old`` to ``new`` leaves begins with a hash of its own, and its siblings' sides."""
+    node, last = old - 1, new - 1
+    while node & 1:  # up to the largest complete subtree that ends the old tree
+        node >>= 1
+        last >>= 1
+    return node != 0, _path(node, last)
+
+
+def _climb(hashes: Sequence[bytes], sides: Sequence[bool]) -> tuple[bytes, bytes]:
+    """Return the old and the new root to which the hashes of a consistency proof lead."""
+    old_root = new_root = hashes[0]
+    for sibling, on_left in zip(hashes[1:], sides, strict=True):
+        if on_left:
+            old_root, new_root = node_hash(sibling, old_root), node_hash(sibling, new_root)
+        else:
+            new_root = node_hash(new_root, sibling)
+    return old_root, new_root
 
 
 def _split(size: int) -> int:

@@ -13,7 +13,7 @@ entry ``network.adopt`` on, a checkpoint needs the quorum of that version or of 
 from dataclasses import dataclass, replace
 
 from ledger.checkpoint import Checkpoint, parse_checkpoint_text
-from ledger.errors import InvalidSignatureError, KeyEndedError, QuorumError, UnsignedError
+from ledger.errors import CheckpointError, InvalidSignatureError, KeyEndedError, QuorumError, UnsignedError
 from ledger.network import Member, Network
 from ledger.note import Note, Signature, VerifierKey, open_note, parse_note
 
@@ -73,6 +73,8 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
     note = data if isinstance(data, Note) else parse_note(data)
     checkpoint = parse_checkpoint_text(note.text)
     owner = network.member(checkpoint.origin)
+    if checkpoint.extensions:  # else a log could say two things for one size and root
+        raise CheckpointError("the log of a member writes no extension lines", field="extensions")
     try:
         log_key = owner.checkpoint_key(checkpoint.size)
     except UnsignedError:

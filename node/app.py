@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import BadValueError, LedgerError, MissingMemberError, OutOfRangeError
-from node.api import docs, events, keys, logs, problems, records, system, witness
+from node.api import docs, equivocations, events, keys, logs, problems, records, system, witness
 from node.api.bodies import LARGE_AT_ONCE_MAX
 from node.service import Node
 
@@ -40,7 +40,7 @@ def create_app(node: Node) -> FastAPI:
     )  # fmt: skip
     app.state.node = node
     app.state.room_for_large = asyncio.Semaphore(LARGE_AT_ONCE_MAX)
-    for module in (events, records, logs, witness, keys, system, docs):
+    for module in (events, records, logs, equivocations, witness, keys, system, docs):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.exception_handler(LedgerError)(_ledger_error)

@@ -19,6 +19,7 @@ import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -27,6 +28,7 @@ import httpx
 from pydantic import ValidationError
 
 from ledger.encoding import JsonObject, encode_base64
+from ledger.equivocation import PROOF_FILE_BYTES_MAX
 from ledger.errors import LedgerError
 from ledger.event import EntryRef
 from ledger.evidence import EVIDENCE_BYTES_MAX
@@ -47,6 +49,7 @@ _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 _LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "vouched", "alarm"})
 _CHECKPOINT_MEMBERS = frozenset({"size", "root", "vouched", "cosigned_by", "needed", "note"})
+_PROOF_MEMBERS = frozenset({"id", "log", "kind", "words", "size", "until", "bytes", "standing"})
 _PEER_MEMBERS = frozenset({"log", "url", "reachable", "last_seen", "last_error", "lag", "faults", "logs"})
 _PEER_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "seen", "lag", "agreement"})
 
@@ -249,6 +252,23 @@ class Client:
     def tile(self, log: str, path: str) -> bytes:
         """Return a tile or entry bundle of a log by its path (``tile/0/000``), not verified yet."""
         return self._call("GET", f"/logs/{origin_hash(log)}/{path}", BUNDLE_BYTES_MAX)
+
+    def equivocations(self) -> JsonObject:
+        """Return which proofs that a log has told two stories the node keeps (schema suyuan.equivocations/1)."""
+        answer = self._json("GET", "/v1/equivocations", schema="suyuan.equivocations/1")
+        _expect_members(_objects(answer, "equivocations"), _PROOF_MEMBERS)
+        return answer
+
+    def equivocation(self, name: str) -> bytes:
+        """Return one of these proofs by its id, not judged yet.
+
+        Raises:
+            BadAnswerError: other bytes than those of that id.
+        """
+        data = self._call("GET", f"/v1/equivocations/{name}", PROOF_FILE_BYTES_MAX)
+        if sha256(data).hexdigest() != name:
+            raise BadAnswerError("the proof has another hash than it is listed under", field="id")
+        return data
 
     # The node.
 

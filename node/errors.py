@@ -22,6 +22,7 @@
         ├── NotConfirmedError      not_confirmed: recorded, but the quorum did not answer in time
         ├── ReadOnlyError          read_only: this node does not write now
         └── IntegrityAlarm         integrity_alarm: the store is not what this node has signed
+            └── FrozenError        log_frozen: a log has told two stories, and nothing new of it is taken
 
 As below the node, each class has a stable ``code`` and a ``hint``; node/api/problems.py gives each its status.
 """
@@ -171,3 +172,10 @@ class IntegrityAlarm(NodeError):  # noqa: N818 - an alarm is what the operator m
 
     code = "integrity_alarm"
     hint = "stop the node, keep its folder as it is, and run suyuan doctor"
+
+
+class FrozenError(IntegrityAlarm):
+    """A log has told two stories: what was confirmed before stays, nothing new is taken or cosigned."""
+
+    code = "log_frozen"
+    hint = "suyuan evidence list shows the proof; the log goes on when the governors have readmitted it"

@@ -12,6 +12,10 @@ from whoever has them:
 So a node that was down catches up, and an owner that is down for good does not stop its log from spreading. Neither a
 log that cannot be had nor one that is in doubt holds up the others. What a peer shows that is older than what it has
 proven already is counted against it.
+
+A root is only a claim: of a log that a peer says it holds otherwise, it is asked for what the owner has signed, the
+last entry that both hold and the newest checkpoint. Two signatures are a proof (node/equivocations.py), and the proofs
+that a peer holds itself are fetched and judged (node/hearsay.py).
 """
 
 import asyncio
@@ -22,7 +26,9 @@ import structlog
 from ledger.errors import LedgerError, StoreError
 from node.adoption import Adoption
 from node.clock import Clock
+from node.equivocations import Equivocations
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.hearsay import Hearsay
 from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
 from node.peers import Head, Peer, PeerError, PeerRefusedError, Peers, PeerStaleError, Seen, not_verified
@@ -31,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 FAILED_PEER_ROUNDS_MAX = 15  # a peer that keeps failing is asked that much more rarely at most
 LOGS_AT_ONCE = 4  # of one peer: as many as it gets connections
+SUSPECTS_MAX = 8  # logs of which a peer claims another root, looked at in one round
 COMPARE_MS = 10_000  # how often, while a log grows, its root at one peer is compared with ours
 
 
@@ -45,11 +52,15 @@ class Gossip:
         peers: Peers,
         states: Callable[[], Mapping[str, LogState]],
         clock: Clock,
+        equivocations: Equivocations,
+        hearsay: Hearsay,
         interval_ms: int,
     ) -> None:
         self._mirror = mirror
         self._adoption = adoption
         self._clock = clock
+        self._equivocations = equivocations
+        self._hearsay = hearsay
         self._peers = peers
         self._states = states
         self._interval = interval_ms / 1000
@@ -78,6 +89,7 @@ class Gossip:
         Raises:
             PeerError: it did not answer.
         """
+        self._equivocations.save()  # what the store could not take before
         proven = self._states().get(peer.origin)  # before it is asked: it cannot have less, unless it shows the past
         heads = await peer.logs()
         await self._adoption.hear(peer, heads.version)
@@ -87,11 +99,16 @@ class Gossip:
         own = told.get(peer.origin)
         if proven is not None and own is not None and own.size < proven.size:
             peer.blame(PeerStaleError(f"it shows {own.size} entries of its own log, and has signed {proven.size}"))
+        await self._hearsay.hear(peer, heads.equivocations)
         same_law = heads.version == self._adoption.charter.network.version
         room = asyncio.Semaphore(LOGS_AT_ONCE)
+        suspects = 0
         async with asyncio.TaskGroup() as group:
             for origin, head in told.items():
                 if self._wants(peer, origin, head):
+                    suspects += peer.status.heads[origin].agrees is False
+                    if suspects > SUSPECTS_MAX and peer.status.heads[origin].agrees is False:
+                        continue
                     taking = self._take(peer, origin, head, room, same_law=same_law)
                     group.create_task(taking, name=f"take {origin}")
 
@@ -133,7 +150,7 @@ class Gossip:
 
     def _wants(self, peer: Peer, origin: str, head: Head) -> bool:
         state = self._states()[origin]
-        return (
+        return self._mirror.is_usable(state) and (
             _is_better(head, state)
             or head.signed > (state.signed.size if state.signed is not None else 0)
             or peer.status.heads[origin].agrees is False
@@ -147,6 +164,8 @@ class Gossip:
         """
         async with room:
             try:
+                if peer.status.heads[origin].agrees is False:
+                    await self._compare_entries(peer, origin, head)
                 if _is_better(head, self._states()[origin]):
                     await self._mirror.take_confirmed(await peer.checkpoint(origin), origin=origin, hint=peer.origin)
                     if same_law and _is_better(head, self._states()[origin]):
@@ -164,6 +183,16 @@ class Gossip:
                 if same_law:
                     peer.blame(not_verified(f"its checkpoint of {origin}", error))
                 log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
+
+    async def _compare_entries(self, peer: Peer, origin: str, head: Head) -> None:
+        """Compare the last entry of what both hold: where two histories have parted, all entries after it differ."""
+        try:
+            raws = await peer.entries(origin, max(head.size - 1, 0), 1)
+        except PeerError as error:
+            log.info("a peer does not show what it holds", peer=peer.origin, log=origin, error=str(error))
+            return
+        await asyncio.to_thread(self._equivocations.accuse_entries, origin, raws)
+        self._equivocations.require_trusted(origin)
 
 
 def _is_better(head: Head, state: LogState) -> bool:

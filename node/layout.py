@@ -9,7 +9,8 @@
     Q       log                                     newest confirmed checkpoint, with its quorum of cosignatures
     W       log                                     the signed checkpoint that this node has cosigned last
     B       log, level, slot                        a confirmed checkpoint of the past; node/logs.py says which
-    X       log                                     a checkpoint that the log has signed against its own history
+    X       log                                     a checkpoint against the log's own history that makes no proof
+    Y       log, SHA-256 of the file                proof that the log has told two stories (ledger/equivocation.py)
     I       event id, log                           index, digest of the event
     R       record, log, index                      – the share names the record
     P       parent's leaf hash, log, index          – the share names the parent
@@ -100,8 +101,13 @@ def cosigned_key(log: bytes) -> bytes:
 
 
 def contradiction_key(log: bytes) -> bytes:
-    """Key of the signed checkpoint that contradicts what the log has signed before: the proof against it."""
+    """Key of a signed checkpoint that contradicts what is stored here, where that could not be proven to others."""
     return b"X" + log
+
+
+def equivocation_key(log: bytes, name: str) -> bytes:
+    """Key of a proof that the log has told two stories; its id is the hex SHA-256 of the file."""
+    return b"Y" + log + bytes.fromhex(name)
 
 
 def event_prefix(event_id: str) -> bytes:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from ledger.checkpoint import parse_checkpoint_text
 from ledger.encoding import canonical_json, parse_hash
-from ledger.entry import ChainHead, Entry, open_chain, parse_entry
-from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError
+from ledger.entry import ChainHead, Entry, open_chain, parse_entry, verify_signature
+from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
 from ledger.event import Event, KeyRotate, NetworkAdopt, Receipt, Share, Violation, read_event
-from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize
+from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
 from ledger.network import Member, Network
-from ledger.note import VerifierKey
+from ledger.note import VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
 from ledger.store.protocol import prefix_end
@@ -59,6 +60,7 @@ class LogState:
     acting: tuple[tuple[int, bytes], ...] = ()  # from which entry on under which text of the network document (hash)
     kept_at: int | None = None  # POSIX seconds of the last confirmed checkpoint since the start, for node/logs.py alone
     rotation: Rotation | None = None  # newest announcement of another log key
+    readmitted: TreeHead | None = None  # the governors' ruling about its history, once what is here agrees with it
 
     @property
     def size(self) -> int:
@@ -87,8 +89,12 @@ class LogState:
 
     @property
     def cosigned_head(self) -> TreeHead:
-        """Size and root that this node has cosigned last; the empty tree before the first time."""
-        return self.cosigned.checkpoint.head if self.cosigned is not None else TreeHead(TreeSize(0), EMPTY_ROOT)
+        """Size and root that this node has cosigned last; the empty tree before the first time.
+
+        What it has cosigned of a history that the governors have ruled about counts no more; their ruling does.
+        """
+        head = self.cosigned.checkpoint.head if self.cosigned is not None else TreeHead(TreeSize(0), EMPTY_ROOT)
+        return self.readmitted if self.readmitted is not None and head.size <= self.readmitted.size else head
 
 
 def load_log(store: Store, origin: str, network: Network) -> LogState:
@@ -103,7 +109,7 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
         return LogState(origin, log, open_chain(origin, network.text.encode()), Edge.empty())
     try:
         chain = _decode_chain(origin, data)
-        return LogState(
+        state = LogState(
             origin,
             log,
             chain,
@@ -112,8 +118,10 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
             confirmed=_load_checkpoint(store, layout.confirmed_key(log), network),
             cosigned=_load_checkpoint(store, layout.cosigned_key(log), network),
             acting=_load_acting(store, log),
-            rotation=_load_rotation(store, log),
+            rotation=load_rotation(store, log, chain.size),
         )
+        ruling = network.member(origin).readmitted
+        return replace(state, readmitted=ruling) if is_settled(store, state, network) else state
     except StoreCorruptError:
         raise
     except LedgerError as error:
@@ -137,7 +145,7 @@ def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: B
     edge, tiles = state.edge.extended([entry.leaf for entry in entries])
     for tile, data in tiles:
         batch.put(layout.tile_key(state.log, tile.level, tile.index), data)
-    batch.put(layout.chain_key(state.log), _encode_chain(chain))
+    batch.put(layout.chain_key(state.log), encode_chain(chain))
     rotation = next(filter(None, map(rotation_of, reversed(entries))), state.rotation)
     return replace(state, chain=chain, edge=edge, acting=tuple(acting), rotation=rotation)
 
@@ -283,6 +291,15 @@ def event_digest(event_json: str) -> bytes:
     return hashlib.sha256(event_json.encode()).digest()[:DIGEST_BYTES]
 
 
+def called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
+    """Return the index keys and values that an entry calls for."""
+    batch = Batch()
+    _index(log, entry, batch)
+    if (text_hash := acts_under(entry)) is not None:
+        batch.put(layout.version_key(log, entry.index), text_hash)
+    return {key: value for key, value in batch if value is not None}
+
+
 def _index(log: bytes, entry: Entry, batch: Batch) -> None:
     place = layout.Place(log, entry.index).encode()
     event = read_event(entry.event)
@@ -309,7 +326,8 @@ def _index_prefixes(event: Event) -> list[bytes]:
     return []
 
 
-def _encode_chain(chain: ChainHead) -> bytes:
+def encode_chain(chain: ChainHead) -> bytes:
+    """Return a chain's head as it is stored."""
     return chain.size.to_bytes(8, "big") + chain.previous + chain.time.to_bytes(8, "big")
 
 
@@ -319,15 +337,57 @@ def _decode_chain(origin: str, data: bytes) -> ChainHead:
     return ChainHead(origin, int.from_bytes(data[:8], "big"), data[8:40], int.from_bytes(data[40:], "big"))
 
 
+def is_void(data: bytes, network: Network) -> bool:
+    """Tell whether a stored checkpoint says more than the governors' ruling, and is not signed by the key after it.
+
+    Raises:
+        LedgerError: it is no checkpoint of a member's log.
+    """
+    checkpoint = parse_checkpoint_text(parse_note(data).text)
+    ruling = network.member(checkpoint.origin).readmitted
+    if ruling is None or checkpoint.size <= ruling.size:
+        return False
+    try:
+        judge_checkpoint(data, network)
+    except UnsignedError:
+        return True
+    return False
+
+
+def agrees(store: Store, state: LogState, ruling: TreeHead) -> bool:
+    """Tell whether a log has the history that the governors have ruled, whatever may stand behind it."""
+    return state.size >= ruling.size and root_hash(hash_reader(store, state, ruling.size), ruling.size) == ruling.root
+
+
+def is_settled(store: Store, state: LogState, network: Network) -> bool:
+    """Tell whether a log has the history that the governors have ruled, and nothing that their ruling has voided."""
+    member = network.member(state.origin)
+    if member.readmitted is None:
+        return True
+    if not agrees(store, state, member.readmitted):
+        return False
+    raw = (
+        store.get(layout.entry_key(state.log, member.readmitted.size)) if state.size > member.readmitted.size else None
+    )
+    try:
+        if raw is not None:
+            verify_signature(parse_entry(raw), member.log_key_at(member.readmitted.size))
+    except LedgerError:
+        return False
+    return True
+
+
 def _load_acting(store: Store, log: bytes) -> tuple[tuple[int, bytes], ...]:
     prefix = layout.version_prefix(log)
     found = store.scan(prefix, prefix_end(prefix))
     return tuple((int.from_bytes(key[len(prefix) :], "big"), text_hash) for key, text_hash in found)
 
 
-def _load_rotation(store: Store, log: bytes) -> Rotation | None:
-    prefix = layout.rotation_prefix() + log
-    for key, _ in store.scan(prefix, prefix_end(prefix), reverse=True, limit=1):
+def load_rotation(store: Store, log: bytes, size: int) -> Rotation | None:
+    """Return the newest announcement of another log key among the first ``size`` entries of a log."""
+    prefix = layout.rotation_prefix()
+    start, end = (prefix + layout.Place(log, number).encode() for number in (0, size))
+    for key, _ in store.scan(start, end, reverse=True, limit=1):
         raw = store.get(layout.entry_key(log, layout.place_of(key).number))
         return rotation_of(parse_entry(raw)) if raw is not None else None
     return None
@@ -335,7 +395,9 @@ def _load_rotation(store: Store, log: bytes) -> Rotation | None:
 
 def _load_checkpoint(store: Store, key: bytes, network: Network) -> Judged | None:
     data = store.get(key)
+    if data is None or is_void(data, network):
+        return None
     try:
-        return judge_checkpoint(data, network) if data is not None else None
+        return judge_checkpoint(data, network)
     except KeyEndedError:  # the log is in doubt from that key's end on: see find_ended
         return None

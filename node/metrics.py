@@ -54,6 +54,13 @@ class Metrics:
             buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
         )
         self.alarms = Counter("suyuan_alarms", "integrity alarms raised", registry=self.registry)
+        self.equivocations = Gauge(
+            "suyuan_equivocations", "proofs that stand against a log", ["log"], registry=self.registry
+        )
+        self.proofs_refused = Counter(
+            "suyuan_proofs_refused", "proofs of equivocation from a peer that prove nothing", ["peer"],
+            registry=self.registry,
+        )  # fmt: skip
         self.log_size = Gauge("suyuan_log_size", "entries stored", ["log"], registry=self.registry)
         self.log_confirmed = Gauge(
             "suyuan_log_confirmed", "entries known to be confirmed", ["log"], registry=self.registry

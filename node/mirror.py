@@ -15,7 +15,14 @@ from typing import Literal
 import structlog
 
 from ledger.entry import ChainHead, Entry, parse_entry, verify_entries
-from ledger.errors import KeyEndedError, LedgerError, StoreError, UnsignedError, VerificationError
+from ledger.errors import (
+    ConsistencyError,
+    KeyEndedError,
+    LedgerError,
+    StoreError,
+    UnsignedError,
+    VerificationError,
+)
 from ledger.merkle import TreeSize, root_hash
 from ledger.network import Member, Network
 from ledger.note import verify_detached
@@ -23,7 +30,8 @@ from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_stra
 from ledger.store import Store
 from node import layout, logs
 from node.clock import Clock
-from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.equivocations import Equivocations
+from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import ENTRIES_MAX, Head, Peer, PeerError, not_verified
@@ -73,6 +81,7 @@ class Mirror:
         writer: Writer,
         network: Callable[[], Network],
         peers: Mapping[str, Peer],
+        equivocations: Equivocations,
         pool: Executor | None,
         clock: Clock,
         metrics: Metrics,
@@ -85,6 +94,7 @@ class Mirror:
         self._writer = writer
         self._network = network
         self._peers = peers
+        self._equivocations = equivocations
         self._pool = pool
         self._clock = clock
         self._metrics = metrics
@@ -102,10 +112,12 @@ class Mirror:
         """Return when this node has ``size`` entries of a log; ``hint`` names a peer that has them.
 
         Raises:
+            FrozenError: the log has told two stories, and the governors have not readmitted it.
             PeerError: nobody has answered with the entries.
             LedgerError: what came is not the log's continuation.
         """
         while self.state(origin).size < size:
+            self.require_usable(self.state(origin))
             task = self._tasks.get(origin)
             if task is None:
                 here = self.state(origin).size
@@ -118,6 +130,39 @@ class Mirror:
             if (error := task.exception()) is not None and self.state(origin).size < size:
                 raise error  # whatever size it was for: nobody has given the entry that comes next
 
+    def is_usable(self, state: LogState) -> bool:
+        """Tell whether a log may grow here, and its heads be cosigned."""
+        settled = state.readmitted == self._network().member(state.origin).readmitted
+        return settled and self._equivocations.accused(state.origin) is None
+
+    def require_usable(self, state: LogState) -> None:
+        """Check that a log may grow here, and its heads be cosigned.
+
+        Raises:
+            FrozenError: it is convicted of having told two stories.
+            BusyError: the governors have ruled which one counts, and what is here does not agree yet.
+        """
+        self._equivocations.require_trusted(state.origin)
+        if state.readmitted != self._network().member(state.origin).readmitted:
+            raise BusyError(
+                f"{state.origin} is being brought to the history that the governors have ruled", field="origin"
+            )
+
+    async def fetch_ruled(self, peer: Peer, origin: str, size: int) -> None:
+        """Fetch a log up to the size of the governors' ruling from one peer, whatever stands against the log.
+
+        Raises:
+            PeerError: the peer does not give it.
+            StoreError, BusyError, ReadOnlyError: it cannot be stored.
+        """
+        try:
+            while (state := self.state(origin)).size < size:
+                await self._fetch_piece(peer, state, size, ruled=True)
+        except (BusyError, ReadOnlyError, StoreError, PeerError):
+            raise
+        except LedgerError as error:
+            raise PeerError(f"{peer.origin} gives another history: {error}") from None
+
     def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
         """Forget a task; its error is for those who wait, if anybody still does."""
         del self._tasks[origin], self.running[origin]
@@ -129,7 +174,7 @@ class Mirror:
 
         Raises:
             VerificationError: it has no quorum, or is signed wrongly.
-            IntegrityAlarm: it is another history than the one that is stored here.
+            IntegrityAlarm: it is another history than the one that is stored here, or the log is frozen.
             PeerError: the entries below it could not be had.
         """
         judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network()))
@@ -143,6 +188,7 @@ class Mirror:
             await asyncio.to_thread(self.check_root, judged)  # also one that is no news may contradict what is here
         if not logs.is_news(self.state(origin), judged):
             return False
+        self.require_usable(self.state(origin))
         if origin == self._own and not self.own_log_restored:
             raise BusyError("this node's own log is being restored", field="origin")
         if origin == self._own and judged.size > self.state(origin).size:
@@ -204,6 +250,7 @@ class Mirror:
             await asyncio.to_thread(self.check_root, judged)
         if judged.size <= (state.signed.size if state.signed is not None else 0):
             return False
+        self.require_usable(state)
         if origin == self._own:
             if self.own_log_restored and judged.size > state.size:
                 self.raise_alarm(
@@ -215,6 +262,7 @@ class Mirror:
 
         def store(transaction: Transaction) -> None:
             current = transaction.state(origin)
+            self.require_usable(current)
             if current.checkpoint is None or current.checkpoint.size < judged.size:
                 transaction.put_state(logs.with_checkpoint(current, judged, transaction.batch))
 
@@ -248,21 +296,37 @@ class Mirror:
         """
         state = self.state(judged.checkpoint.origin)
         if self.root_at(state.origin, judged.size) != judged.checkpoint.root:
-            self.raise_alarm(
-                f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash",
-                state.origin,
-                judged,
+            self.contradict(
+                judged, f"{state.origin} has signed a root for size {judged.size} to which its entries do not hash"
             )
 
-    def raise_alarm(self, message: str, origin: str, against: Judged | None = None) -> None:
-        """Tell the operator that two histories do not fit, and keep the signed checkpoint that shows it; any thread.
+    def contradict(self, judged: Judged, message: str) -> None:
+        """Prove that a signed checkpoint contradicts what is stored here, or else keep it and raise an alarm.
+
+        Raises:
+            IntegrityAlarm: it does.
+            ConsistencyError: it does, and the governors have ruled since that it is void.
+            BusyError: what is stored here is not yet what they have ruled.
+        """
+        origin = judged.checkpoint.origin
+        self.require_usable(self.state(origin))
+        ruling = self.state(origin).readmitted
+        if ruling is not None and judged.size <= ruling.size:
+            raise ConsistencyError(f"the governors have ruled that {origin} has another history", field="checkpoint")
+        kept = self._equivocations.accuse(judged)
+        if kept is not None:
+            raise FrozenError(kept.verdict.words, field=origin)
+        with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
+            if self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
+                self._writer.submit(lambda transaction: _keep(transaction, judged))
+        self.raise_alarm(message, origin)
+
+    def raise_alarm(self, message: str, origin: str) -> None:
+        """Tell the operator that two histories do not fit; from any thread.
 
         Raises:
             IntegrityAlarm: always.
         """
-        with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
-            if against is not None and self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
-                self._writer.submit(lambda transaction: _keep(transaction, against))
         alarm = IntegrityAlarm(message, field=origin)
         self._alarm(alarm)
         raise alarm
@@ -280,19 +344,19 @@ class Mirror:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    @staticmethod
-    def _store_confirmed(transaction: Transaction, judged: Judged) -> None:
+    def _store_confirmed(self, transaction: Transaction, judged: Judged) -> None:
         state = transaction.state(judged.checkpoint.origin)
+        self.require_usable(state)
         transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
     async def _fetch(self, origin: str, size: int, hint: str | None) -> None:
         """Fetch until ``size`` entries are there, asking one source after the other."""
         problems: list[str] = []
-        for peer in self._sources(origin, hint):
+        for peer in self.sources(origin, hint):
             try:
                 while (state := self.state(origin)).size < size:
                     await self._fetch_piece(peer, state, size)
-            except (BusyError, ReadOnlyError, StoreError):  # our own trouble, which no other source can help
+            except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
                 raise
             except LedgerError as error:
                 if not isinstance(error, PeerError):
@@ -305,24 +369,32 @@ class Mirror:
             return
         raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
 
-    def _sources(self, origin: str, hint: str | None) -> list[Peer]:
-        """The owner, then who is known to have it, then all others; whoever did not answer last time comes last."""
+    def sources(self, origin: str, hint: str | None = None) -> list[Peer]:
+        """Return whom to ask: the owner, then who is known to have it, then all others; the silent ones come last."""
         first = [name for name in (origin, hint) if name is not None and name in self._peers]
         rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
         sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
         return sorted(sources, key=lambda peer: peer.status.failures > 0)
 
-    async def _fetch_piece(self, peer: Peer, state: LogState, size: int) -> None:
+    async def _fetch_piece(self, peer: Peer, state: LogState, size: int, *, ruled: bool = False) -> None:
         promised = peer.origin == state.origin or peer.status.sizes.get(state.origin, 0) > state.size
         limit = min(size - state.size, ENTRIES_MAX)
         raws = await peer.entries(state.origin, state.size, limit, promised=promised)
         member = self._network().member(state.origin)
         head = state.chain if state.size else self._opening(state.chain, raws[0])
-        entries, chain = await asyncio.to_thread(self._verified, head, raws, member)
+        try:
+            entries, chain = await asyncio.to_thread(self._verified, head, raws, member)
+        except LedgerError:  # another story of the log, told under its own signature, or just noise
+            await asyncio.to_thread(self._equivocations.accuse_entries, state.origin, raws)
+            if not ruled:
+                self._equivocations.require_trusted(state.origin)
+            raise
 
         def store(transaction: Transaction) -> bool:
             current = transaction.state(state.origin)
-            if current.size != state.size:  # somebody else has stored them meanwhile
+            if not ruled:
+                self.require_usable(current)
+            if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
                 return False
             transaction.put_state(logs.append(current, entries, chain, transaction.batch))
             return logs.want_manifests(state.log, entries, self._own, transaction.batch)

@@ -22,9 +22,11 @@ What goes wrong is told apart, and counted for each peer; a kind is the error's 
 
 import asyncio
 import functools
+import re
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -48,11 +50,14 @@ CHECKPOINT_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
 LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
 CHAIN_BYTES_MAX = 4 * DOCUMENT_BYTES_MAX  # all versions of a network document: those of a large network are few
 HEALTH_BYTES_MAX = 256 * 1024
+PROOF_BYTES_MAX = 24 * 1024 * 1024  # of a proof of equivocation, as large as one write of the store can be
+IDS_MAX = 1000  # proofs that a peer may list
 CONNECTIONS_MAX = 4  # to one peer
 ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
 PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
 FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
+_ID = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -157,6 +162,7 @@ class Heads:
 
     version: int  # of the network document under which it acts
     logs: dict[str, Head]
+    equivocations: tuple[str, ...] = ()  # ids of the proofs that it holds against logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +356,19 @@ class Peer:
         return await asyncio.to_thread(_heads, answer)
 
     @_counted
+    async def equivocation(self, name: str) -> bytes:
+        """Return the proof of that id, whose SHA-256 it is; not judged yet.
+
+        Raises:
+            PeerError: the peer does not have it, gave other bytes, or did not answer.
+        """
+        status, answer, _ = await self._call("GET", f"/v1/equivocations/{name}", PROOF_BYTES_MAX)
+        _expect(status, answer)
+        if sha256(answer).hexdigest() != name:
+            raise PeerMalformedError("the proof has another hash than it is listed under")
+        return answer
+
+    @_counted
     async def memory(self) -> Memory:
         """Return what the peer remembers of every log, so that this node does not contradict itself after a loss.
 
@@ -538,12 +557,12 @@ def _size(answer: bytes) -> int:
 
 
 def _heads(answer: bytes) -> Heads:
-    version, listed = _listed(answer)
-    return Heads(version, dict(map(_head, listed)))
+    version, listed, ids = _listed(answer)
+    return Heads(version, dict(map(_head, listed)), _ids(ids))
 
 
 def _memory(answer: bytes) -> Memory:
-    version, listed = _listed(answer)
+    version, listed, _ = _listed(answer)
     told = [_remembered(one) for one in listed]
     return Memory(
         version,
@@ -562,11 +581,19 @@ def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
     raise PeerMalformedError("the list of logs has another form")
 
 
-def _listed(answer: bytes) -> tuple[int, list[JsonValue]]:
+def _listed(answer: bytes) -> tuple[int, list[JsonValue], Any]:
     match _checked(lambda: parse_json(answer)):
-        case {"network_version": int(version), "logs": list(listed)}:
-            return version, listed
+        case {"network_version": int(version), "logs": list(listed), **rest}:
+            return version, listed, rest.get("equivocations", [])
     raise PeerMalformedError("the list of logs has another form")
+
+
+def _ids(listed: JsonValue) -> tuple[str, ...]:
+    names = listed if isinstance(listed, list) else [None]
+    ids = tuple(one for one in names if isinstance(one, str) and _ID.fullmatch(one))
+    if not len(names) == len(ids) <= IDS_MAX:
+        raise PeerMalformedError("the list of proofs has another form")
+    return ids
 
 
 def _head(one: JsonValue) -> tuple[str, Head]:

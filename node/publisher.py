@@ -150,9 +150,9 @@ class Publisher:
         delay = RETRY_SECONDS_MIN
         while True:
             await self._wait_for_work()
-            if self._own in self._alarms:
-                return
             self._news.clear()
+            if self._own in self._alarms:  # until the governors have settled it, if they can
+                continue
             started = loop.time()
             try:
                 judged = await asyncio.wrap_future(self._writer.submit(self._sign))
@@ -181,6 +181,8 @@ class Publisher:
 
     def _stale(self) -> Judged | None:
         """Return the newest checkpoint, if it is confirmed and its quorum has vouched for it too long ago."""
+        if self._own in self._alarms:
+            return None
         state = self._writer.states[self._own]
         known = state.confirmed
         if not self._refresh_ms or known is None or known.vouched is None or known.size != state.size:

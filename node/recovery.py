@@ -31,7 +31,8 @@ from ledger.network import Network
 from ledger.note import parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from node import logs
-from node.errors import IntegrityAlarm
+from node.equivocations import Equivocations
+from node.errors import FrozenError, IntegrityAlarm
 from node.mirror import Mirror
 from node.peers import Memory, Peer, PeerError, Peers
 from node.writer import Transaction, Writer
@@ -101,6 +102,7 @@ class Recovery:
         writer: Writer,
         peers: Peers,
         network: Callable[[], Network],
+        equivocations: Equivocations,
         mode: Mode,
         signed: Judged | None,
     ) -> None:
@@ -113,6 +115,7 @@ class Recovery:
         self._peers = peers
         self._network = network
         self._mode = mode
+        self._equivocations = equivocations
         self.progress = Progress(answers_needed(network(), mode))
         self._promises: dict[str, dict[str, Judged]] = {}  # by log and text: signed by the log, not taken over yet
         self._seen: set[str] = set()  # their texts, and those of the ones that have been taken over
@@ -189,7 +192,8 @@ class Recovery:
             except LedgerError as error:
                 log.info("a remembered checkpoint does not verify", log=origin[:80], error=str(error))
                 continue
-            if judged.checkpoint.origin == origin:
+            ruling = judged.owner.readmitted  # what was said below it counts no more, and it is fetched anyway
+            if judged.checkpoint.origin == origin and (ruling is None or judged.size > ruling.size):
                 promises.append(judged)
         return promises
 
@@ -206,6 +210,10 @@ class Recovery:
         if text not in self._seen:
             self._seen.add(text)
             self._promises.setdefault(judged.checkpoint.origin, {})[text] = judged
+
+    def forget(self, origin: str) -> None:
+        """Forget what was promised of a log: the governors have ruled which of it counts."""
+        self._promises.pop(origin, None)
 
     def _promised(self, origin: str) -> list[Judged]:
         return list(self._promises.get(origin, {}).values())
@@ -233,6 +241,9 @@ class Recovery:
             try:
                 await self._fetch_own()
                 await self.take_over(self._own)
+            except FrozenError as frozen:  # until the governors have ruled
+                self.progress.problem = frozen.message
+                await asyncio.sleep(RETRY_SECONDS_MAX)
             except IntegrityAlarm as alarm:  # two histories of our own: somebody must look
                 self.progress.problem = alarm.message
                 return
@@ -294,16 +305,24 @@ class Recovery:
 
         Raises:
             PeerError: nobody gives the entries now.
-            IntegrityAlarm: the entries here are another history than one of the checkpoints.
+            IntegrityAlarm: the entries here are another history than one of the checkpoints, or the log is frozen.
         """
         while promised := self._promised(origin):
+            await asyncio.to_thread(self._compare, promised)
+            self._equivocations.require_trusted(origin)
             best = max(promised, key=lambda judged: judged.size)
             await self._mirror.catch_up(origin, best.size)
             for judged in promised:
                 await asyncio.to_thread(self._mirror.check_root, judged)
             await self._store(origin, best)
             for judged in promised:
-                self._promises[origin].pop(judged.note.text, None)
+                self._promises.get(origin, {}).pop(judged.note.text, None)
+
+    def _compare(self, promised: list[Judged]) -> None:
+        """Hold promises of one size against each other: two that differ convict the log, whoever has the entries."""
+        by_size: dict[int, Judged] = {}
+        for judged in promised:
+            self._equivocations.accuse_pair(by_size.setdefault(judged.size, judged), judged)
 
     async def _store(self, origin: str, best: Judged) -> None:
         def remember(transaction: Transaction) -> None:

@@ -244,6 +244,11 @@ class _Round:
         Raises:
             ReadOnlyError: the network document gives none that is here, or the one that this log has promised to leave.
         """
+        if self.own.readmitted != self.network.member(self.origin).readmitted:
+            raise ReadOnlyError(
+                "this node's log does not have the history yet that the governors have ruled",
+                hint="it is fetched from the other members; try again later",
+            )
         try:
             key = self.network.member(self.origin).log_key_at(index)
         except UnsignedError:

@@ -28,7 +28,7 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
-from ledger.errors import KeyEndedError, LedgerError, StoreFailedError
+from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import TreeSize, root_hash
@@ -43,9 +43,11 @@ from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.clock import Clock, SystemClock
 from node.config import Home
+from node.equivocations import Equivocations
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
 from node.foreign import Foreign, check_foreign, witness_name
 from node.gossip import Gossip
+from node.hearsay import Hearsay
 from node.history import History
 from node.keys import KeyRing, NodeKeys, load_witness_key
 from node.logs import LogState
@@ -55,6 +57,7 @@ from node.mirror import Mirror
 from node.outside import Outside, Outsider, OutsiderClient, outsiders_of
 from node.peers import Peer, Peers, tls_context
 from node.publisher import Publisher
+from node.readmission import Readmission
 from node.recovery import Recovery
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import ring_of
@@ -205,13 +208,20 @@ class Node:
         self._signed = check_head(self.home, self.store, own, self.network)
         if self._signed is not None and self._signed.size > own.size:
             log.error("the store is older than what was signed; only reading", here=own.size, signed=self._signed.size)
-        for state in states.values():
-            if self.store.get(layout.contradiction_key(state.log)) is not None:
-                self.alarms[state.origin] = (
-                    f"{state.origin} has signed a checkpoint against its own history; it is kept"
-                )
         self._find_ended_keys(states)
         self.writer = Writer(self.store, states, reload=self._load_states, on_commit=self._on_commit)
+        self.equivocations = Equivocations(
+            store=self.store,
+            writer=self.writer,
+            network=lambda: self.network,
+            document=lambda: self.network_document,
+            fingerprint=self.fingerprint,
+            alarm=self.raise_alarm,
+            lift=self.lift_alarm,
+        )
+        self.equivocations.load()
+        for state in states.values():
+            self._recall_contradiction(state)
         self.sequencer = Sequencer(
             origin=self.origin,
             keys=lambda: self.keys,
@@ -239,6 +249,7 @@ class Node:
             asyncio.create_task(self._open_and_publish(), name="publisher"),
             asyncio.create_task(self.adoption.run(), name="adoption"),
             asyncio.create_task(self.gossip.run(), name="gossip"),
+            asyncio.create_task(self.readmission.run(), name="readmission"),
             asyncio.create_task(self.manifests.run(), name="manifests"),
             asyncio.create_task(self.outside.run(), name="foreign witnesses"),
         ]
@@ -393,7 +404,10 @@ class Node:
     def _find_ended_keys(self, states: Mapping[str, LogState]) -> None:
         """Raise the alarm for every log that has entries here which are void: signed by a key that had ended."""
         for state in states.values():
-            found = logs.find_ended(self.store, state, self.network.member(state.origin))
+            member = self.network.member(state.origin)
+            if state.readmitted != member.readmitted:
+                continue  # what is void is about to be dropped, as the governors have ruled
+            found = logs.find_ended(self.store, state, member)
             if found is not None:
                 self.raise_alarm(IntegrityAlarm(logs.ended_words(state.origin, *found), field=state.origin))
 
@@ -405,7 +419,26 @@ class Node:
             self.metrics.alarms.inc()
             log.critical("integrity alarm", log=name, alarm=alarm.message)
 
+    def lift_alarm(self, origin: str) -> None:
+        """Take back the alarm about a log that nothing stands against any more."""
+        if self.alarms.pop(origin, None) is not None:
+            log.warning("an integrity alarm is lifted", log=origin)
+
     # Building.
+
+    def _recall_contradiction(self, state: LogState) -> None:
+        """Raise the alarm again about a log that contradicts what is stored here; what can be proven by now, prove."""
+        data = self.store.get(layout.contradiction_key(state.log))
+        if data is None:
+            return
+        try:
+            judged = judge_checkpoint(data, self.network)
+        except LedgerError as error:  # a newer network document has voided it
+            log.info("a contradiction counts no more", log=state.origin, error=str(error))
+            return
+        if self.equivocations.accuse(judged) is None:
+            told = f"{state.origin} has signed a checkpoint against its own history; it is kept"
+            self.raise_alarm(IntegrityAlarm(told, field=state.origin))
 
     def _connect(self, transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
@@ -447,6 +480,7 @@ class Node:
             peers=self.peers,
             pool=self.pool,
             clock=self.clock,
+            equivocations=self.equivocations,
             alarm=self.raise_alarm,
             wanted=self.manifests.notice,
             **common,
@@ -457,8 +491,17 @@ class Node:
             writer=self.writer,
             peers=self.peers,
             network=lambda: self.network,
+            equivocations=self.equivocations,
             mode=self.settings.recovery_answers,
             signed=self._signed,
+        )
+        self.readmission = Readmission(
+            store=self.store,
+            writer=self.writer,
+            mirror=self.mirror,
+            network=lambda: self.network,
+            alarm=self.raise_alarm,
+            settled=self._readmitted,
         )
         self.publisher = Publisher(
             keys=lambda: self.keys,
@@ -488,6 +531,7 @@ class Node:
             signer=lambda: self.keys.cosigner,
             mirror=self.mirror,
             recovery=self.recovery,
+            equivocations=self.equivocations,
             adoption=self.adoption,
             peers=self.peers,
             clock=self.clock,
@@ -500,6 +544,8 @@ class Node:
             peers=self.peers,
             states=lambda: self.states,
             clock=self.clock,
+            equivocations=self.equivocations,
+            hearsay=Hearsay(self.equivocations, lambda: self.network, self.metrics),
             interval_ms=self.settings.pull_interval_ms,
         )
 
@@ -513,9 +559,22 @@ class Node:
         await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
         self.manifests.follow(frozenset(charter.network.members))
         self.publisher.network_changed()
+        try:
+            await asyncio.to_thread(self.equivocations.load)  # other keys, other rulings
+        except StoreCorruptError as error:
+            self.raise_alarm(IntegrityAlarm(str(error), field="equivocations"))
+        self.readmission.notice()
         self._find_ended_keys(self.states)
         for peer in retired:
             await peer.close()
+
+    def _readmitted(self, origin: str) -> None:
+        """Go on with a log that has the history that the governors have ruled."""
+        self.recovery.forget(origin)
+        if self.equivocations.accused(origin) is None:
+            self.lift_alarm(origin)
+        self.adoption.notice()
+        self.publisher.notice()
 
     async def _add_logs(self, network: Network) -> None:
         def add(transaction: Transaction) -> None:
@@ -604,8 +663,8 @@ class Node:
     def _committed(self, states: Mapping[str, LogState]) -> None:
         own = states[self.origin]
         self.metrics.events.inc(max(own.size - self._counted, 0))
-        self._counted = max(own.size, self._counted)
-        if own.size > self._noticed:
+        self._counted = own.size
+        if own.size != self._noticed:
             self._noticed = own.size
             self.publisher.notice()
         self.outside.notice()
@@ -650,6 +709,8 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> J
     if data is None:
         return state.checkpoint
     try:
+        if logs.is_void(data, network):  # the governors have ruled since
+            return state.checkpoint
         signed = judge_checkpoint(data, network)
     except KeyEndedError:  # void, and said so by find_ended where entries are
         return state.checkpoint

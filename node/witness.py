@@ -31,7 +31,9 @@ from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
 from node import logs
 from node.adoption import Adoption
 from node.clock import Clock
+from node.equivocations import Equivocations
 from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError, ReadOnlyError
+from node.logs import LogState
 from node.metrics import Metrics
 from node.mirror import Mirror, UnknownVersionError
 from node.peers import Peer, PeerError
@@ -88,6 +90,7 @@ class Witness:
         recovery: Recovery,
         adoption: Adoption,
         peers: Mapping[str, Peer],
+        equivocations: Equivocations,
         alarms: Mapping[str, str],
     ) -> None:
         """Cosign with the key that ``signer`` gives; ``alarms`` are those that are raised, by log."""
@@ -101,6 +104,7 @@ class Witness:
         self._recovery = recovery
         self._adoption = adoption
         self._peers = peers
+        self._equivocations = equivocations
         self._alarms = alarms
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -129,8 +133,9 @@ class Witness:
         if not self._recovery.remembers:
             raise BusyError("this node is finding out what it has cosigned before", field="origin")
         async with self._locks[origin]:
+            self._check_trust(self._mirror.state(origin))
             await self._remember_the_past(origin)
-            self._check_step(request, judged)
+            await self._check_step(request, judged)
             await self._have_entries(judged)
             await self._act_alike(judged)
             await self._remember(request, judged)
@@ -158,21 +163,35 @@ class Witness:
             self._mirror.count_ended(error, request.checkpoint.origin)
             raise ForbiddenError(f"no valid signature by the log: {error}", field=error.field) from None
 
-    def _check_step(self, request: AddCheckpoint, judged: Judged) -> None:
+    def _check_trust(self, state: LogState) -> None:
+        if state.origin in self._alarms:
+            raise RejectedError(f"{state.origin} is in doubt here: {self._alarms[state.origin]}", field="origin")
+        self._mirror.require_usable(state)
+
+    async def _check_step(self, request: AddCheckpoint, judged: Judged) -> None:
         """Check the new head against the one cosigned last."""
         origin = judged.checkpoint.origin
-        if origin in self._alarms:
-            raise RejectedError(f"{origin} is in doubt here: {self._alarms[origin]}", field="origin")
+        self._check_trust(self._mirror.state(origin))
         before = self._mirror.state(origin).cosigned_head
         if request.old_size != before.size:
             raise WrongSizeError(before.size)
         try:
             check_empty_root(judged.checkpoint)
             if before.size == judged.size > 0 and before.root != judged.checkpoint.root:
-                self._mirror.raise_alarm(f"{origin} has signed two roots for size {judged.size}", origin, judged)
+                told = f"{origin} has signed two roots for size {judged.size}"
+                await asyncio.to_thread(self._mirror.contradict, judged, told)
             _check_proof(before, request, judged)
-        except (ConsistencyError, IntegrityAlarm) as error:
+        except IntegrityAlarm as error:
             raise RejectedError(f"{origin}: {error.message}", field="proof") from None
+        except ConsistencyError as error:
+            await asyncio.to_thread(self._look_closer, request, judged)
+            raise RejectedError(f"{origin}: {error.message}", field="proof") from None
+
+    def _look_closer(self, request: AddCheckpoint, judged: Judged) -> None:
+        """Try to show that a head, which does not follow the one cosigned last, is another story of the log."""
+        state = self._mirror.state(judged.checkpoint.origin)
+        if self._equivocations.accuse(judged) is None and state.cosigned is not None:
+            self._equivocations.accuse_growth(state.cosigned, judged, request.proof)
 
     async def _have_entries(self, judged: Judged) -> None:
         origin = judged.checkpoint.origin
@@ -221,6 +240,7 @@ class Witness:
     async def _remember(self, request: AddCheckpoint, judged: Judged) -> None:
         def compare_and_store(transaction: Transaction) -> None:
             state = transaction.state(judged.checkpoint.origin)
+            self._check_trust(state)  # a proof may have come while the entries were fetched
             if request.old_size != state.cosigned_head.size:
                 raise WrongSizeError(state.cosigned_head.size)
             state = logs.with_cosigned(state, judged, transaction.batch)

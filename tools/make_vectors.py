@@ -946,7 +946,6 @@ def leaves(count: int) -> list[bytes]:
 def _judged_checkpoints() -> list[JsonObject]:
     row = leaves(5)
     everybody = departments(7)
-    extended = Checkpoint(POLICE.origin, TreeSize(5), root_of(row), ("an extension line",))
     stranger = Department("stranger")
     unknown = cosign(stranger.cosigner, Checkpoint(POLICE.origin, TreeSize(5), root_of(row)), time=1)
     two, three = (cosigned(POLICE, row, everybody[:count]) for count in (2, 3))
@@ -964,9 +963,6 @@ def _judged_checkpoints() -> list[JsonObject]:
         ("suspended-member-does-not-count", "four-of-which-one-is-suspended", three, [POLICE, HEALTH], 2),
         ("seven-with-five", "seven", cosigned(POLICE, row, everybody[:5]), everybody[:5], 5),
         ("seven-with-four", "seven", cosigned(POLICE, row, everybody[:4]), everybody[:4], 5),
-        ("extension-line-is-part-of-the-text", "one",
-         add_signatures(sign_checkpoint(POLICE.log, extended), [cosign(POLICE.cosigner, extended, time=7)]),
-         [POLICE], 1),
         ("old-key-signs-its-last-size", "four-of-which-one-has-a-new-key", old, everybody[:3], 3),
     ]  # fmt: skip
     return [
@@ -1017,6 +1013,7 @@ def _refused_checkpoints() -> list[JsonObject]:
             signed(f"{POLICE.origin}\n5\n{encode_base64(bytes(31))}\n", POLICE.log),
         ),
         "no-root": ("bad_checkpoint", "one", signed(f"{POLICE.origin}\n5\n", POLICE.log)),
+        "extension-line-in-a-members-log": ("bad_checkpoint", "one", signed(f"{text}an extension line\n", POLICE.log)),
         "empty-extension-line": ("bad_checkpoint", "one", signed(f"{text}\nx\n", POLICE.log)),
     }
     return [

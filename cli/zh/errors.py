@@ -73,6 +73,7 @@ MESSAGES = {
     "not_confirmed": "尚未确认",
     "read_only": "只读",
     "integrity_alarm": "完整性告警",
+    "log_frozen": "账本已冻结",
     "client_error": "访问节点出错",
     "unreachable": "无应答",
     "bad_answer": "应答不符",
@@ -185,6 +186,11 @@ MESSAGES = {
     ),
     "the event is recorded; ask for its state again later": "事件已登记；请稍后再查询其状态",
     "suyuan doctor says why": "原因见 suyuan doctor",
+    "suyuan evidence list shows the proof; the log goes on when the governors have readmitted it": (
+        "证明见 suyuan evidence list；治理方重新接纳后，该账本方可继续"
+    ),
+    "suyuan evidence list shows them": "见 suyuan evidence list",
+    "GET /v1/equivocations lists them": "见 GET /v1/equivocations",
     "stop the node, keep its folder as it is, and run suyuan doctor": (
         "请停止节点，保持文件夹原样，并运行 suyuan doctor"
     ),

@@ -42,6 +42,30 @@ MESSAGES = {
     "show the members' logs as the node has them": "显示节点所存的各成员账本",
     "show which peers answer, and how far they are": "显示哪些节点有应答、进度如何",
     "make, change, sign and check the network document": "制作、修改、签署和核验网络文件",
+    "show and save the proofs that a log has told two stories": "显示和保存账本说法不一的证明",
+    "list the proofs that the node keeps": "列出节点所存的证明",
+    "verify one here, and tell its two stories": "在本机核验一份证明，并说明其中两种说法",
+    "save one as a file that convinces anybody": "把一份证明存为人人可核验的文件",
+    "Look at the proofs that a log has told two stories.": "查看账本说法不一的证明。",
+    "Nodes make such a proof by themselves when they meet what a log's key has signed twice, judge those that peers "
+    "have made, and take nothing new of a log while one stands. suyuan verify judges a saved one offline.": (
+        "节点遇到某账本密钥签出两种说法时，会自行制作证明；其他节点所作的证明由本机自行核验；证明成立期间，不再接收该"
+        "账本的新内容。保存的证明可用 suyuan verify 离线核验。"
+    ),
+    "List the proofs that the node keeps; it has judged every one of them.": (
+        "列出节点所存的证明；每份均经节点自行核验。"
+    ),
+    "Exit code 6 when one stands: the log is frozen until the governors have readmitted it.": (
+        "有证明成立时退出码为 6：该账本被冻结，直至治理方重新接纳。"
+    ),
+    "Verify a proof here, and tell the two stories that the log has signed.": (
+        "在本机核验一份证明，并说明该账本签出的两种说法。"
+    ),
+    "Exit code 6 when the proof holds, 1 when it does not.": "证明成立时退出码为 6，不成立时为 1。",
+    "Save a proof as a file that needs nothing but the network's fingerprint to be judged.": (
+        "把一份证明存为文件，只凭网络指纹即可核验。"
+    ),
+    "Where the fingerprint is known, the proof is verified before it is saved.": "已知指纹时，先核验证明再保存。",
     "manage who may use the node's interface": "管理谁可以使用节点接口",
     "examine a node, down to every stored byte": "检查节点，直至存储的每个字节",
     "show the settings in force, and where each comes from": "显示生效的设置及其来源",

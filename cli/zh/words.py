@@ -368,6 +368,25 @@ MESSAGES = {
         "是正在启动、卡住，还是监听在别处？地址见 suyuan config show"
     ),
     "integrity alarm: {alarms}": "完整性告警：{alarms}",
+    "a kept proof is no proof any more: {problem}": "所存的一份证明已不成其为证明：{problem}",
+    "{count} proofs of two stories: {stories}": "{count} 份说法不一的证明：{stories}",
+    "no log is convicted of two stories": "没有账本被证实说法不一",
+    "two signed heads that cannot both be true": "两个不能同时为真的签名检查点",
+    "two signed entries that cannot both be true": "两条不能同时为真的签名账目",
+    "a signed head to which its own entries do not hash": "与自身账目不符的签名检查点",
+    "No log is known to have told two stories.": "未发现说法不一的账本。",
+    "stands": "成立",
+    "settled": "已了结",
+    "What its key has signed": "其密钥所签",
+    "Differs before": "分歧止于",
+    "Proof": "证明",
+    "{value} is no id of a proof: at least its first 8 digits; suyuan evidence list shows them": (
+        "{value} 不是证明的编号：至少给出前 8 位；suyuan evidence list 会列出"
+    ),
+    "{digits} begins the ids of {count} proofs": "有 {count} 份证明的编号以 {digits} 开头",
+    "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on": (
+        "suyuan evidence list 会列出证明；请交治理方，由其决定该账本如何继续"
+    ),
     "stop the node and keep its folder as it is": "请停止节点，保持其文件夹原样",
     "it runs, and cannot write: {problem}": "正在运行，但无法写入：{problem}",
     "see the node's log; free some disk space or mend the disk, then start it again": (

@@ -38,8 +38,14 @@ def get_logs(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
-    listed = [_summary(node, state) for state in node.states.values()]
-    return JSONResponse({"schema": "suyuan.logs/1", "network_version": node.network.version, "logs": listed})
+    return JSONResponse(
+        {
+            "schema": "suyuan.logs/1",
+            "network_version": node.network.version,
+            "logs": [_summary(node, state) for state in node.states.values()],
+            "equivocations": node.equivocations.ids(),
+        }
+    )
 
 
 @router.get("/v1/memory", summary="What this node remembers of every log", tags=["peers"])

@@ -8,7 +8,7 @@ from ledger.entry import Entry, parse_entry
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.event import Share, read_event
 from ledger.manifest import parse_manifest
-from ledger.store import Batch, Store
+from ledger.store import Store
 from ledger.store.protocol import prefix_end
 from node import layout, logs
 from node.audit.findings import Findings, Progress
@@ -29,7 +29,7 @@ class IndexAudit:
 
     def look_up(self, walk: LogWalk, entries: Sequence[Entry]) -> None:
         """Look up every key that some entries of a log call for."""
-        wanted = [(entry, key, value) for entry in entries for key, value in _called_for(walk.log, entry).items()]
+        wanted = [(entry, key, value) for entry in entries for key, value in logs.called_for(walk.log, entry).items()]
         try:
             found = self._store.get_many([key for _, key, _ in wanted])
         except StoreCorruptError:
@@ -97,7 +97,7 @@ class IndexAudit:
     def _called_for_at(self, walk: LogWalk, index: int) -> dict[bytes, bytes]:
         raw = self._get(layout.entry_key(walk.log, index)) if index < walk.size else None
         try:
-            return _called_for(walk.log, parse_entry(raw)) if raw is not None else {}
+            return logs.called_for(walk.log, parse_entry(raw)) if raw is not None else {}
         except LedgerError:
             return {}
 
@@ -124,15 +124,6 @@ class IndexAudit:
             return self._store.get(key)
         except StoreCorruptError:
             return None
-
-
-def _called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
-    """Return the index keys and values that an entry calls for, as the writer makes them."""
-    batch = Batch()
-    logs._index(log, entry, batch)  # noqa: SLF001 - the one place that knows which there are
-    if (text_hash := logs.acts_under(entry)) is not None:
-        batch.put(layout.version_key(log, entry.index), text_hash)
-    return {key: value for key, value in batch if value is not None}
 
 
 def _log_of(key: bytes) -> bytes:

@@ -205,7 +205,7 @@ async def test_a_confirmed_checkpoint_of_a_peer_is_taken(office: "Office") -> No
         (lambda _log: b"no note", 422, "bad_note"),
         (lambda _log: b"", 422, "bad_note"),
         (lambda log: PaperLog(C, log.network, FOUR).checkpoint(cosigners=3).encode(), 422, "not_verified"),
-        (lambda log: log.checkpoint(root=seed("a lie"), cosigners=3).encode(), 409, "integrity_alarm"),
+        (lambda log: log.checkpoint(root=seed("a lie"), cosigners=3).encode(), 409, "log_frozen"),
         (lambda _log: b"0" * (CHECKPOINT_BYTES_MAX + 1), 413, "body_too_large"),
     ],
     ids=["no quorum", "no note", "nothing", "of another log", "of another history", "too long"],

@@ -62,12 +62,15 @@ async def test_logs_that_no_quorum_has_vouched_for_in_three_intervals_are_named(
     assert (await office.nobody.get("/v1/health")).json()["freshness"]["stale"] == []
 
 
-async def test_an_alarm_is_503(office: "Office") -> None:
-    office.node.raise_alarm(IntegrityAlarm("this is a test", field=B.origin))
+@pytest.mark.parametrize(("about", "status"), [(A.origin, 503), (B.origin, 200), ("keys/head", 503)])
+async def test_an_alarm_is_told_and_503_unless_it_is_about_somebody_else(
+    office: "Office", about: str, status: int
+) -> None:
+    office.node.raise_alarm(IntegrityAlarm("this is a test", field=about))
     answer = await office.nobody.get("/v1/health")
-    assert answer.status_code == 503
+    assert answer.status_code == status
     body = answer.json()
-    assert (body["status"], body["alarms"]) == ("alarm", [{"log": B.origin, "alarm": "this is a test"}])
+    assert (body["status"], body["alarms"]) == ("alarm", [{"log": about, "alarm": "this is a test"}])
 
 
 async def test_a_store_that_has_gone_is_503(office: "Office") -> None:

@@ -1,5 +1,6 @@
 """suyuan doctor: each check by itself, and the command on nodes that run, stand still, and are damaged."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -13,7 +14,13 @@ import pytest
 from cli import diagnosis
 from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
 from cli.language import Words
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.equivocation import heads_proof
+from ledger.merkle import TreeSize
 from ledger.network import verify_chain
+from ledger.store import Batch, open_store
+from node.keys import load_ring
+from node.layout import equivocation_key, log_id
 
 pytest_plugins = ("departments",)
 
@@ -347,3 +354,39 @@ def test_a_doctor_speaks_chinese_to_people_and_english_to_programs(suyuan: Any, 
     assert "他人无法读取密钥" in people
     program = checks(suyuan("doctor", "--config", at_rest, "--offline", "--lang", "zh", "--json"))
     assert program["permissions"]["words"] == "nobody else can read the keys"
+
+
+# Proofs that logs have told two stories.
+
+
+def keep_proof(network: Any, home: Path, data: bytes, name: str) -> None:
+    with closing(open_store(home / "data")) as store:
+        batch = Batch()
+        batch.put(equivocation_key(log_id(network.origin("tax")), name), data)
+        store.write(batch)
+
+
+def test_a_stopped_nodes_proofs_are_found_and_judged_again(suyuan: Any, network: Any, at_rest: Path) -> None:
+    signer = load_ring(network.home("tax") / "keys", network.origin("tax")).newest.log
+    notes = [
+        sign_checkpoint(signer, Checkpoint(network.origin("tax"), TreeSize(4), bytes([number]) * 32))
+        for number in (1, 2)
+    ]
+    data = heads_proof(network.document.read_bytes(), *notes)
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--deep", "--json")
+    assert checks(ran)["evidence"]["status"] == "ok"
+    keep_proof(network, at_rest, data, hashlib.sha256(data).hexdigest())
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--deep", "--json")
+    assert ran.code == 6
+    assert "has signed two roots for size 4" in checks(ran)["evidence"]["words"]
+    assert json.loads(ran.out)["audit"]["damages"] == []
+    keep_proof(network, at_rest, b"{}\n", "0" * 64)
+    ran = suyuan("doctor", "--config", at_rest, "--offline", "--json")
+    assert "no proof any more" in checks(ran)["evidence"]["words"]
+
+
+def test_an_alarm_about_another_log_does_not_ask_to_stop_the_node() -> None:
+    told = {"status": "alarm", "log": "own", "alarms": [{"log": "other", "alarm": "two stories"}]}
+    assert "suyuan evidence list" in diagnosis.check_health(told, runs=True).hint
+    told["alarms"] = [{"log": "own", "alarm": "two stories"}]
+    assert "stop the node" in diagnosis.check_health(told, runs=True).hint

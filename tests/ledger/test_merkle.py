@@ -179,6 +179,34 @@ def test_a_fork_is_rejected_whatever_its_proof() -> None:
         assert not consistent(head(old), fork, consistency_proof(old, 8))
 
 
+def test_a_consistency_proof_shows_the_root_before_unless_that_is_left_out() -> None:
+    for new in range(2, 18):
+        for old in range(1, new):
+            shown = merkle.root_before(size=TreeSize(old), new=head(new), proof=consistency_proof(old, new))
+            assert shown == (None if old & (old - 1) == 0 else ROOTS[old])
+
+
+def test_a_proof_of_another_tree_shows_no_root_before() -> None:
+    proof = consistency_proof(6, 13)
+    for size, new, hashes in [
+        (6, TreeHead(TreeSize(13), ROOTS[12]), proof),
+        (6, head(13), proof[:-1]),
+        (6, head(13), (*proof, bytes(32))),
+        (6, head(13), (proof[0][:31], *proof[1:])),
+        (6, head(13), ()),
+        (13, head(13), proof),
+        (0, head(13), proof),
+    ]:
+        with pytest.raises(ConsistencyError):
+            merkle.root_before(size=TreeSize(size), new=new, proof=hashes)
+    for bent in broken(proof):
+        try:
+            shown = merkle.root_before(size=TreeSize(6), new=head(13), proof=bent)
+        except ConsistencyError:
+            continue
+        raise AssertionError(f"shows {shown!r}")
+
+
 def test_a_proof_for_a_shrunken_tree_is_rejected() -> None:
     for new in range(1, 9):
         for old in range(new + 1, 10):

@@ -39,8 +39,8 @@ from ledger.errors import (
 from ledger.merkle import TreeSize
 from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store.memory import Fault
-from node import layout, writer
-from node.errors import BusyError, IntegrityAlarm
+from node import equivocations, layout, writer
+from node.errors import BusyError, FrozenError, IntegrityAlarm
 from node.layout import origin_hash
 from node.mirror import Mirror
 from node.peers import PeerError
@@ -520,15 +520,16 @@ async def test_what_is_no_confirmed_checkpoint_is_refused_before_anything_is_fet
     assert not library.node.alarms
 
 
-async def test_a_confirmed_checkpoint_of_another_history_is_an_alarm_and_kept(library: Library) -> None:
+async def test_a_confirmed_checkpoint_of_another_history_is_proven(library: Library) -> None:
     await library.mirror.catch_up(B.origin, 10)
     lie = library.log.checkpoint(root=seed("another root"), cosigners=3)
-    with pytest.raises(IntegrityAlarm, match="do not hash"):
+    with pytest.raises(FrozenError, match="do not hash"):
         await take(library, lie)
     assert B.origin in library.node.alarms
     assert library.node.states[B.origin].confirmed is None
-    key = layout.contradiction_key(layout.log_id(B.origin))
-    await until(lambda: library.node.store.get(key) == lie.encode())
+    [kept] = library.node.equivocations.listed()
+    assert (kept.verdict.kind, kept.verdict.until, kept.standing) == ("content", 10, True)
+    await until(lambda: library.node.store.get(layout.equivocation_key(layout.log_id(B.origin), kept.id)))
 
 
 async def test_an_older_confirmed_checkpoint_of_another_history_is_an_alarm(library: Library) -> None:
@@ -544,7 +545,10 @@ async def test_a_contradiction_that_is_no_news_is_an_alarm_all_the_same(library:
     assert library.node.states[B.origin].confirmed_size == 10
 
 
-async def test_only_the_first_proof_of_a_lie_is_kept(library: Library) -> None:
+async def test_what_cannot_be_proven_is_an_alarm_and_the_first_such_checkpoint_is_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equivocations, "ENTRIES_MAX", 9)  # the tenth entry is too many for a proof
     await library.mirror.catch_up(B.origin, 10)
     key = layout.contradiction_key(layout.log_id(B.origin))
     for number in range(3):
@@ -552,6 +556,27 @@ async def test_only_the_first_proof_of_a_lie_is_kept(library: Library) -> None:
             await take(library, library.log.checkpoint(root=seed(str(number)), cosigners=3))
         await until(lambda: library.node.store.get(key))
     assert library.node.store.get(key) == library.log.checkpoint(root=seed("0"), cosigners=3).encode()
+    assert not library.node.equivocations.listed()
+    await library.town.stop(A)
+    node = library.town.open(A)
+    assert "it is kept" in node.alarms[B.origin]
+
+
+async def test_what_can_be_proven_by_now_is_proven_at_the_next_start(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await library.mirror.catch_up(B.origin, 10)
+    key = layout.contradiction_key(layout.log_id(B.origin))
+    with monkeypatch.context() as patched:
+        patched.setattr(equivocations, "ENTRIES_MAX", 9)
+        with pytest.raises(IntegrityAlarm):
+            await take(library, library.log.checkpoint(root=seed("a lie"), cosigners=3))
+        await until(lambda: library.node.store.get(key))
+    await library.town.stop(A)
+    node = library.town.open(A)
+    [kept] = node.equivocations.listed()
+    assert node.alarms[B.origin] == kept.verdict.words
+    await until(lambda: node.store.get(key) is None)
 
 
 async def test_a_confirmed_checkpoint_whose_entries_nobody_has_is_not_taken(library: Library) -> None:

@@ -210,16 +210,11 @@ async def test_a_log_in_doubt_gets_no_checkpoint(town: Town) -> None:
     value = share(1, B)
     prepared = Prepared(prepare(value, origin=A.origin).event, value, canonical_json(value))
     nodes[0].writer.submit_to(nodes[0].sequencer, Submission((prepared,))).result(PATIENCE_SECONDS)
-    [publishing] = [task for task in asyncio.all_tasks() if task.get_name() == "publish" and _belongs(task, nodes[0])]
-    await asyncio.wait([publishing])
+    await until(lambda: nodes[0]._noticed == 2)
+    await until(lambda: not nodes[0].publisher._news.is_set())
     assert nodes[0].state.size == 2
     assert nodes[0].state.checkpoint is not None
     assert nodes[0].state.checkpoint.size == before.size
-
-
-def _belongs(task: asyncio.Task[Any], node: Node) -> bool:
-    frame = task.get_coro().cr_frame  # type: ignore[union-attr]  # a coroutine
-    return frame is not None and frame.f_locals["self"] is node.publisher
 
 
 # The quorum.

@@ -1,0 +1,327 @@
+"""Readmission: the governors rule which story counts, and every node brings the log there and goes on with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from node_helpers import (
+    Paper,
+    PaperLog,
+    Party,
+    Town,
+    entry_of,
+    event_id,
+    paper,
+    parties,
+    seed,
+    share,
+    until,
+    verify_log,
+)
+from structlog.testing import capture_logs
+
+from ledger.encoding import encode_base64
+from ledger.equivocation import heads_proof
+from ledger.errors import ConsistencyError
+from ledger.note import ED25519, Signer
+from ledger.quorum import judge_checkpoint
+from node import layout, publisher, recovery, truncation
+from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.keys import NodeKeys, key_name
+from node.peers import PeerError
+from node.sequencer import prepare
+from node.service import Node
+
+A, B, C, D = FOUR = parties(4)
+LAW = paper(FOUR, quorum={"faults": 0})
+FORK = 5  # from here on B's two stories differ
+RULED = 8  # the governors take the first story up to here
+
+
+@dataclass(frozen=True)
+class Rekeyed(Party):
+    """A department with a new log key."""
+
+    @property
+    def keys(self) -> NodeKeys:
+        return replace(super().keys, log=Signer(key_name(self.origin, "log"), ED25519, seed(self.origin, "log 2")))
+
+
+NEW_B = Rekeyed(B.name)
+
+
+def stories(size: int = 12) -> tuple[PaperLog, PaperLog]:
+    one, other = (PaperLog(B, LAW.network, FOUR) for _ in range(2))
+    for number in range(1, size):
+        one.append(share(number, A))
+        other.append(share(number if number < FORK else 1000 + number, A))
+    return one, other
+
+
+ONE, OTHER = stories()
+
+
+def ruling(size: int = RULED, root: bytes | None = None) -> Paper:
+    """The next version: B goes on from that size, with a new key."""
+    spans = [
+        {"key": B.keys.log.verifier.vkey, "from": 0, "until": size},
+        {"key": NEW_B.keys.log.verifier.vkey, "from": size},
+    ]
+    ruled = {"size": size, "root": encode_base64(ONE.root(size) if root is None else root)}
+    entries = [entry_of(party) for party in FOUR]
+    entries[1] |= {"log_keys": spans, "readmitted": ruled}
+    return LAW.next(entries, quorum={"faults": 0})
+
+
+SECOND = ruling()
+
+
+def goes_on(count: int = 3) -> PaperLog:
+    """B's log after the ruling, signed with the new key."""
+    log = PaperLog(NEW_B, LAW.network, FOUR)
+    part = PaperLog(B, LAW.network)
+    for number in range(1, RULED):
+        part.append(share(number, A))
+    assert part.raws == ONE.raws[:RULED]
+    log.raws, log.head = list(part.raws), part.head
+    log.append(
+        {
+            "type": "network.adopt", "id": event_id(5000), "network": "test", "version": 2,
+            "hash": encode_base64(SECOND.network.text_hash),
+        },
+        *(share(6000 + number, A) for number in range(count)),
+    )  # fmt: skip
+    return log
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "RETRY_SECONDS_MIN", 0.02)
+    monkeypatch.setattr(publisher, "RETRY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(recovery, "RETRY_SECONDS_MIN", 0.02)
+    monkeypatch.setattr(recovery, "RETRY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(truncation, "STEP_MAX", 2)
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        with capture_logs():
+            yield town
+
+
+def only(log: PaperLog, size: int | None = None) -> Any:
+    """Answer with the entries of a log and nothing else."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return await log.answer(request) if "entries" in request.url.path else httpx.Response(404)
+
+    log = log if size is None else cut(log, size)
+    return answer
+
+
+def cut(log: PaperLog, size: int) -> PaperLog:
+    part = PaperLog(B, LAW.network, FOUR)
+    part.raws = log.raws[:size]
+    return part
+
+
+async def hold(town: Town, party: Party, log: PaperLog, size: int, *, confirmed: int = 4) -> Node:
+    """Have a node hold so much of a story, of which the common beginning is confirmed."""
+    node = town.nodes[party.name]
+    town.wire.answer(B, only(log))
+    if node.states[B.origin].size < size:  # another node may have told it already
+        await node.mirror.catch_up(B.origin, size)
+    await node.mirror.take_confirmed(log.checkpoint(confirmed, cosigners=3).encode(), origin=B.origin)
+    town.wire.routes.pop("d1.test")
+    assert node.states[B.origin].confirmed_size == confirmed
+    return node
+
+
+def convict(node: Node) -> None:
+    node.equivocations.take(heads_proof(LAW.document, ONE.checkpoint(7), OTHER.checkpoint(7)))
+    assert B.origin in node.alarms
+
+
+async def cosign(town: Town, party: Party, log: PaperLog, old: int) -> httpx.Response:
+    async with town.client(party, token=None) as client:
+        return await client.post("/witness/add-checkpoint", content=log.request(old))
+
+
+async def test_a_log_goes_on_everywhere_after_the_ruling(town: Town) -> None:
+    """A has the ruled story and more of it, C another one, D not even all that was confirmed elsewhere."""
+    for party, log, size in ((A, ONE, 12), (C, OTHER, 10), (D, ONE, 4)):
+        town.open(party)
+        await hold(town, party, log, size)
+        await town.stop(party)
+    nodes = await town.start(A, C, D)
+    for node in nodes:
+        convict(node)
+    new = goes_on()
+    assert (await cosign(town, A, new, RULED)).status_code in (403, 422)
+    await nodes[2].adopt(SECOND.document)
+    for node in nodes:
+        await until(lambda node=node: node.states[B.origin].readmitted is not None, node.origin)  # type: ignore[misc]
+        assert node.alarms == {}
+        assert node.states[B.origin].size == RULED
+        assert node.states[B.origin].edge.root() == ONE.root(RULED)
+        assert node.equivocations.listed()
+        assert not any(one.standing for one in node.equivocations.listed())
+        assert node.equivocations.ids() == []
+        assert node.states[B.origin].cosigned_head == SECOND.network.member(B.origin).readmitted
+    town.wire.answer(B, only(new))
+    for party, node in zip((A, C, D), nodes, strict=True):
+        answer = await cosign(town, party, new, RULED)
+        assert (answer.status_code, node.states[B.origin].size) == (200, new.size), answer.text
+        assert len(verify_log(node.store, node.states[B.origin], SECOND.network)) == new.size
+        assert node.states[B.origin].cosigned_head.size == new.size
+
+
+async def test_a_node_that_was_down_settles_when_it_starts_under_the_ruling(town: Town) -> None:
+    town.open(A)
+    node = await hold(town, A, ONE, 12)
+    await node.recovery.run()
+    town.wire.answer(B, only(ONE))
+    assert (await cosign(town, A, ONE, 0)).status_code == 200  # a head of size 12, void after the ruling
+    convict(node)
+    await until(lambda: not node.equivocations._unsaved)
+    await town.stop(A)
+    town.law = SECOND
+    [node] = await town.start(A)
+    await until(lambda: node.states[B.origin].readmitted is not None)
+    state = node.states[B.origin]
+    assert (state.size, state.checkpoint, state.cosigned) == (RULED, None, None)
+    assert not node.alarms
+    [kept] = node.equivocations.listed()
+    assert not kept.standing
+    log = layout.log_id(B.origin)
+    assert node.store.get(layout.cosigned_key(log)) is None
+    assert node.store.get(layout.entry_key(log, RULED)) is None
+
+
+async def test_a_crash_during_the_dropping_is_made_good_at_the_next_start(town: Town) -> None:
+    town.open(A)
+    node = await hold(town, A, OTHER, 12)
+    await town.stop(A)
+    town.law = SECOND
+    disk = town.disks[A.name]
+    for _ in range(3):
+        node = town.open(A)
+        before = node.states[B.origin].size
+
+        def power_gone() -> None:
+            raise OSError("the power is gone")
+
+        await asyncio.wrap_future(node.writer.submit(lambda t, node=node: node.readmission._step(t, origin=B.origin)))  # type: ignore[misc]
+        assert node.states[B.origin].size == before - 2
+        disk.on_write = power_gone
+        with pytest.raises(Exception, match="power is gone"):
+            await node.readmission.settle(B.origin)
+        disk.on_write = None
+        await town.stop(A)
+    node = town.open(A)
+    assert 4 < node.states[B.origin].size < 12
+    town.wire.answer(B, only(ONE))
+    await node.readmission.settle(B.origin)
+    assert node.states[B.origin].edge.root() == ONE.root(RULED)
+
+
+async def test_of_sources_that_give_the_other_story_nothing_stays(town: Town) -> None:
+    town.law = SECOND
+    node = town.open(A)
+    town.wire.answer(B, only(OTHER))
+    town.wire.answer(C, only(OTHER, 6))
+    with pytest.raises(PeerError, match="nobody gives the ruled history"):
+        await node.readmission.settle(B.origin)
+    assert node.states[B.origin].size == 0
+    assert node.states[B.origin].readmitted is None
+    town.wire.answer(D, only(ONE))
+    await node.readmission.settle(B.origin)
+    assert node.states[B.origin].edge.root() == ONE.root(RULED)
+    assert not node.alarms
+
+
+async def test_until_it_is_settled_a_log_neither_grows_nor_is_cosigned(town: Town) -> None:
+    town.law = SECOND
+    node = town.open(A)
+    await node.recovery.run()
+    new = goes_on()
+    town.wire.answer(B, only(new))
+    with pytest.raises(BusyError, match="the governors have ruled"):
+        await node.mirror.catch_up(B.origin, 3)
+    assert (await cosign(town, A, new, RULED)).status_code == 503
+    with pytest.raises(BusyError):
+        await node.mirror.take_confirmed(new.checkpoint(cosigners=3).encode(), origin=B.origin)
+    await node.readmission.settle(B.origin)
+    assert (await cosign(town, A, new, RULED)).status_code == 200
+
+
+async def test_a_ruling_against_what_is_confirmed_is_an_alarm_and_nothing_is_dropped(town: Town) -> None:
+    town.open(A)
+    await hold(town, A, ONE, 12, confirmed=10)
+    await town.stop(A)
+    town.law = SECOND
+    [node] = await town.start(A)
+    await until(lambda: B.origin in node.alarms)
+    assert "contradicts what is confirmed here" in node.alarms[B.origin]
+    with pytest.raises(IntegrityAlarm):
+        await node.readmission.settle(B.origin)
+    assert node.states[B.origin].size == 12
+
+
+async def test_what_the_ruling_has_voided_accuses_nobody_any_more(town: Town) -> None:
+    town.law = SECOND
+    node = town.open(A)
+    town.wire.answer(B, only(ONE))
+    await node.readmission.settle(B.origin)
+    void = judge_checkpoint(OTHER.checkpoint(7, cosigners=3), SECOND.network)
+    with pytest.raises(ConsistencyError, match="the governors have ruled"):
+        await node.mirror.take_confirmed(void.note.encode(), origin=B.origin)
+    kept = node.equivocations.take(heads_proof(LAW.document, ONE.checkpoint(7), OTHER.checkpoint(7)))
+    assert not kept.standing
+    assert not node.equivocations.listed()
+    assert not node.alarms
+
+
+async def test_a_log_that_lies_again_above_the_ruling_is_frozen_again(town: Town) -> None:
+    town.law = SECOND
+    node = town.open(A)
+    await node.recovery.run()
+    one, other = goes_on(), goes_on(1)
+    other.append(share(9999, A), share(9998, A))
+    town.wire.answer(B, only(one))
+    await node.readmission.settle(B.origin)
+    assert (await cosign(town, A, one, RULED)).status_code == 200
+    assert (await cosign(town, A, other, one.size)).status_code == 422
+    [kept] = node.equivocations.listed()
+    assert kept.standing
+    with pytest.raises(FrozenError):
+        await node.mirror.catch_up(B.origin, one.size + 1)
+
+
+async def test_the_owner_goes_on_with_its_new_key_from_the_ruled_size(town: Town) -> None:
+    """B's own node has the other story; it fetches the ruled one from its peers before it writes again."""
+    town.open(B)
+    own = town.nodes[B.name]
+    town.wire.answer(C, only(OTHER))
+    await own.mirror.catch_up(B.origin, 10)
+    await town.stop(B)
+    town.law = SECOND
+    town.open(A)
+    town.wire.answer(B, only(ONE))
+    await town.nodes[A.name].readmission.settle(B.origin)
+    town.wire.routes.pop("d2.test")
+    [own] = await town.start(NEW_B, wait=False)
+    with pytest.raises(ReadOnlyError):
+        await own.submit((prepare(share(1, A), origin=B.origin),), wait_confirmed=False)
+    await until(lambda: own.recovery.ready and own.state.readmitted is not None)
+    await until(lambda: own.state.size == RULED + 1, "network.adopt")
+    await own.submit((prepare(share(77, A), origin=B.origin),), wait_confirmed=False)
+    entries = verify_log(own.store, own.state, SECOND.network)
+    assert [entry.raw for entry in entries[:RULED]] == ONE.raws[:RULED]
+    assert entries[RULED].event["type"] == "network.adopt"
+    assert not own.alarms
