@@ -150,9 +150,10 @@ class Gossip:
 
     def _wants(self, peer: Peer, origin: str, head: Head) -> bool:
         state = self._states()[origin]
+        if _is_better(head, state):  # by a quorum, also of a log that is frozen
+            return True
         return self._mirror.is_usable(state) and (
-            _is_better(head, state)
-            or head.signed > (state.signed.size if state.signed is not None else 0)
+            head.signed > (state.signed.size if state.signed is not None else 0)
             or peer.status.heads[origin].agrees is False
         )
 
@@ -164,13 +165,13 @@ class Gossip:
         """
         async with room:
             try:
-                if peer.status.heads[origin].agrees is False:
+                if peer.status.heads[origin].agrees is False and self._mirror.is_usable(self._states()[origin]):
                     await self._compare_entries(peer, origin, head)
                 if _is_better(head, self._states()[origin]):
                     await self._mirror.take_confirmed(await peer.checkpoint(origin), origin=origin, hint=peer.origin)
                     if same_law and _is_better(head, self._states()[origin]):
                         peer.blame(PeerStaleError(f"it tells a newer confirmed checkpoint of {origin} than it shows"))
-                if self._wants(peer, origin, head):
+                if self._mirror.is_usable(self._states()[origin]) and self._wants(peer, origin, head):
                     await self._mirror.take_signed(await peer.head(origin), origin=origin, hint=peer.origin)
             except UnknownVersionError:
                 log.info("a log acts under a version that is not here yet", peer=peer.origin, log=origin)

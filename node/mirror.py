@@ -39,6 +39,8 @@ from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
+BOUND = " (confirmed)"  # ends the name of a task that fetches what a quorum has confirmed
+
 Agreement = Literal["same", "behind", "ahead", "differs"]
 
 
@@ -108,8 +110,10 @@ class Mirror:
         """Return a log as of the last commit."""
         return self._writer.states[origin]
 
-    async def catch_up(self, origin: str, size: int, *, hint: str | None = None) -> None:
+    async def catch_up(self, origin: str, size: int, *, hint: str | None = None, bound: bool = False) -> None:
         """Return when this node has ``size`` entries of a log; ``hint`` names a peer that has them.
+
+        ``bound``: a quorum stands behind them, so that they are history whatever the log has said besides.
 
         Raises:
             FrozenError: the log has told two stories, and the governors have not readmitted it.
@@ -117,17 +121,22 @@ class Mirror:
             LedgerError: what came is not the log's continuation.
         """
         while self.state(origin).size < size:
-            self.require_usable(self.state(origin))
+            self.require_usable(self.state(origin), bound=bound)
             task = self._tasks.get(origin)
             if task is None:
                 here = self.state(origin).size
                 self.running[origin] = CatchUp(origin, here, self._clock.now_ms(), want=size, have=here)
-                task = asyncio.create_task(self._fetch(origin, size, hint), name=f"fetch {origin}")
+                task = asyncio.create_task(
+                    self._fetch(origin, size, hint, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
+                )
                 task.add_done_callback(lambda ended: self._ended(origin, ended))
                 self._tasks[origin] = task
             self.running[origin].want = max(self.running[origin].want, size)
             await asyncio.wait([task])  # perhaps somebody else's, for another size: it may or may not be enough
-            if (error := task.exception()) is not None and self.state(origin).size < size:
+            error = task.exception()
+            if bound and isinstance(error, FrozenError) and not task.get_name().endswith(BOUND):
+                continue  # it was not for what a quorum has confirmed
+            if error is not None and self.state(origin).size < size:
                 raise error  # whatever size it was for: nobody has given the entry that comes next
 
     def is_usable(self, state: LogState) -> bool:
@@ -135,14 +144,15 @@ class Mirror:
         settled = state.readmitted == self._network().member(state.origin).readmitted
         return settled and self._equivocations.accused(state.origin) is None
 
-    def require_usable(self, state: LogState) -> None:
-        """Check that a log may grow here, and its heads be cosigned.
+    def require_usable(self, state: LogState, *, bound: bool = False) -> None:
+        """Check that a log may grow here, and its heads be cosigned; by what a quorum has confirmed it always may.
 
         Raises:
             FrozenError: it is convicted of having told two stories.
             BusyError: the governors have ruled which one counts, and what is here does not agree yet.
         """
-        self._equivocations.require_trusted(state.origin)
+        if not bound:
+            self._equivocations.require_trusted(state.origin)
         if state.readmitted != self._network().member(state.origin).readmitted:
             raise BusyError(
                 f"{state.origin} is being brought to the history that the governors have ruled", field="origin"
@@ -174,7 +184,7 @@ class Mirror:
 
         Raises:
             VerificationError: it has no quorum, or is signed wrongly.
-            IntegrityAlarm: it is another history than the one that is stored here, or the log is frozen.
+            IntegrityAlarm: it is another history than the one that is stored here.
             PeerError: the entries below it could not be had.
         """
         judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network()))
@@ -188,14 +198,14 @@ class Mirror:
             await asyncio.to_thread(self.check_root, judged)  # also one that is no news may contradict what is here
         if not logs.is_news(self.state(origin), judged):
             return False
-        self.require_usable(self.state(origin))
+        self.require_usable(self.state(origin), bound=True)
         if origin == self._own and not self.own_log_restored:
             raise BusyError("this node's own log is being restored", field="origin")
         if origin == self._own and judged.size > self.state(origin).size:
             self.raise_alarm(
                 f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin
             )
-        await self.catch_up(origin, judged.size, hint=hint)
+        await self.catch_up(origin, judged.size, hint=hint, bound=True)
         await asyncio.to_thread(self.check_root, judged)
         judged = without_strangers(self._under_its_version(judged), self._network())
         await asyncio.wrap_future(self._writer.submit(lambda transaction: self._store_confirmed(transaction, judged)))
@@ -346,16 +356,16 @@ class Mirror:
 
     def _store_confirmed(self, transaction: Transaction, judged: Judged) -> None:
         state = transaction.state(judged.checkpoint.origin)
-        self.require_usable(state)
+        self.require_usable(state, bound=True)
         transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
-    async def _fetch(self, origin: str, size: int, hint: str | None) -> None:
+    async def _fetch(self, origin: str, size: int, hint: str | None, *, bound: bool) -> None:
         """Fetch until ``size`` entries are there, asking one source after the other."""
         problems: list[str] = []
         for peer in self.sources(origin, hint):
             try:
                 while (state := self.state(origin)).size < size:
-                    await self._fetch_piece(peer, state, size)
+                    await self._fetch_piece(peer, state, size, bound=bound)
             except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
                 raise
             except LedgerError as error:
@@ -376,7 +386,9 @@ class Mirror:
         sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
         return sorted(sources, key=lambda peer: peer.status.failures > 0)
 
-    async def _fetch_piece(self, peer: Peer, state: LogState, size: int, *, ruled: bool = False) -> None:
+    async def _fetch_piece(
+        self, peer: Peer, state: LogState, size: int, *, ruled: bool = False, bound: bool = False
+    ) -> None:
         promised = peer.origin == state.origin or peer.status.sizes.get(state.origin, 0) > state.size
         limit = min(size - state.size, ENTRIES_MAX)
         raws = await peer.entries(state.origin, state.size, limit, promised=promised)
@@ -386,14 +398,14 @@ class Mirror:
             entries, chain = await asyncio.to_thread(self._verified, head, raws, member)
         except LedgerError:  # another story of the log, told under its own signature, or just noise
             await asyncio.to_thread(self._equivocations.accuse_entries, state.origin, raws)
-            if not ruled:
+            if not ruled and not bound:
                 self._equivocations.require_trusted(state.origin)
             raise
 
         def store(transaction: Transaction) -> bool:
             current = transaction.state(state.origin)
             if not ruled:
-                self.require_usable(current)
+                self.require_usable(current, bound=bound)
             if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
                 return False
             transaction.put_state(logs.append(current, entries, chain, transaction.batch))

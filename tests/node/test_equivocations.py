@@ -40,7 +40,7 @@ from ledger.quorum import judge_checkpoint
 from ledger.store.memory import Fault
 from node import equivocations, gossip, hearsay, layout, logs
 from node.equivocations import Equivocations, Kept
-from node.errors import FrozenError, NotFoundError, ReadOnlyError
+from node.errors import FrozenError, IntegrityAlarm, NotFoundError, ReadOnlyError
 from node.layout import origin_hash
 from node.peers import PeerStatus
 from node.service import Node
@@ -265,7 +265,7 @@ async def test_a_frozen_log_takes_nothing_new_and_stays_readable(stand: Stand) -
     with pytest.raises(FrozenError, match="nothing new is taken"):
         await stand.node.mirror.catch_up(B.origin, 8)
     with pytest.raises(FrozenError):
-        await stand.take(stand.one.checkpoint(cosigners=4))
+        await stand.node.mirror.take_signed(stand.one.checkpoint(8).encode(), origin=B.origin)
     answer = await stand.cosign(stand.one, 0, 7)
     assert answer.status_code == 422
     assert "two roots for size 7" in answer.text
@@ -276,6 +276,19 @@ async def test_a_frozen_log_takes_nothing_new_and_stays_readable(stand: Stand) -
         path = f"/v1/logs/{origin_hash(B.origin)}/entries?start=0&limit=7"
         assert len((await client.get(path)).json()["entries"]) == 7
         assert (await client.get("/v1/health")).json()["status"] == "alarm"
+
+
+async def test_what_a_quorum_had_confirmed_of_a_frozen_log_is_taken_all_the_same(stand: Stand) -> None:
+    """So that those who hear of it late come to the same end as the others, whatever the liar shows them."""
+    await convict(stand)
+    assert await stand.take(stand.one.checkpoint(9, cosigners=3))
+    assert stand.node.states[B.origin].confirmed_size == 9
+    with pytest.raises(FrozenError):
+        await stand.node.mirror.catch_up(B.origin, 10)
+    with pytest.raises(IntegrityAlarm):  # more than f members have lied as well
+        await stand.take(stand.other.checkpoint(10, cosigners=3))
+    state = stand.node.states[B.origin]
+    assert (state.confirmed_size, state.cosigned_head.size) == (9, 0)
 
 
 async def test_a_proof_that_comes_while_entries_are_fetched_stops_that(stand: Stand) -> None:
