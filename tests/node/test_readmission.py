@@ -29,9 +29,10 @@ from ledger.equivocation import heads_proof
 from ledger.errors import ConsistencyError
 from ledger.note import ED25519, Signer
 from ledger.quorum import judge_checkpoint
+from ledger.store.memory import MemoryDisk
 from node import layout, publisher, recovery, truncation
 from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
-from node.keys import NodeKeys, key_name
+from node.keys import KeyRing, NodeKeys, key_name
 from node.peers import PeerError
 from node.sequencer import prepare
 from node.service import Node
@@ -325,3 +326,47 @@ async def test_the_owner_goes_on_with_its_new_key_from_the_ruled_size(town: Town
     assert [entry.raw for entry in entries[:RULED]] == ONE.raws[:RULED]
     assert entries[RULED].event["type"] == "network.adopt"
     assert not own.alarms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_log_whose_last_entries_are_lost_for_good_goes_on_by_a_ruling(tmp_path: Path, *, restart: bool) -> None:
+    """B has signed a checkpoint that nobody has the entries of: it writes no more, until the governors let it go on."""
+    async with Town(tmp_path, FOUR, law=paper(FOUR)) as town:
+        with capture_logs():
+            await town.start()
+            own = town.nodes[B.name]
+            await own.submit((prepare(share(1, A), origin=B.origin),), wait_confirmed=True)
+            confirmed = own.state.confirmed
+            assert confirmed is not None
+            town.wire.cut |= {"d0.test", "d2.test", "d3.test"}
+            await own.submit((prepare(share(2, A), origin=B.origin),), wait_confirmed=False)
+            await until(lambda: own.state.checkpoint is not None and own.state.checkpoint.size == confirmed.size + 1)
+            await town.stop(B)
+            town.wire.cut.clear()
+            town.disks[B.name] = MemoryDisk()  # the disk is new; the head file lay elsewhere
+            [own] = await town.start(B, wait=False)
+            await until(lambda: own.recovery.progress.problem)
+            with pytest.raises(ReadOnlyError):
+                await own.submit((prepare(share(3, A), origin=B.origin),), wait_confirmed=False)
+            ruled = {"size": confirmed.size, "root": encode_base64(confirmed.checkpoint.root)}
+            spans = [
+                {"key": B.keys.log.verifier.vkey, "from": 0, "until": confirmed.size},
+                {"key": NEW_B.keys.log.verifier.vkey, "from": confirmed.size},
+            ]
+            entries = [entry_of(party) for party in FOUR]
+            entries[1] |= {"log_keys": spans, "readmitted": ruled}
+            town.law = town.law.next(entries)
+            town.rings[B.name] = KeyRing.of(B.keys, NEW_B.keys)
+            if restart:
+                await town.stop(B)
+                [own] = await town.start(B, wait=False)
+            await town.nodes[A.name].adopt(town.law.document)
+            await until(lambda: own.recovery.ready, "B writes again")
+            await until(lambda: own.state.confirmed_size == own.state.size > confirmed.size, "under the new version")
+            await own.submit((prepare(share(3, A), origin=B.origin),), wait_confirmed=True)
+            assert own.state.confirmed_size == own.state.size
+            assert not own.alarms
+            for node in town.nodes.values():
+                await until(lambda node=node: node.states[B.origin].confirmed_size == own.state.size)  # type: ignore[misc]
+                assert not node.alarms
