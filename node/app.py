@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ledger.errors import BadValueError, LedgerError, MissingMemberError, OutOfRangeError
 from node.api import docs, equivocations, events, keys, logs, problems, records, system, witness
 from node.api.bodies import LARGE_AT_ONCE_MAX
+from node.api.hot import HotRoutes
 from node.service import Node
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ def create_app(node: Node) -> FastAPI:
     app.exception_handler(LedgerError)(_ledger_error)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
+    app.add_middleware(HotRoutes)
     app.add_middleware(NoBugEscapes)
     return app
 
