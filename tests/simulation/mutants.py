@@ -16,7 +16,9 @@ from ledger.store.memory import MemoryStore
 from ledger.store.protocol import Batch
 from ledger.witness_request import AddCheckpoint
 from node import logs, mirror, recovery
+from node.equivocations import Equivocations
 from node.gossip import Gossip
+from node.hearsay import Hearsay
 from node.mirror import Mirror
 from node.recovery import Recovery
 from node.sequencer import _Round
@@ -116,6 +118,17 @@ def nobody_compares_heads(patch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     patch.setattr(Gossip, "run", never)
+
+
+@mutant("have no proof of it", "twins")
+def nobody_makes_a_proof(patch: pytest.MonkeyPatch) -> None:
+    for name in ("accuse", "accuse_entries", "accuse_growth"):
+        patch.setattr(Equivocations, name, lambda *_: None)
+
+
+@mutant("have no proof of it", "twins")
+def proofs_are_not_handed_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Hearsay, "hear", _nothing)
 
 
 @mutant("")  # an answer for what is not there, or a head that is not
