@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test check bench dev wheel lock format clean
+.PHONY: always help demo test check simulate bench dev wheel lock format clean
 .PHONY: check-lint check-format check-types check-layers check-docs
 
 PYTHON ?=
@@ -67,6 +67,11 @@ check-layers: $(VENV)/.dev
 check-docs: $(VENV)/.dev
 	@echo '→ documents'
 	@$(VENV)/bin/python tools/check_docs.py
+
+simulate: $(VENV)/.dev $(VENV)/.wheel ## run SEEDS=1000 networks with liars and mishaps; SEED=1234 tells one in full
+	@PYTHONHASHSEED=0 PYTHONPATH=tests:tests/simulation $(VENV)/bin/python tests/simulation/simulate.py \
+		$(if $(SEED),--seed $(SEED),--quiet --first $(or $(FIRST),0) --seeds $(or $(SEEDS),1000)) \
+		$(if $(COUNT),--count $(COUNT)) $(if $(THEME),--theme $(THEME)) $(ARGS)
 
 bench: $(VENV)/.wheel ## measure this machine
 	@test -f bench/run.py || { echo 'error: this checkout has no bench/run.py' >&2; exit 1; }

@@ -13,11 +13,10 @@ Start, in order; each step refuses to go on when something does not fit:
 import asyncio
 import heapq
 import os
-import secrets
 import ssl
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -170,10 +169,14 @@ class Node:
         clock: Clock | None = None,
         store: Store | None = None,
         transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None = None,
+        writer: type[Writer] = Writer,
+        pool: Executor | None = None,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Build a node on ``foundation``; it is not running before :meth:`start`.
 
-        ``store`` is used in the place of the one in the home, ``transport_to`` in the place of the network.
+        ``store`` is used in the place of the one in the home, ``transport_to`` in the place of the network. ``writer``,
+        ``pool`` and ``random`` stand in for the node's threads and chance, so that a simulation can repeat a run.
 
         Raises:
             ConfigError: the certificates of the peers' authority cannot be read.
@@ -191,7 +194,9 @@ class Node:
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
         self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
-        self.pool = ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="suyuan-crypto")
+        self._writer_class = writer
+        self._random = random
+        self.pool = pool or ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="suyuan-crypto")
         self.started_ms = self.clock.now_ms()
         self.store: Store = open_store(self.home.data) if store is None else store
         try:
@@ -209,7 +214,7 @@ class Node:
         if self._signed is not None and self._signed.size > own.size:
             log.error("the store is older than what was signed; only reading", here=own.size, signed=self._signed.size)
         self._find_ended_keys(states)
-        self.writer = Writer(self.store, states, reload=self._load_states, on_commit=self._on_commit)
+        self.writer = self._writer_class(self.store, states, reload=self._load_states, on_commit=self._on_commit)
         self.equivocations = Equivocations(
             store=self.store,
             writer=self.writer,
@@ -445,7 +450,7 @@ class Node:
             lambda: self.keys.transport,
             origin=self.origin,
             clock=self.clock.now_ms,
-            nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
+            nonce=lambda: self._random(NONCE_BYTES).hex(),
         )
         authority = self.home.path(self.settings.peer_ca) if self.settings.peer_ca else None
         verify = tls_context(authority) if transport_to is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -613,7 +618,7 @@ class Node:
 
     async def _open_log(self) -> None:
         value: JsonObject = {
-            "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
+            "id": str(uuid.UUID(bytes=self._random(16), version=4)),
             "network": self.network.name,
             "network_version": self.network.version,
             "software": software(),

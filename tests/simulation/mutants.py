@@ -1,0 +1,154 @@
+"""Nodes with one bug each, which the simulation must find: the proof that it can."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from ledger.entry import ChainHead, Entry, parse_entry
+from ledger.errors import StoreError
+from ledger.network import Network
+from ledger.quorum import Judged
+from ledger.store.memory import MemoryStore
+from ledger.store.protocol import Batch
+from ledger.witness_request import AddCheckpoint
+from node import logs, mirror, recovery
+from node.equivocations import Equivocations
+from node.gossip import Gossip
+from node.hearsay import Hearsay
+from node.mirror import Mirror
+from node.recovery import Recovery
+from node.sequencer import _Round
+from node.witness import Witness
+from node.writer import Transaction
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, and what of it comes to light in which networks (the theme of world.Plan)."""
+
+    change: Change
+    words: str
+    theme: str
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(words: str, theme: str = "") -> Callable[[Change], Change]:
+    def keep(change: Change) -> Change:
+        MUTANTS[change.__name__] = Mutant(change, words, theme)
+        return change
+
+    return keep
+
+
+async def _nothing(*_: Any) -> None:
+    return None
+
+
+@mutant("")  # either a head with too few cosignatures, or two that conflict
+def a_quorum_lowered_by_one(patch: pytest.MonkeyPatch) -> None:
+    right: Callable[[Network], int] = Network.quorum.fget  # type: ignore[attr-defined]
+    patch.setattr(Network, "quorum", property(lambda self: right(self) - 1))
+
+
+@mutant("", "node")  # the node itself notices when it stores the head, and its service ends
+def a_checkpoint_is_taken_without_a_quorum(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(mirror, "require_quorum", lambda judged: judged)
+
+
+@mutant("", "forger")  # cosigns a smaller head, or what it does not have
+def a_witness_that_compares_and_stores_nothing(patch: pytest.MonkeyPatch) -> None:
+    async def remember(self: Witness, _: AddCheckpoint, judged: Judged) -> None:
+        def store(transaction: Transaction) -> None:
+            state = transaction.state(judged.checkpoint.origin)
+            transaction.put_state(logs.with_cosigned(state, judged, transaction.batch))
+
+        await asyncio.wrap_future(self._writer.submit(store))
+
+    patch.setattr(Witness, "_check_step", lambda *_: None)
+    patch.setattr(Witness, "_remember", remember)
+
+
+@mutant("which is not in its store")
+def a_witness_without_the_entries(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Witness, "_have_entries", _nothing)
+
+
+@mutant("which is not in its store", "forger")
+def roots_are_not_compared_with_entries(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "check_root", lambda *_: None)
+
+
+@mutant("", "forger")  # a wrong signature, a broken chain, or a fault of the software over one of them
+def entries_are_not_verified(patch: pytest.MonkeyPatch) -> None:
+    def verify(head: ChainHead, raws: list[bytes], **_: Any) -> tuple[list[Entry], ChainHead]:
+        entries = [parse_entry(raw) for raw in raws]
+        last = entries[-1]
+        return entries, ChainHead(head.origin, last.index + 1, sha256(last.text).digest(), last.time)
+
+    patch.setattr(mirror, "verify_entries", verify)
+
+
+@mutant("", "forgetful")  # signs against what was confirmed, or never comes back to one history
+def no_safe_return(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: Recovery) -> None:
+        self._remembers.set()
+        self._mirror.own_log_restored = True
+        self._ready.set()
+
+    patch.setattr(Recovery, "run", at_once)
+
+
+@mutant("", "forgetful")
+def a_return_that_waits_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "answers_needed", lambda *_: 0)
+    patch.setattr(recovery, "GRACE_SECONDS", 0.0)
+
+
+@mutant("have not converged")
+def nobody_compares_heads(patch: pytest.MonkeyPatch) -> None:
+    async def never(_: Gossip) -> None:
+        await asyncio.Event().wait()
+
+    patch.setattr(Gossip, "run", never)
+
+
+@mutant("have no proof of it", "twins")
+def nobody_makes_a_proof(patch: pytest.MonkeyPatch) -> None:
+    for name in ("accuse", "accuse_entries", "accuse_growth"):
+        patch.setattr(Equivocations, name, lambda *_: None)
+
+
+@mutant("have no proof of it", "twins")
+def proofs_are_not_handed_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Hearsay, "hear", _nothing)
+
+
+@mutant("")  # an answer for what is not there, or a head that is not
+def a_write_that_failed_counts(patch: pytest.MonkeyPatch) -> None:
+    right = MemoryStore.write
+
+    def write(self: MemoryStore, batch: Batch) -> None:
+        try:
+            right(self, batch)
+        except StoreError:
+            return
+
+    patch.setattr(MemoryStore, "write", write)
+
+
+@mutant("first, then")
+def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_Round, "_known", lambda *_: None)
+
+
+@mutant("goes back")
+def an_older_confirmed_head_replaces_a_newer_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(logs, "is_news", lambda *_: True)

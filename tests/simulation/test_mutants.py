@@ -1,0 +1,24 @@
+"""The simulation finds bugs: nodes with one bug each, and how many seeds it takes at most."""
+
+from pathlib import Path
+
+import pytest
+from mutants import MUTANTS
+from world import Plan, simulate
+
+SEEDS_MAX = 20
+MEMBERS = 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_bug_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant = MUTANTS[name]
+    mutant.change(monkeypatch)
+    for seed in range(SEEDS_MAX):
+        problem = simulate(Plan.of(seed, MEMBERS, mutant.theme), tmp_path / str(seed)).problem
+        if problem is not None:
+            assert mutant.words in problem
+            return
+    pytest.fail(f"no seed below {SEEDS_MAX} has found it")

@@ -1,0 +1,66 @@
+"""Networks with liars and mishaps, one per seed: see CONTRIBUTING.md, and ``make simulate``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from simulate import simulate_many
+from world import Outcome, Plan, simulate
+
+OF_FOUR, OF_SEVEN, OF_TEN = range(24), range(24, 27), range(27, 28)
+NIGHTLY = range(1_000, 3_000)
+
+
+def lived(seed: int, folder: Path, count: int) -> Outcome:
+    outcome = simulate(Plan.of(seed, count), folder)
+    assert outcome.problem is None, f"make simulate SEED={seed} COUNT={count}"
+    assert outcome.checks > outcome.messages > 100
+    return outcome
+
+
+@pytest.mark.parametrize("seed", OF_FOUR)
+def test_four_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
+    lived(seed, tmp_path, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", OF_SEVEN)
+def test_seven_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
+    lived(seed, tmp_path, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", OF_TEN)
+def test_ten_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
+    lived(seed, tmp_path, 10)
+
+
+def test_a_seed_is_a_run_to_the_last_byte(tmp_path: Path) -> None:
+    first, second, other = (
+        simulate(Plan.of(seed, 4), tmp_path / name) for seed, name in ((1, "first"), (1, "second"), (2, "other"))
+    )
+    assert first == second
+    assert first.digest != other.digest
+
+
+def test_a_seed_is_the_same_run_in_another_process(tmp_path: Path) -> None:
+    """Hashes of strings differ from process to process, and with them the order of sets."""
+    here = simulate(Plan.of(3, 4), tmp_path)
+    script = Path(__file__).with_name("simulate.py")
+    command = [sys.executable, str(script), "--first", "3", "--seeds", "1", "--count", "4"]
+    tests = [str(script.parent.parent), str(script.parent)]
+    path = os.pathsep.join([*tests, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": path}
+    there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=50)
+    assert f"{here.messages} messages" in there.stdout
+    assert here.digest[:16] in there.stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(0)
+def test_thousands_of_networks_keep_their_promises() -> None:
+    assert simulate_many(NIGHTLY) == []
