@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from ledger.tile import parse_bundle
 from node.config import Home, load_home
 from node.layout import origin_hash
 
-START_SECONDS_MAX = 120.0  # for what takes two: the machine may be busy with other tests
+SECONDS_MAX = 120.0  # for what takes two: the machine may be busy with other tests
 POLL_SECONDS = 0.05
 STOP_SECONDS_MAX = 20.0
 
@@ -113,6 +113,7 @@ class Field:
         token = done("token", "new", "tests", "--role", "admin", "--config", folder).out.strip()
         home = load_home(folder)
         self.places[name] = Place(name, home, home.settings.port, token)
+        (folder / "tests.token").touch(mode=0o600)
         (folder / "tests.token").write_text(token, "ascii")
         self.clients[name] = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{home.settings.port}",
@@ -120,6 +121,10 @@ class Field:
             timeout=30,
             trust_env=False,
         )
+
+    def ask(self, name: str) -> tuple[object, ...]:
+        """The options with which a command asks a node."""
+        return "--config", self.folder / name, "--token-file", self.folder / name / "tests.token"
 
     def network(self) -> Network:
         """The newest version of the network document."""
@@ -173,7 +178,7 @@ class Field:
                     return loop.time() - began
             except httpx.TransportError:
                 pass
-            assert loop.time() < began + START_SECONDS_MAX, f"the node of {name} is not ready: {self.said(name)}"
+            assert loop.time() < began + SECONDS_MAX, f"the node of {name} is not ready: {self.said(name)}"
             await asyncio.sleep(POLL_SECONDS)
 
     def freeze(self, name: str) -> None:
@@ -190,9 +195,10 @@ class Field:
         await asyncio.to_thread(self._processes[name].wait)
 
     async def stop(self, name: str) -> None:
-        """End a node in good order."""
+        """End a node in good order: when it has tidied up, it dies of the signal that it was given."""
         self._processes[name].terminate()
-        assert await asyncio.to_thread(self._processes[name].wait, STOP_SECONDS_MAX) == 0, self.said(name)
+        code = await asyncio.to_thread(self._processes[name].wait, STOP_SECONDS_MAX)
+        assert code in (0, -signal.SIGTERM), (code, self.said(name))
 
     def said(self, name: str) -> str:
         """The end of a node's log."""
@@ -267,3 +273,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return when something holds."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(POLL_SECONDS)

@@ -53,6 +53,11 @@ class Wires:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
 
+    @property
+    def parted(self) -> bool:
+        """Whether any wire is cut."""
+        return bool(self._cut)
+
     def cut(self, senders: Iterable[str], receivers: Iterable[str]) -> None:
         """Let nothing pass from any of the senders to any of the receivers."""
         receivers = list(receivers)

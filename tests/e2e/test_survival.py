@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import pytest
 from departments import free_ports
-from field import Copy, Field
+from field import Copy, Field, until
 from hearing import Hearing
 from load import Load, Loss
 from proxies import Wires
@@ -43,7 +43,6 @@ SETTINGS = {
     "peer_timeout_ms": 1500,
     "recovery_answers": "all",
 }
-QUIET_SECONDS_MAX = 120.0
 SAMPLES = 12
 ROUNDS = int(os.environ.get("SUYUAN_SOAK_ROUNDS", "5"))  # of a soak
 
@@ -122,30 +121,32 @@ async def play(ground: Ground, plan: Round) -> None:
     if plan.restored is not None and copied is not None:
         await field.restore(plan.restored, copied.copy, head=plan.restored_head)
         await note_loss(ground, plan.restored, copied.answers, plan)
-    for name in plan.lost:
-        field.start(name)
-    await asyncio.gather(*map(field.wait_answering, plan.lost))
-    await ground.work(plan.seconds / 2)
-    assert await confirmed_sizes(field, plan) == confirmed, "confirmed without a quorum"
-    await heal(ground, plan)
+    async with asyncio.TaskGroup() as group:
+        for name in plan.lost:
+            group.create_task(back(ground, plan, name))
+        await asyncio.gather(*map(field.wait_answering, plan.lost))
+        await ground.work(plan.seconds / 2)
+        assert await confirmed_sizes(field, plan) == confirmed, "confirmed without a quorum"
+        await heal(ground, plan)
+
+
+async def back(ground: Ground, plan: Round, name: str) -> None:
+    """Start a node that has lost its disk, and tell when it writes again."""
+    what = "wiped" if name == plan.wiped else "put back from a copy"
+    ground.field.start(name)
+    took = await ground.field.wait_ready(name)
+    when = "while the network was parted" if ground.wires.parted else "after the healing"
+    say(f"{name}, {what}: writes again {when}, {took:.1f} s after its start")
 
 
 async def heal(ground: Ground, plan: Round) -> None:
+    """Mend the wires; return when all that was recorded meanwhile is confirmed everywhere."""
     field, loop = ground.field, asyncio.get_running_loop()
     goals = {field.origin_of(name): (await field.logs(name))[field.origin_of(name)]["size"] for name in plan.survivors}
     began = loop.time()
     ground.wires.mend()
-
-    async def tell_when_it_writes(name: str) -> None:
-        await field.wait_ready(name)
-        what = "wiped" if name == plan.wiped else "put back from a copy"
-        say(f"{name}, {what}: writes again {loop.time() - began:.1f} s after the healing")
-
-    async with asyncio.TaskGroup() as group:
-        for name in plan.lost:
-            group.create_task(tell_when_it_writes(name))
-        await confirmed_everywhere(ground, goals)
-        say(f"all that was recorded apart is confirmed on every node {loop.time() - began:.1f} s after the healing")
+    await confirmed_everywhere(ground, goals)
+    say(f"all that was recorded apart is confirmed on every node {loop.time() - began:.1f} s after the healing")
 
 
 def part(ground: Ground, plan: Round) -> None:
@@ -178,13 +179,15 @@ async def take_copy(ground: Ground, name: str, *, clean: bool) -> Copied:
 async def kill_while_it_is_known(ground: Ground, name: str, plan: Round) -> None:
     """Kill a node at a moment when the entries below all that it has signed are on another disk as well."""
     field = ground.field
-    async with asyncio.timeout(QUIET_SECONDS_MAX):
-        while True:
-            field.freeze(name)
-            if await most_copied(field, name, plan.survivors) >= signed_size(ground, name):
-                break
-            field.thaw(name)
-            await asyncio.sleep(0.1)
+
+    async def frozen_in_time() -> bool:
+        field.freeze(name)
+        if await most_copied(field, name, plan.survivors) >= signed_size(ground, name):
+            return True
+        field.thaw(name)
+        return False
+
+    await until(frozen_in_time)
     await field.kill(name)
 
 
@@ -218,13 +221,13 @@ async def confirmed_sizes(field: Field, plan: Round) -> dict[str, int]:
 
 async def confirmed_everywhere(ground: Ground, goals: dict[str, int]) -> None:
     """Return when every node knows that so many entries of each log are confirmed."""
-    async with asyncio.timeout(QUIET_SECONDS_MAX):
-        for name in NAMES:
-            while True:
-                logs = await ground.field.logs(name)
-                if all(logs[origin]["confirmed_size"] >= size for origin, size in goals.items()):
-                    break
-                await asyncio.sleep(0.05)
+    for name in NAMES:
+
+        async def knows(name: str = name) -> bool:
+            logs = await ground.field.logs(name)
+            return all(logs[origin]["confirmed_size"] >= size for origin, size in goals.items())
+
+        await until(knows)
 
 
 async def settle(ground: Ground) -> None:
@@ -327,9 +330,7 @@ async def test_a_node_that_has_lost_what_it_alone_had_signed_is_silent_until_it_
         field = here.field
         await here.work(1)
         part(here, alone)
-        async with asyncio.timeout(QUIET_SECONDS_MAX):
-            while signed_size(here, "health") <= await most_copied(field, "health", alone.survivors):
-                await here.work(0.1)
+        await until(lambda: has_signed_alone(here, "health", alone))
         await field.kill("health")
         signed = signed_size(here, "health")
         disk = await field.copy("health")
@@ -339,9 +340,7 @@ async def test_a_node_that_has_lost_what_it_alone_had_signed_is_silent_until_it_
         here.wires.mend()
         origin = field.origin_of("health")
         size = (await field.logs("police"))[field.origin_of("police")]["size"]
-        async with asyncio.timeout(QUIET_SECONDS_MAX):  # it cosigns for the others, for there it has lost nothing
-            while not await cosigns(field, "health", field.origin_of("police"), size):
-                await here.work(0.1)
+        await until(lambda: cosigns(field, "health", field.origin_of("police"), size))  # it has forgotten nothing there
         await here.work(2)
         health = (await field.clients["health"].get("/v1/health")).json()
         assert not health["recovery"]["done"]
@@ -357,6 +356,11 @@ async def test_a_node_that_has_lost_what_it_alone_had_signed_is_silent_until_it_
         await settle(here)
         assert not here.load.losses
         await check_all(here, chance)
+
+
+async def has_signed_alone(ground: Ground, name: str, plan: Round) -> bool:
+    """Tell whether a node has signed what nobody has copied."""
+    return signed_size(ground, name) > await most_copied(ground.field, name, plan.survivors)
 
 
 async def cosigns(field: Field, name: str, origin: str, size: int) -> bool:
