@@ -232,6 +232,7 @@ async def confirmed_everywhere(ground: Ground, goals: dict[str, int]) -> None:
 
 async def settle(ground: Ground) -> None:
     """Tell all stories to their end, and return when all is confirmed everywhere."""
+    await check_sound(ground)
     await ground.load.stop()
     goals = {ground.field.origin_of(name): 0 for name in NAMES}
     for name in NAMES:
@@ -243,9 +244,7 @@ async def settle(ground: Ground) -> None:
 async def check_all(ground: Ground, chance: random.Random) -> None:
     """Check everything that the protocol promises."""
     field, load = ground.field, ground.load
-    for name in NAMES:
-        health = (await field.clients[name].get("/v1/health")).json()
-        assert health["status"] == "ok", health
+    await check_sound(ground)
     histories = {field.origin_of(name): await the_same_everywhere(field, field.origin_of(name)) for name in NAMES}
     lost = check_answers(load, histories)
     check_chains(field, histories)
@@ -257,6 +256,13 @@ async def check_all(ground: Ground, chance: random.Random) -> None:
         f"{cosignatures} cosignatures, {len(load.stories)} stories; {lost} recorded events lay on a lost disk alone; "
         f"{load.refused} requests refused meanwhile, {ground.wires.held} held on the wires"
     )
+
+
+async def check_sound(ground: Ground) -> None:
+    """Check that no node has raised an alarm, or does not write."""
+    for client in ground.field.clients.values():
+        health = (await client.get("/v1/health")).json()
+        assert health["status"] == "ok", health
 
 
 async def the_same_everywhere(field: Field, origin: str) -> list[bytes]:
