@@ -4,6 +4,7 @@ and whatever was proven before stays proven, under the document of its day and u
 """
 
 import asyncio
+import json
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ FOUNDERS = ("front-desk", "group-1", "group-2", "group-3")
 NEWCOMER = "group-4"
 SETTINGS = {"checkpoint_interval_ms": 200, "pull_interval_ms": 500, "recovery_answers": "2f"}
 RECORDS_AT_ONCE = 2
+LOG_KEY_MARGIN = 8  # entries that the old key may still sign
 PAUSE_SECONDS = 0.4  # between a few records and the next ones
 WAVES_OF_FIVE_MIN = 2
 
@@ -183,6 +185,9 @@ async def test_traces_and_proofs_stay_true_while_members_and_keys_change(tmp_pat
         await add_newcomer(here)
         await archive.save()
 
+        await rotate_keys(here)
+        await archive.save()
+
         await played.spare("group-3")
         await suspend_and_resume(here, "group-3")
         await played.spare()
@@ -231,6 +236,32 @@ async def add_newcomer(here: Field) -> None:
     say(f"{NEWCOMER} writes {loop.time() - began:.1f} s after it has joined")
 
 
+async def rotate_keys(here: Field) -> None:
+    """Replace a member's log key and another's cosigner key; where the old log key may sign no more, the log waits."""
+    members = [here.folder / name / "member.json" for name in ("group-1", "group-2")]
+    await here.suyuan("keys", "rotate", "log", "--margin", LOG_KEY_MARGIN, *here.ask("group-1"))
+    await here.suyuan("keys", "rotate", "cosigner", *here.ask("group-2"))
+    begins = json.loads(members[0].read_bytes())["log_keys"][-1]["from"]
+
+    async def waits() -> bool:
+        answer = await share(here, "group-1", "front-desk", wait="recorded")
+        return answer.status_code == 503
+
+    await until(waits)
+    origin = here.origin_of("group-1")
+    assert (await here.logs("group-1"))[origin]["size"] == begins
+    await change(here, "--replace", members[0], "--replace", members[1], told_to="group-3")
+    answer = await share(here, "group-1", "front-desk")
+    assert (answer.status_code, answer.json()["state"]) == (201, "confirmed")
+    assert answer.json()["entry"]["index"] > begins  # which says that the log acts under the new version
+
+    async def cosigns() -> bool:
+        log = (await here.logs("group-1"))[origin]
+        return log["confirmed_size"] > begins and here.origin_of("group-2") in log["cosigned_by"]
+
+    await until(cosigns)
+
+
 async def suspend_and_resume(here: Field, name: str) -> None:
     """Suspend a member, who records nothing then while the others do; let it come back."""
     origin = here.origin_of(name)
@@ -245,13 +276,13 @@ async def suspend_and_resume(here: Field, name: str) -> None:
     await change(here, "--resume", origin, told_to=NEWCOMER)
 
 
-async def share(here: Field, provider: str, consumer: str) -> httpx.Response:
-    """Post a share, and wait until it is confirmed."""
+async def share(here: Field, provider: str, consumer: str, *, wait: str = "confirmed") -> httpx.Response:
+    """Post a share, and wait until it is confirmed, or recorded."""
     event = {
         "type": "share", "id": str(uuid.uuid4()), "consumer": here.origin_of(consumer), "records": [uuid.uuid4().hex],
         "resource": "permit", "purpose": "review", "method": "api", "occurred_at": "2026-01-01T08:00:00.000Z",
     }  # fmt: skip
-    return await here.clients[provider].post("/v1/events?wait=confirmed", json=event)
+    return await here.clients[provider].post(f"/v1/events?wait={wait}", json=event)
 
 
 async def check_everything(played: Import, handovers: Path) -> None:
