@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: always help demo test check simulate bench dev wheel lock format clean
+.PHONY: always help demo test simulate soak check bench dev wheel lock format clean
 .PHONY: check-lint check-format check-types check-layers check-docs
 
 PYTHON ?=
@@ -43,6 +43,10 @@ test: $(TESTENV)/.wheel ## test the built wheel in an environment of its own, wi
 judge-coverage = $(TESTENV)/bin/python -m coverage json --quiet && \
 	$(TESTENV)/bin/python tools/check_coverage.py coverage.json || \
 	{ $(TESTENV)/bin/python -m coverage report; exit 1; }
+
+soak: $(TESTENV)/.wheel ## for minutes: real nodes parted, killed, wiped; how long they take to recover
+	@echo '→ soak'
+	@PYTHONSAFEPATH=1 $(TESTENV)/bin/python -m pytest --quiet -m nightly --capture no $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layers, documents
 	@$(MAKE) --no-print-directory --keep-going check-lint check-format check-types check-layers check-docs

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sys
 from typing import Any
 
@@ -38,7 +39,7 @@ def run(home: Home) -> int:
     """
     configure_logging(home.settings)
     node = Node(load_foundation(home))
-    server = uvicorn.Server(server_config(node))
+    server = Server(node)
     try:
         _load(server.config)
         server.run()
@@ -80,6 +81,19 @@ def server_config(node: Node) -> uvicorn.Config:
         proxy_headers=False,
         **tls,
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server of a node; who waits for a confirmation when it is told to stop gets an answer, not a 500."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(server_config(node))
+        self._node = node
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is under way, and stop."""
+        self._node.release()
+        await super().shutdown(sockets)
 
 
 class HeadTooLongError(Exception):

@@ -241,6 +241,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
         self._waiting = 0
+        self._released = False  # nobody waits any more
         self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
         self._counted = states[self.origin].size
@@ -276,6 +277,16 @@ class Node:
                 delay = min(2 * delay, OPENING_SECONDS_MAX)
         self.adoption.notice()
         await self.publisher.run()
+
+    def release(self) -> None:
+        """Answer all who wait for a confirmation, now and from now on, with what is known: nobody listens any more.
+
+        Without this node's entries its peers cannot cosign, so most of them would wait for nothing.
+        """
+        self._released = True
+        for _, _, future in self._waiters:
+            if not future.done():
+                future.set_result(None)
 
     async def stop(self) -> None:
         """Stop everything; what was answered is on the disk."""
@@ -680,7 +691,7 @@ class Node:
 
     async def _wait_confirmed(self, index: int) -> None:
         """Return when an entry is confirmed, or after the longest wait: the state tells which."""
-        if index < self.state.confirmed_size:
+        if index < self.state.confirmed_size or self._released:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (index, next(self._numbers), future))

@@ -12,6 +12,7 @@ import httpx
 import naive
 import pytest
 from shared_vectors import shared_file
+from traces import check_trace, told
 
 from cli.demo.cluster import Cluster
 from cli.demo.network import DemoNetwork, Plan, make_network
@@ -50,30 +51,11 @@ async def trace_everywhere(cluster: Cluster, references: dict[str, str]) -> dict
     return first
 
 
-def told(trace: dict[str, Any]) -> list[Any]:
-    """What all nodes must agree on: everything but the size of the checkpoint that each happens to rest on."""
-    without = {"verification", "receipt"}
-    return [
-        [{name: value for name, value in hop.items() if name not in without} for hop in trace["hops"]],
-        [{**(hop["receipt"] or {}), "verification": None} for hop in trace["hops"]],
-        trace["holders"],
-        trace["gaps"],
-    ]
-
-
 def check_against_file(traces: dict[str, dict[str, Any]], path: Path, rows_max: int | None) -> None:
     expected = naive.histories(path, rows_max)
     assert traces.keys() == expected.keys()
     for record, hops in expected.items():
-        trace = traces[record]
-        origins = [(f"{a}.demo.example/log", f"{b}.demo.example/log", at) for a, b, at in hops]
-        assert [(hop["from"], hop["to"], hop["occurred_at"]) for hop in trace["hops"]] == origins
-        assert all(hop["verified"] and hop["state"] == "confirmed" and hop["receipt"] for hop in trace["hops"])
-        assert trace["gaps"] == []
-        assert {one["log"] for one in trace["holders"]} == {f"{name}.demo.example/log" for name in naive.holders(hops)}
-        shares = [hop["share"] for hop in trace["hops"]]
-        sources = [[] if number is None else [shares[number]] for number in naive.parents(hops)]
-        assert [hop["parents"] for hop in trace["hops"]] == sources
+        check_trace(traces[record], hops, lambda name: f"{name}.demo.example/log")
 
 
 @pytest.mark.slow

@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-import uvicorn
 from fastapi import FastAPI
-from node_helpers import PATIENCE_SECONDS, Paper, Town, event_id, make_home, paper, parties, share
+from node_helpers import PATIENCE_SECONDS, Paper, Town, entry_of, event_id, make_home, paper, parties, share
 from structlog.testing import capture_logs
 
+from cli.demo.network import free_ports
 from node import serve
 from node.api import bodies
 from node.errors import ConfigError
@@ -29,8 +29,8 @@ from node.serve import (
     CONNECTIONS_PER_ADDRESS_MAX,
     HEAD_BYTES_MAX,
     BoundedHttp,
+    Server,
     configure_logging,
-    server_config,
 )
 from node.service import Node, load_foundation
 
@@ -50,8 +50,8 @@ def serving(node: Node) -> Iterator[str]:
 
 
 @contextmanager
-def running(node: Node) -> Iterator[uvicorn.Server]:
-    server = uvicorn.Server(server_config(node))
+def running(node: Node) -> Iterator[Server]:
+    server = Server(node)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     with capture_logs():
         thread.start()
@@ -374,22 +374,18 @@ def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path)
 
 
 def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Server:
-        started = True
-
-        def __init__(self, config: uvicorn.Config) -> None:
-            self.config = config
-
-        def run(self) -> None:
-            assert isinstance(self.config.app, FastAPI)
-            nodes.append(self.config.app.state.node)
-
+    outcomes = [True, False]
     nodes: list[Node] = []
+
+    def run(server: Server) -> None:
+        assert isinstance(server.config.app, FastAPI)
+        nodes.append(server.config.app.state.node)
+        server.started = outcomes.pop(0)
+
     home = make_home(tmp_path, A, lone_law(), log_format="json", log_level="error")
-    monkeypatch.setattr(uvicorn, "Server", Server)
+    monkeypatch.setattr(Server, "run", run)
     try:
         assert serve.run(home) == 0
-        Server.started = False
         assert serve.run(home) == 2
     finally:
         structlog.reset_defaults()
@@ -427,6 +423,31 @@ def test_logs_go_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "an event" in said.err
     assert "a detail" not in said.err
     assert said.err.startswith("{") is (form == "json")
+
+
+# Stopping.
+
+
+def test_who_waits_for_a_confirmation_is_answered_when_the_node_stops(tmp_path: Path) -> None:
+    """Its peer is down: without an answer to all who wait, the server would wait too, then say 500 to them."""
+    home = make_home(tmp_path, A, paper([A, entry_of(B, url=f"http://127.0.0.1:{free_ports(1)[0]}")]), port=0)
+    answers: list[httpx.Response] = []
+    node = Node(load_foundation(home))
+    with running(node) as server:
+        host, port = server.servers[0].sockets[0].getsockname()
+
+        def post() -> None:
+            headers = {"Authorization": f"Bearer {A.token}"}
+            url = f"http://{host}:{port}/v1/events?wait=confirmed"
+            answers.append(httpx.post(url, json=share(1, B), headers=headers, trust_env=False, timeout=60))
+
+        wait_for(lambda: node.state.size == 1)
+        waiting = threading.Thread(target=post)
+        waiting.start()
+        wait_for(lambda: node.state.size == 2)
+    waiting.join(PATIENCE_SECONDS)
+    [answer] = answers
+    assert (answer.status_code, answer.json()["state"]) == (201, "recorded")
 
 
 # A larger network.
