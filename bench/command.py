@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from bench import rows_append, rows_http
+from bench import rows_append, rows_http, rows_reading, rows_replication
 from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, sync_price_us
 from bench.report import Row, machine, table, write_json
 
@@ -25,6 +25,9 @@ ROWS: dict[str, tuple[Rows, str]] = {
     "append": (rows_append.in_process, "append in process, batches of 1,000"),
     "http-batch": (rows_http.batches, "append over HTTP, batches of 500"),
     "http-single": (rows_http.singles, "append over HTTP, single events, beside PostgreSQL"),
+    "replication": (rows_replication.replication, "a new node takes over a log, beside hypercore"),
+    "backlog": (rows_replication.backlog, "a backlog of 200,000 entries is caught up, in bounded memory"),
+    "reading": (rows_reading.reading, "traces, proofs, the cold command, memory and disk, by size of the ledger"),
 }
 
 
