@@ -65,7 +65,8 @@ class Bare:
 
 def work() -> None:
     """Be a worker."""
-    from nacl._sodium import ffi, lib  # noqa: PLC0415 - the binding itself, which only this process needs
+    # The binding itself, which only this process needs.
+    from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # noqa: PLC0415
 
     public, secret = ffi.new("unsigned char[32]"), ffi.new("unsigned char[64]")
     lib.crypto_sign_seed_keypair(public, secret, bytes(32))

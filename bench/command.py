@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -14,9 +13,9 @@ from typing import Any
 
 import structlog
 
-from bench import rows_append, rows_http, rows_reading, rows_replication
+from bench import rows_append, rows_honest, rows_http, rows_members, rows_network, rows_reading, rows_replication
 from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, sync_price_us
-from bench.report import Row, machine, table, write_json
+from bench.report import Row, machine, tables, write_json
 
 Rows = Callable[[Bench], list[Row]]
 
@@ -27,7 +26,10 @@ ROWS: dict[str, tuple[Rows, str]] = {
     "http-single": (rows_http.singles, "append over HTTP, single events, beside PostgreSQL"),
     "replication": (rows_replication.replication, "a new node takes over a log, beside hypercore"),
     "backlog": (rows_replication.backlog, "a backlog of 200,000 entries is caught up, in bounded memory"),
+    "network": (rows_network.network, "four nodes: time to confirmation, and confirmed events under full load"),
     "reading": (rows_reading.reading, "traces, proofs, the cold command, memory and disk, by size of the ledger"),
+    "members": (rows_members.members, "what grows with the number of members: 4, 10, 25, 50"),
+    "honest": (rows_honest.honest, "a killed node loses nothing, a flipped bit is refused, bad events are refused"),
 }
 
 
@@ -58,9 +60,12 @@ def main(arguments: list[str]) -> int:
         bench.close()
         remove(scratch)
     about["seconds"] = round(time.monotonic() - started)
-    content = {
-        "schema": "suyuan.bench/1", "machine": about, "rows": [row.to_json() for row in found], "asserted": bench.checks
-    }  # fmt: skip
+    content: dict[str, Any] = {
+        "schema": "suyuan.bench/1",
+        "machine": {**about, "beside": bench.beside},
+        "rows": [row.to_json() for row in found],
+        "asserted": bench.checks,
+    }
     _report(content, found, bench, options.save)
     return 0 if sound else 1
 
@@ -91,30 +96,38 @@ def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], bool]:
 
 
 def _report(content: dict[str, Any], found: list[Row], bench: Bench, save: str | None) -> None:
-    text = table(found)
+    text = tables(found)
     print(f"\n{text}\n")
     for words in bench.checks:
         print(f"asserted: {words}")
-    missed = [row.id for row in found if row.status == "missed"]
-    print(f"\n{len(missed)} of {len(found)} rows miss their target{': ' + ', '.join(missed) if missed else ''}")
+    aimed = [row for row in found if row.target is not None]
+    missed = [row.id for row in aimed if row.status == "missed"]
+    idle = [row.id for row in found if row.status == "not run"]
+    print(f"\n{len(missed)} of {len(aimed)} targets are missed{': ' + ', '.join(missed) if missed else ''}")
+    if idle:
+        print(f"not run: {', '.join(idle)}")
     write_json(CACHE / "last.json", content)
-    print(f"in full: {(CACHE / 'last.json').relative_to(ROOT)}")
+    print(f"in full: {CACHE / 'last.json'}")
     if save is not None:
         folder = ROOT / "bench" / "results"
         write_json(folder / f"{save}.json", content)
-        about = content["machine"]
-        lines = [f"# {save}", "", _machine_words(about), "", text, "", *(f"- asserted: {one}" for one in bench.checks)]
+        lines = [f"# {save}", "", _machine_words(content["machine"]), "", text, ""]
+        lines += ["Asserted in this run:", "", *(f"- {one}" for one in bench.checks)]
         (folder / f"{save}.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _print_machine(about: dict[str, Any]) -> None:
     print(_machine_words(about), file=sys.stderr, flush=True)
     if about["load_before"] > 0.5:
-        print(f"  this machine is busy (load {about['load_before']}): take no figure of this run for true", file=sys.stderr)
+        print(
+            f"  this machine is busy (load {about['load_before']}): take no figure of this run for true",
+            file=sys.stderr,
+        )
 
 
 def _machine_words(about: dict[str, Any]) -> str:
-    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    versions = {**about["packages"], **about["beside"]}
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
         f"{about['processor']}, {about['cores']} cores, {about['memory_gb']} GB, {about['system']}, Python "
         f"{about['python']}; a synced write of 4 KB takes {about['synced_write_us']} µs; Suyuan {about['suyuan']} at "
@@ -129,8 +142,3 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of what is compared (5; fewer only to try)")
     parser.add_argument("--save", metavar="NAME", help="write bench/results/NAME.json and .md as well")
     return parser.parse_args(arguments)
-
-
-def clean_cache() -> None:
-    """Remove what was kept for the next run."""
-    shutil.rmtree(CACHE, ignore_errors=True)

@@ -17,7 +17,7 @@ from bench.bare import Bare
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "bench" / "run.py"
-CACHE = ROOT / "build" / "bench"  # make clean removes it
+CACHE = Path(os.environ.get("BENCH_CACHE", ROOT / "build" / "bench"))  # make clean removes it
 ROUNDS = 5  # repetitions of everything that is compared; the median counts
 END_SECONDS_MAX = 20.0
 
@@ -51,6 +51,7 @@ class Bench:
     rounds: int = ROUNDS
     quiet: bool = False
     checks: list[str] = field(default_factory=list)  # what was asserted, in words
+    beside: dict[str, str] = field(default_factory=dict)  # versions of what was measured in turns with it
     _bare: Bare | None = None
 
     def count(self, standard: int, *, least: int = 1) -> int:
@@ -63,7 +64,7 @@ class Bench:
 
     @property
     def bare(self) -> Bare:
-        """libsodium without anything around it, kept warm."""
+        """Libsodium without anything around it, kept warm."""
         if self._bare is None:
             self._bare = Bare([sys.executable, "-P", str(RUN), "--bare"])
         return self._bare

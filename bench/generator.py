@@ -27,13 +27,13 @@ class Load:
 
     def __init__(
         self, *, port: int, token: str, consumer: str, connections: int, requests: int, batch: int = 0,
-        first: int = 0, wait_confirmed: bool = False, answered_file: Path | None = None,
+        first: int = 0, answered_file: Path | None = None,
     ) -> None:  # fmt: skip
         """Prepare ``requests`` requests of one event each, or of ``batch`` events, numbered from ``first`` on."""
         self._process = Popen([sys.executable, "-P", str(RUN), "--generator"], stdin=PIPE, stdout=PIPE, text=True)
         orders = {
             "port": port, "token": token, "consumer": consumer, "connections": connections, "requests": requests,
-            "batch": batch, "first": first, "wait_confirmed": wait_confirmed,
+            "batch": batch, "first": first,
             "answered_file": None if answered_file is None else str(answered_file),
         }  # fmt: skip
         self._tell(json.dumps(orders))
@@ -98,9 +98,9 @@ def _request(orders: dict[str, Any], number: int) -> bytes:
     events = [load.share(first + offset, orders["consumer"]) for offset in range(max(each, 1))]
     path = "/v1/events/batch" if each else "/v1/events"
     body = json.dumps({"events": events} if each else events[0], ensure_ascii=False, separators=(",", ":")).encode()
-    query = "?wait=confirmed" if orders["wait_confirmed"] else ""
     head = (
-        f"POST {path}{query} HTTP/1.1\r\nHost: 127.0.0.1:{orders['port']}\r\nAuthorization: Bearer {orders['token']}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{orders['port']}\r\n"
+        f"Authorization: Bearer {orders['token']}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -1,7 +1,7 @@
 """hypercore 11 as people would pick it instead: an append-only log with a Merkle tree, replicated between peers.
 
 Installed by npm below ``build/bench`` from the versions that ``bench/npm/package-lock.json`` names, run by Node.js. Its
-own appends do not wait for the disk; the programs in ``bench/npm`` sync its journal, so that what is compared is equally
+own appends do not wait for the disk; the programs in ``bench/npm`` sync its journal, so that what is compared is as
 durable. It signs the head of each batch and not each event, and nobody else's signature stands beside it.
 """
 
@@ -49,9 +49,7 @@ class Hypercore:
 
     def fetch(self, folder: Path, served: dict[str, Any], batch: int) -> float:
         """Copy what is served over TCP into a new core, synced after each batch; return blocks per second."""
-        told = self._run(
-            "fetch.js", str(folder), served["key"], str(served["port"]), str(served["blocks"]), str(batch)
-        )
+        told = self._run("fetch.js", str(folder), served["key"], str(served["port"]), str(served["blocks"]), str(batch))
         require(told["blocks"] == served["blocks"], "hypercore has every block")
         return float(told["blocks"] / told["seconds"])
 

@@ -170,7 +170,11 @@ def _grow(ledger: Ledger, size: int) -> None:
     homes = ledger.homes()
     keys = {origin: load_keys(home.keys, origin) for origin, home in homes.items()}
     context = multiprocessing.get_context("spawn")
-    with opened(ledger) as (store, network, states), ProcessPoolExecutor(2, mp_context=context) as pool, ThreadPoolExecutor(1) as writes:
+    with (
+        opened(ledger) as (store, network, states),
+        ProcessPoolExecutor(2, mp_context=context) as pool,
+        ThreadPoolExecutor(1) as writes,
+    ):
         block = max(1, min(BLOCK, size // (BLOCKS_MIN * len(homes))))
         made = _Maker(ledger, list(homes), network)
         before: Future[None] | None = None

@@ -1,4 +1,4 @@
-"""PostgreSQL as people would pick it instead: an audit table, plain, made tamper-evident, or with a synchronous standby.
+"""PostgreSQL as people would pick it instead: an audit table, plain, tamper-evident, or with a synchronous standby.
 
 It runs from Debian's packages, as the user ``postgres`` where the bench is run by root, on folders of its own, with
 fsync and synchronous commits on; pgbench sends one INSERT per transaction. The settings are those that help it here:
@@ -41,7 +41,7 @@ SETTINGS = {
     "logging_collector": "off",
 }
 
-# The four indexes of an entry: its place, its id, the record that it names, the share that it follows (if there is one).
+# The four indexes of an entry: its place, its id, the record that it names, the share that it follows, if there is one.
 TABLE = """
 CREATE TABLE audit (
     place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -65,7 +65,8 @@ CREATE FUNCTION chain() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     SELECT hash INTO NEW.previous FROM chain_head FOR UPDATE;
     NEW.hash := sha256(NEW.previous || convert_to(
-        NEW.place || '|' || NEW.event_id || '|' || NEW.record || '|' || NEW.event::text || '|' || NEW.recorded_at, 'UTF8'));
+        NEW.place || '|' || NEW.event_id || '|' || NEW.record || '|' || NEW.event::text || '|' || NEW.recorded_at,
+        'UTF8'));
     UPDATE chain_head SET hash = NEW.hash;
     RETURN NEW;
 END $$;
@@ -200,7 +201,7 @@ def script() -> str:
 INSERT INTO audit (event_id, record, event)
 SELECT id::uuid, record, ('{before}' || id || '{middle}' || record || '{after}')::jsonb
 FROM (SELECT md5('i' || :a) AS id, md5('r' || :b) AS record) AS made;
-"""
+"""  # noqa: S608 - of our own words only
 
 
 def find() -> Path:

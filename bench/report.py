@@ -47,7 +47,8 @@ class Row:
     measured: str = ""  # absolute, with its unit
     yardstick: str = ""
     runs: list[dict[str, float]] = field(default_factory=list)  # one per repetition
-    note: str = ""  # why it did not run, or what must be known with it
+    note: str = ""  # why it did not run, or how it grows
+    grows_by: str = ""  # of a line about growth: entries, members
 
     @property
     def status(self) -> Status:
@@ -63,14 +64,8 @@ class Row:
         return {**asdict(self), "status": self.status}
 
 
-def ratio_row(
-    row: Row, pairs: Sequence[tuple[float, float]], *, unit: str, higher_is_better: bool = True
-) -> Row:
-    """Fill a row from interleaved (measured, yardstick) pairs: the median of the ratios of each pair.
-
-    The ratio is measured ÷ yardstick, whichever direction is better: the target says which.
-    """
-    del higher_is_better
+def ratio_row(row: Row, pairs: Sequence[tuple[float, float]], *, unit: str) -> Row:
+    """Fill a row from interleaved pairs of measured and yardstick: its figure is the median of their ratios."""
     row.runs = [{"measured": measured, "yardstick": yardstick} for measured, yardstick in pairs]
     row.figure = statistics.median(measured / yardstick for measured, yardstick in pairs)
     row.measured = f"{shown(statistics.median(measured for measured, _ in pairs))} {unit}"
@@ -91,17 +86,33 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table."""
+def tables(rows: Sequence[Row]) -> str:
+    """Return the rows as Markdown: those with a target or a yardstick, then what grows, and how."""
     heads = ("row", "what", "measured against", "measured", "yardstick", "figure", "target", "")
-    lines = [heads, tuple("---" for _ in heads)]
-    for row in rows:
-        figure = "–" if row.figure is None else f"{shown(row.figure)} {row.unit}"
-        mark = row.status.upper() if row.status == "missed" else row.status
-        told = f"{mark}: {row.note}" if row.status == "not run" else mark
-        target = str(row.target) if row.target else "–"
-        lines.append((row.id, row.what, row.against, row.measured, row.yardstick, figure, target, told))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [_line(row) for row in rows if not row.grows_by]
+    text = _markdown([heads, *lines]) if lines else ""
+    growing = [
+        (row.what, row.against, row.measured, f"{shown(row.figure or 0)} ×", row.note) for row in rows if row.grows_by
+    ]
+    if growing:
+        grown = _markdown([("what grows", "with", "measured", "per ten times as many", "is"), *growing])
+        text += ("\n\n" if text else "") + grown
+    return text
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    figure = "–" if row.figure is None else f"{shown(row.figure)} {row.unit}"
+    mark = row.status.upper() if row.status == "missed" else row.status
+    told = f"{mark}: {row.note}" if row.note else mark
+    return (
+        row.id, row.what, row.against, row.measured or "–", row.yardstick or "–", figure,
+        str(row.target) if row.target else "–", told,
+    )  # fmt: skip
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
 
 
 def machine() -> dict[str, Any]:
@@ -113,6 +124,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}, {_distribution()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "beside": {},  # versions of what was measured in turns with it
         "suyuan": _version("suyuan"),
         "commit": _commit(),
         "load_before": round(os.getloadavg()[0], 2),

@@ -16,7 +16,7 @@ from ledger.entry import open_chain, verify_entries
 from ledger.merkle import root_of
 from ledger.network import Member
 from node.history import read_entries
-from node.sequencer import prepare
+from node.sequencer import Prepared, prepare
 from node.service import Node, load_foundation
 
 BATCH = 1000
@@ -43,9 +43,7 @@ async def _append(bench: Bench, batches: int, *, check: bool) -> float:
     folder = bench.folder("append")
     network = network_of(folder, 2)
     consumer = network.departments["tax"].origin
-    values = [
-        [load.share(batch * BATCH + number, consumer) for number in range(BATCH)] for batch in range(batches)
-    ]
+    values = [[load.share(batch * BATCH + number, consumer) for number in range(BATCH)] for batch in range(batches)]
     async with NodeHere(network) as node:
         syncs, rounds = flushes(), node.writer.rounds
         start = time.perf_counter()
@@ -68,13 +66,16 @@ async def append(node: Node, batches: Sequence[Sequence[dict[str, Any]]]) -> Non
 
     async def work() -> None:
         while waiting:
-            values = waiting.pop()
-            prepared = await asyncio.to_thread(lambda: tuple(prepare(value, origin=node.origin) for value in values))
+            prepared = await asyncio.to_thread(_prepared, waiting.pop(), node.origin)
             await node.submit(prepared, wait_confirmed=False)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(IN_FLIGHT):
             group.create_task(work())
+
+
+def _prepared(values: Sequence[dict[str, Any]], origin: str) -> tuple[Prepared, ...]:
+    return tuple(prepare(value, origin=origin) for value in values)
 
 
 class NodeHere:
@@ -106,9 +107,7 @@ def verify_all(node: Node) -> None:
     leaves: list[bytes] = []
     while head.size < state.size:
         raws = read_entries(node.store, state, head.size, BATCH, 1 << 26)
-        entries, head = verify_entries(
-            head, raws, key_at=node.network.member(state.origin).log_key_at, pool=node.pool
-        )
+        entries, head = verify_entries(head, raws, key_at=node.network.member(state.origin).log_key_at, pool=node.pool)
         leaves += [entry.leaf for entry in entries]
     require(head == state.chain, "the chain ends where the node says")
     require(root_of(leaves) == state.edge.root(), "the entries hash to the root of the tree")

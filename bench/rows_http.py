@@ -79,6 +79,7 @@ class _Turns:
                 self._servers[name] = stack.enter_context(postgres.server(self._bench, **options))
                 self._servers[name].insert(self._bench.seconds(1.0))  # warm
                 self.postgres[name] = []
+            self._bench.beside["PostgreSQL"] = postgres.version()
         except NotHereError as missing:
             return str(missing)
         return ""
@@ -99,7 +100,9 @@ class _Turns:
             self._rate(Row("http-single-copied", copied, standby, at_least_one), self.copied, "standby", missing),
             self._rate(Row("http-single-chain", what, chained, Target("at least", 4)), self.alone, "chained", missing),
             self._p99(Row("http-single-p99", f"{what}: p99", standby, Target("at most", 1.0)), "standby", missing),
-            self._rate(Row("http-single-plain", what, "PostgreSQL 15, plain table, no standby"), self.alone, "plain", missing),
+            self._rate(
+                Row("http-single-plain", what, "PostgreSQL 15, plain table, no standby"), self.alone, "plain", missing
+            ),
         ]
         if missing:
             for row in rows:

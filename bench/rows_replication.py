@@ -5,19 +5,22 @@ import statistics
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from bench import hypercore
 from bench.context import Bench, NotHereError, memory_mb, remove, require, wait_until
 from bench.ledgers import fill
 from bench.nodes import NodeProcess, network_of
 from bench.report import Row, Target, ratio_row, shown
-from cli.demo.network import DemoNetwork
 from ledger.merkle import leaf_hash, root_of
 from ledger.store import open_store
 from node import logs
 from node.config import Home
 from node.history import read_entries
 from node.service import load_network
+
+if TYPE_CHECKING:
+    from cli.demo.network import DemoNetwork
 
 ENTRIES = 20_000  # of one run, at scale 1
 BACKLOG = 200_000  # of the one long run
@@ -40,17 +43,20 @@ def replication(bench: Bench) -> list[Row]:
     entries = bench.count(ENTRIES, least=2000)
     against_bare = Row("replication", what, "bare libsodium verification, two cores", Target("at least", 0.6))
     against_core = Row("replication-hypercore", what, "hypercore 11 over TCP", Target("at least", 3))
-    appended = Row("append-hypercore", "append in batches of 1,000, for comparison", "hypercore 11, a batch signed as a whole")
+    appended = Row(
+        "append-hypercore", "append in batches of 1,000, for comparison", "hypercore 11, a batch signed as a whole"
+    )
     with _Source(bench, entries) as source:
         ours: list[tuple[float, float]] = []
         theirs: list[float] = []
         appends: list[float] = []
-        missing = ""
+        missing, core, lines = "", None, None
         try:
             core = hypercore.Hypercore()
             lines = hypercore.write_lines(bench, entries)
+            bench.beside["hypercore"] = core.version()
         except NotHereError as error:
-            core, lines, missing = None, None, str(error)
+            missing = str(error)
         for _ in range(bench.rounds):
             bare = bench.bare.verify_on_two(bench.seconds(1.0))
             ours.append((source.catch_up().rate, bare))
@@ -65,7 +71,13 @@ def replication(bench: Bench) -> list[Row]:
     if missing:
         against_core.note = appended.note = missing
         return [*rows, against_core, appended]
-    rows.append(ratio_row(against_core, [(rate, core_rate) for (rate, _), core_rate in zip(ours, theirs, strict=True)], unit="entries/s"))
+    rows.append(
+        ratio_row(
+            against_core,
+            [(rate, core_rate) for (rate, _), core_rate in zip(ours, theirs, strict=True)],
+            unit="entries/s",
+        )
+    )
     appended.figure = statistics.median(appends)
     appended.unit, appended.measured = "events/s", f"{shown(appended.figure)} events/s"
     appended.runs = [{"measured": rate} for rate in appends]
@@ -110,7 +122,7 @@ class _Source:
         shutil.copytree(self._copy.home.folder, self._empty)
         self._node = NodeProcess(self._source.home, self._source.token)
 
-    def __enter__(self) -> "_Source":
+    def __enter__(self) -> Self:
         self._node.start()
         return self
 
