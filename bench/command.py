@@ -13,7 +13,16 @@ from typing import Any
 
 import structlog
 
-from bench import rows_append, rows_honest, rows_http, rows_members, rows_network, rows_reading, rows_replication
+from bench import (
+    rows_append,
+    rows_costs,
+    rows_honest,
+    rows_http,
+    rows_members,
+    rows_network,
+    rows_reading,
+    rows_replication,
+)
 from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, sync_price_us
 from bench.report import Row, machine, tables, write_json
 
@@ -29,6 +38,7 @@ ROWS: dict[str, tuple[Rows, str]] = {
     "network": (rows_network.network, "four nodes: time to confirmation, and confirmed events under full load"),
     "reading": (rows_reading.reading, "traces, proofs, the cold command, memory and disk, by size of the ledger"),
     "members": (rows_members.members, "what grows with the number of members: 4, 10, 25, 50"),
+    "costs": (rows_costs.costs, "where the time goes: processor time of each step"),
     "honest": (rows_honest.honest, "a killed node loses nothing, a flipped bit is refused, bad events are refused"),
 }
 

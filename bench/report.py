@@ -49,6 +49,7 @@ class Row:
     runs: list[dict[str, float]] = field(default_factory=list)  # one per repetition
     note: str = ""  # why it did not run, or how it grows
     grows_by: str = ""  # of a line about growth: entries, members
+    step_of: str = ""  # of a line about where the time goes: append, replicate, trace
 
     @property
     def status(self) -> Status:
@@ -89,15 +90,17 @@ def percentile(values: Sequence[float], share: float) -> float:
 def tables(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown: those with a target or a yardstick, then what grows, and how."""
     heads = ("row", "what", "measured against", "measured", "yardstick", "figure", "target", "")
-    lines = [_line(row) for row in rows if not row.grows_by]
-    text = _markdown([heads, *lines]) if lines else ""
+    lines = [_line(row) for row in rows if not row.grows_by and not row.step_of]
+    parts = [_markdown([heads, *lines])] if lines else []
     growing = [
         (row.what, row.against, row.measured, f"{shown(row.figure or 0)} ×", row.note) for row in rows if row.grows_by
     ]
     if growing:
-        grown = _markdown([("what grows", "with", "measured", "per ten times as many", "is"), *growing])
-        text += ("\n\n" if text else "") + grown
-    return text
+        parts.append(_markdown([("what grows", "with", "measured", "per ten times as many", "is"), *growing]))
+    steps = [(row.step_of, row.what.replace("  ", "· "), f"{row.measured} {row.unit}") for row in rows if row.step_of]
+    if steps:
+        parts.append(_markdown([("path", "step", "processor time"), *steps]))
+    return "\n\n".join(parts)
 
 
 def _line(row: Row) -> tuple[str, ...]:
