@@ -164,7 +164,9 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
     return said.stdout.strip() or "unknown"
