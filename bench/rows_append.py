@@ -21,7 +21,7 @@ from node.service import Node, load_foundation
 
 BATCH = 1000
 IN_FLIGHT = 3  # one is being validated, one chained and signed, one waits
-EVENTS = 60_000  # of one run, at scale 1
+EVENTS = 40_000  # of one run, at scale 1
 
 
 def in_process(bench: Bench) -> list[Row]:

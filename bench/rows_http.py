@@ -12,9 +12,9 @@ from bench.postgres import CONNECTIONS
 from bench.report import Row, Target, ratio_row, shown
 
 BATCH = 500
-BATCHES = 120  # of one run, at scale 1
+BATCHES = 80  # of one run, at scale 1
 BATCH_CONNECTIONS = 4
-SINGLES = 20_000  # of one run, at scale 1
+SINGLES = 8_000  # of one run, at scale 1
 WARM_UP = 300
 POSTGRES_SECONDS = 4.0
 

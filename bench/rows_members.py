@@ -27,7 +27,7 @@ from node.sequencer import prepare
 from node.service import Node, load_foundation
 
 MEMBERS = (4, 10, 25, 50)
-EVENTS = 4  # one after the other, each until it is confirmed
+EVENTS = 3  # one after the other, each until it is confirmed
 
 
 def members(bench: Bench) -> list[Row]:
@@ -80,7 +80,7 @@ async def _confirm(nodes: dict[str, Node], figures: dict[str, float]) -> None:
         [(_, state)] = await own.submit((prepared,), wait_confirmed=True)
         waited.append(1000 * (time.perf_counter() - start))
         require(state == "confirmed", "an event that was waited for is confirmed")
-        await asyncio.sleep(3)  # what the quorum did not need, until everybody knows
+        await asyncio.sleep(2.5)  # what the quorum did not need, until everybody knows
         cpu.append(1000 * (time.process_time() - busy))
     figures["cpu_of_all_nodes_per_confirmation_ms"] = percentile(cpu, 0.5)
     figures["cpu_per_node_per_confirmation_ms"] = percentile(cpu, 0.5) / len(nodes)

@@ -15,7 +15,7 @@ from ledger.encoding import parse_time
 NODES = 4
 LIGHT_EVENTS = 60  # of one run, at scale 1
 LIGHT_SECONDS = 0.12  # between two of them, on average: eight events a second
-FULL_BATCHES = 60  # of one node in one run, at scale 1
+FULL_BATCHES = 40  # of one node in one run, at scale 1
 FULL_BATCH = 200
 FULL_CONNECTIONS = 2
 DRAIN_SECONDS_MAX = 120.0
