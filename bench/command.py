@@ -3,12 +3,12 @@
 import argparse
 import logging
 import os
+import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -23,41 +23,69 @@ from bench import (
     rows_reading,
     rows_replication,
 )
-from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, sync_price_us
+from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, scratch_folder, sync_price_us
 from bench.report import Row, machine, tables, write_json
 
-Rows = Callable[[Bench], list[Row]]
 
-# In the order in which they run. What is asked for together is measured together, in turns.
-ROWS: dict[str, tuple[Rows, str]] = {
-    "append": (rows_append.in_process, "append in process, batches of 1,000"),
-    "http-batch": (rows_http.batches, "append over HTTP, batches of 500"),
-    "http-single": (rows_http.singles, "append over HTTP, single events, beside PostgreSQL"),
-    "replication": (rows_replication.replication, "a new node takes over a log, beside hypercore"),
-    "backlog": (rows_replication.backlog, "a backlog of 200,000 entries is caught up, in bounded memory"),
-    "network": (rows_network.network, "four nodes: time to confirmation, and confirmed events under full load"),
-    "reading": (rows_reading.reading, "traces, proofs, the cold command, memory and disk, by size of the ledger"),
-    "members": (rows_members.members, "what grows with the number of members: 4, 10, 25, 50"),
-    "costs": (rows_costs.costs, "where the time goes: processor time of each step"),
-    "honest": (rows_honest.honest, "a killed node loses nothing, a flipped bit is refused, bad events are refused"),
-}
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is measured in turns, and so together: one command, or one for each of its rows."""
+
+    run: Callable[[Bench], list[Row]]
+    what: str
+    rows: tuple[str, ...] = ()  # beside those about growth and costs
+
+
+# In the order in which they run.
+PARTS: dict[str, Part] = {
+    "append": Part(rows_append.in_process, "append in process, batches of 1,000", ("append",)),
+    "http-batch": Part(rows_http.batches, "append over HTTP, batches of 500", ("http-batch",)),
+    "http": Part(
+        rows_http.singles, "append over HTTP, single events, in turns with PostgreSQL in three forms",
+        ("http-single", "http-single-copied", "http-single-chain", "http-single-p99", "http-single-plain"),
+    ),
+    "copying": Part(
+        rows_replication.replication, "a new node takes over a log, in turns with hypercore",
+        ("replication", "replication-hypercore", "append-hypercore"),
+    ),
+    "catching-up": Part(
+        rows_replication.backlog, "a backlog of 200,000 entries, in bounded memory", ("backlog", "backlog-memory")
+    ),
+    "network": Part(
+        rows_network.network, "four nodes: time to confirmation, confirmed events under full load",
+        ("confirm-p50", "confirm-p99", "full-load"),
+    ),
+    "reading": Part(
+        rows_reading.reading, "reading by size of the ledger, and what grows with it",
+        ("trace-p50", "trace-p99", "trace-growth", "proof", "cold-trace", "memory", "disk"),
+    ),
+    "members": Part(rows_members.members, "what grows with the number of members: 4, 10, 25, 50"),
+    "costs": Part(rows_costs.costs, "where the time goes: processor time of each step"),
+    "honest": Part(
+        rows_honest.honest, "a killed node loses nothing, flipped bits are found, bad events are refused", ("honest",)
+    ),
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
     """Run the bench; return the exit code: 0, or 1 where a promise was broken under load."""
     options = _options(arguments)
     if options.list:
-        for name, (_, what) in ROWS.items():
-            print(f"{name:14} {what}")
+        for name, part in PARTS.items():
+            print(f"{name:12} {part.what}{': ' if part.rows else ''}{', '.join(part.rows)}")
         return 0
-    names = options.rows or list(ROWS)
-    if unknown := [name for name in names if name not in ROWS]:
-        print(f"error: there is no row {unknown[0]}; --list shows them", file=sys.stderr)
+    wanted = options.rows or list(PARTS)
+    names, only = _chosen(wanted)
+    if not names:
+        known = {*PARTS, *(row for part in PARTS.values() for row in part.rows)}
+        unknown = next(name for name in wanted if name not in known)
+        print(f"error: there is no row {unknown}; --list shows them", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     scale = float(os.environ.get("BENCH_SCALE", "1"))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     started = time.monotonic()
-    scratch = Path(tempfile.mkdtemp(prefix="suyuan-bench-"))
+    scratch = scratch_folder()
     bench = Bench(scale, scratch, rounds=options.rounds)
     try:
         about = {**machine(), "scale": scale}
@@ -66,6 +94,7 @@ def main(arguments: list[str]) -> int:
         about["syncs_are_counted"] = counted
         _print_machine(about)
         found, sound = _measure(bench, names)
+        found = [row for row in found if not only or row.id in only or row.status == "not run"]
     finally:
         bench.close()
         remove(scratch)
@@ -80,24 +109,39 @@ def main(arguments: list[str]) -> int:
     return 0 if sound else 1
 
 
+def _chosen(wanted: list[str]) -> tuple[list[str], set[str]]:
+    """Return the parts to run, and the rows to show if not all of theirs; no parts where a name is unknown."""
+    names: list[str] = []
+    only: set[str] = set()
+    whole: set[str] = set()
+    for one in wanted:
+        found = one if one in PARTS else next((name for name, part in PARTS.items() if one in part.rows), None)
+        if found is None:
+            return [], set()
+        names.append(found)
+        (whole if one in PARTS else only).add(one)
+    only |= {row for name in whole for row in PARTS[name].rows} if only else set()
+    return list(dict.fromkeys(names)), only
+
+
 def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], bool]:
     found: list[Row] = []
     sound = True
     for name in names:
-        run, what = ROWS[name]
-        print(f"→ {name}: {what}", file=sys.stderr, flush=True)
+        part = PARTS[name]
+        print(f"→ {name}: {part.what}", file=sys.stderr, flush=True)
         started = time.monotonic()
         try:
-            rows = run(bench)
+            rows = part.run(bench)
         except NotHereError as missing:
-            rows = [Row(name, what, note=str(missing))]
+            rows = [Row(name, part.what, note=str(missing))]
         except DishonestError as broken:
             sound = False
-            rows = [Row(name, what, note=f"A PROMISE WAS BROKEN: {broken}")]
+            rows = [Row(name, part.what, note=f"A PROMISE WAS BROKEN: {broken}")]
         except Exception as error:  # noqa: BLE001 - the other rows are worth having, and the exit code tells
             traceback.print_exc()
             sound = False
-            rows = [Row(name, what, note=f"failed: {error!r}")]
+            rows = [Row(name, part.what, note=f"failed: {error!r}")]
         found += rows
         for row in rows:
             bench.say(f"{row.id}: {row.figure if row.figure is None else round(row.figure, 3)} {row.unit} {row.status}")

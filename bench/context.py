@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ RUN = ROOT / "bench" / "run.py"
 CACHE = Path(os.environ.get("BENCH_CACHE", ROOT / "build" / "bench"))  # make clean removes it
 ROUNDS = 5  # repetitions of everything that is compared; the median counts
 END_SECONDS_MAX = 20.0
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 T = TypeVar("T")
 
@@ -30,6 +32,31 @@ class NotHereError(Exception):
 
 class DishonestError(Exception):
     """A measured run has not done what it must: the whole bench fails."""
+
+
+def scratch_folder() -> Path:
+    """Return a new folder on a disk: in the cache, or where PostgreSQL's user could not get there, in the system's.
+
+    Raises:
+        NotHereError: both are in memory, where a synced write costs nothing and promises nothing.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for place in (CACHE, Path(tempfile.gettempdir())):
+        open_to_all = all(one.stat().st_mode & stat.S_IXOTH for one in (place, *place.resolve().parents))
+        if _file_system(place) not in IN_MEMORY and (open_to_all or os.geteuid() != 0):
+            return Path(tempfile.mkdtemp(prefix="scratch-", dir=place))
+    raise NotHereError("there is no folder on a disk: set BENCH_CACHE to one that every user can reach")
+
+
+def _file_system(path: Path) -> str:
+    """Return the kind of the file system that a path is on."""
+    kinds = {"/": "unknown"}
+    with suppress(OSError):
+        for line in Path("/proc/mounts").read_text("utf-8").splitlines():
+            _, where, kind, *_ = line.split()
+            kinds[where] = kind
+    above = [str(one) for one in (path.resolve(), *path.resolve().parents)]
+    return next(kinds[one] for one in above if one in kinds)
 
 
 def require(condition: object, what: str) -> None:

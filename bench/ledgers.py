@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,10 @@ def copy(ledger: Ledger, folder: Path) -> Ledger:
 
     def link(source: str, target: str) -> str:
         if source.endswith(".ldb"):
-            os.link(source, target)
-        else:
-            shutil.copy2(source, target)
-        return target
+            with suppress(OSError):  # another file system
+                os.link(source, target)
+                return target
+        return shutil.copy2(source, target)
 
     shutil.copytree(ledger.folder, folder, copy_function=link)
     return Ledger.read(folder)
