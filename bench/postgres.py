@@ -131,6 +131,9 @@ class Postgres:
         taken = [int(line.split()[2]) / 1000 for log in logs.iterdir() for line in log.read_text("ascii").splitlines()]
         after = int(self._sql("postgres", "SELECT count(*) FROM audit"))
         require(after - before == len(taken), "PostgreSQL has every row that it has answered")
+        if self._chained:
+            links = self._sql("postgres", "SELECT count(*) = count(DISTINCT previous) FROM audit").strip()
+            require(links == "t", "every row of the chain follows another one")
         rate = next(float(line.split()[2]) for line in said.splitlines() if line.startswith("tps ="))
         return Figures(rate, percentile(taken, 0.5), percentile(taken, 0.99))
 

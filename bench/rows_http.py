@@ -113,8 +113,12 @@ class _Turns:
         if missing:
             row.note = missing
             return row
-        pairs = [(one["rate"], other.per_second) for one, other in zip(ours, self.postgres[name], strict=True)]
-        return ratio_row(row, pairs, unit="events/s")
+        both = list(zip(ours, self.postgres[name], strict=True))
+        ratio_row(row, [(one["rate"], other.per_second) for one, other in both], unit="events/s")
+        for run, (one, other) in zip(row.runs, both, strict=True):
+            run |= {"p50_ms": one["p50_ms"], "p99_ms": one["p99_ms"]}
+            run |= {"yardstick_p50_ms": other.p50_ms, "yardstick_p99_ms": other.p99_ms}
+        return row
 
     def _p99(self, row: Row, name: str, missing: str) -> Row:
         if missing:

@@ -94,7 +94,7 @@ def reading(bench: Bench) -> list[Row]:
         _grown("trace-growth", "the same trace", found, "trace_p50_ms", 1.3),
         _row("proof", f"inclusion proof at {size}", standard, "proof_p50_ms", 1),
         _row("cold-trace", f"suyuan trace from a cold start, at {size}", standard, "cli_trace_ms", 400),
-        _grown("memory", "memory of a node, after start and traces", found, "memory_mb", 1.5, since=found[-3]),
+        _grown("memory", "memory of a node, after start and traces", found, "memory_mb", 1.5, since=found[1]),
         Row(
             "disk", f"disk per event, all indexes, at {size}", "size of the entry", Target("at most", 1.6),
             standard.disk_bytes / standard.entry_bytes, "×", f"{shown(standard.disk_bytes)} B",
