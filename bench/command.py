@@ -26,6 +26,8 @@ from bench import (
 from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remove, scratch_folder, sync_price_us
 from bench.report import Row, machine, tables, write_json
 
+SHARE_MIN = 0.95  # of its cores that the yardstick must have had, or others were at work
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -99,6 +101,7 @@ def main(arguments: list[str]) -> int:
         bench.close()
         remove(scratch)
     about["seconds"] = round(time.monotonic() - started)
+    about["share_of_cores"] = bench.share
     content: dict[str, Any] = {
         "schema": "suyuan.bench/1",
         "machine": {**about, "beside": bench.beside},
@@ -161,6 +164,8 @@ def _report(content: dict[str, Any], found: list[Row], bench: Bench, save: str |
     if idle:
         print(f"not run: {', '.join(idle)}")
     write_json(CACHE / "last.json", content)
+    if bench.share is not None and bench.share < SHARE_MIN:
+        print(f"\nTHE MACHINE WAS BUSY: the yardstick had {bench.share:.0%} of its cores. Take no figure for true.")
     print(f"in full: {CACHE / 'last.json'}")
     if save is not None:
         folder = ROOT / "bench" / "results"
@@ -182,10 +187,12 @@ def _print_machine(about: dict[str, Any]) -> None:
 def _machine_words(about: dict[str, Any]) -> str:
     versions = {**about["packages"], **about["beside"]}
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    share = about.get("share_of_cores")
+    undisturbed = "" if share is None else f"; the yardstick had {share:.0%} of its cores"
     return (
         f"{about['processor']}, {about['cores']} cores, {about['memory_gb']} GB, {about['system']}, Python "
         f"{about['python']}; a synced write of 4 KB takes {about['synced_write_us']} µs; Suyuan {about['suyuan']} at "
-        f"{about['commit']}; {packages}; scale {about['scale']}"
+        f"{about['commit']}; {packages}; scale {about['scale']}{undisturbed}"
     )
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,12 @@ class Bench:
         """Note what was checked."""
         if words not in self.checks:
             self.checks.append(words)
+
+    @property
+    def share(self) -> float | None:
+        """What share of its cores the yardstick had, in the middle of its runs; None where it was not asked."""
+        shares = self._bare.shares if self._bare is not None else []
+        return round(statistics.median(shares), 3) if shares else None
 
     def close(self) -> None:
         """End the yardstick's processes."""
