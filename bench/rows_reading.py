@@ -161,7 +161,7 @@ def _measure(bench: Bench, ledger: Ledger) -> At:
     bench.say(f"reading at {ledger.size:,} entries")
     require(ledger.records, "the ledger has records that have gone all their way")
     at = At(ledger.size)
-    _in_the_node(ledger, at.figures)
+    _in_the_node(bench, ledger, at.figures)
     _own_process(bench, ledger, at.figures)
     _writing(bench, ledger, at.figures)
     with opened(ledger) as (store, _, _):
@@ -171,7 +171,7 @@ def _measure(bench: Bench, ledger: Ledger) -> At:
     return at
 
 
-def _in_the_node(ledger: Ledger, figures: dict[str, float]) -> None:
+def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
     """Time what the node does for a reader, on an open store."""
     start = time.perf_counter()
     with opened(ledger) as (store, network, states):
@@ -201,9 +201,14 @@ def _in_the_node(ledger: Ledger, figures: dict[str, float]) -> None:
         def find(number: int) -> None:
             History(store, states, network).find_event(ids[number % len(ids)], origins[0])
 
-        for name, work, times in (
-            ("trace", trace, TRACES), ("proof", proof, PROOFS), ("page_of_100", page, 200), ("find_event", find, 400),
-        ):  # fmt: skip
+        traces = min(TRACES, bench.count(TRACES, least=40))
+        jobs = (
+            ("trace", trace, traces),
+            ("proof", proof, PROOFS),
+            ("page_of_100", page, 200),
+            ("find_event", find, 400),
+        )
+        for name, work, times in jobs:
             taken = _timed(work, times)
             figures[f"{name}_p50_ms"] = percentile(taken, 0.5)
             figures[f"{name}_p99_ms"] = percentile(taken, 0.99)
@@ -237,12 +242,12 @@ def _own_process(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
         node.start(ready=False)
         figures["node_start_ms"] = 1000 * (time.perf_counter() - start)
         figures["memory_at_start_mb"] = memory_mb(node.pid)
-        for number in range(TRACES):
+        for number in range(min(TRACES, bench.count(TRACES, least=40))):
             record = here.records[number % len(here.records)]
             answer = node.client.get(f"/v1/records/{record}/trace").raise_for_status().json()
             require(answer["record"] == record, "the node answers with the trace")
         figures["memory_mb"] = memory_mb(node.pid)
-        taken = [_cold(here, port, number) for number in range(COLD)]
+        taken = [_cold(here, port, number) for number in range(COLD if bench.scale >= 1 else 3)]
         figures["cli_trace_ms"] = statistics.median(taken)
     finally:
         node.stop()
