@@ -24,7 +24,7 @@ from typing import Any
 
 from bench import load
 from bench.context import CACHE, ROOT, Bench, remove, require
-from bench.nodes import SETTINGS
+from bench.nodes import SETTINGS, log_signer
 from cli.demo.network import DemoNetwork, Plan, make_network
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import add_signatures, cosign
@@ -39,8 +39,8 @@ from ledger.store import Batch, Store, open_store, prefix_end
 from ledger.store.headfile import write_head
 from node import layout, logs
 from node.config import Home, load_home
-from node.keys import load_keys
 from node.logs import LogState
+from node.setup import ring_of
 
 DEPARTMENTS = ("police", "tax", "health", "court")
 HOPS = 10
@@ -168,7 +168,8 @@ def _shape() -> str:
 
 def _grow(ledger: Ledger, size: int) -> None:
     homes = ledger.homes()
-    keys = {origin: load_keys(home.keys, origin) for origin, home in homes.items()}
+    keys = {origin: ring_of(home).newest for origin, home in homes.items()}
+    signers = {origin: log_signer(home).skey for origin, home in homes.items()}
     context = multiprocessing.get_context("spawn")
     with (
         opened(ledger) as (store, network, states),
@@ -186,7 +187,7 @@ def _grow(ledger: Ledger, size: int) -> None:
                 total += count
                 events, numbers = made.next(origin, state.chain, count)
                 consumers = [other for other in homes if other != origin]
-                asked[origin] = pool.submit(make_entries, keys[origin].log.skey, state, events, numbers, consumers)
+                asked[origin] = pool.submit(make_entries, signers[origin], state, events, numbers, consumers)
             batch = Batch()
             blocks = {origin: one.result() for origin, one in asked.items()}
             for origin, one in blocks.items():
@@ -305,7 +306,7 @@ def fill(network: DemoNetwork, name: str, count: int) -> None:
     """Put ``count`` entries into the empty log of one department's node, with a checkpoint that all have cosigned."""
     own = network.departments[name]
     homes = {own.origin: own.home} | {one.origin: one.home for one in network.departments.values()}
-    keys = {origin: load_keys(home.keys, origin) for origin, home in homes.items()}
+    keys = {origin: ring_of(home).newest for origin, home in homes.items()}
     document = verify_chain(own.home.network.read_bytes(), network.fingerprint)
     consumers = [origin for origin in homes if origin != own.origin]
     store = open_store(own.home.data)
@@ -315,7 +316,7 @@ def fill(network: DemoNetwork, name: str, count: int) -> None:
             events = [opening(own.origin, document)] if state.size == 0 else []
             block = min(2 * BLOCK, count - state.size)
             made = make_entries(
-                keys[own.origin].log.skey, state, events, range(state.size, state.size + block - len(events)), consumers
+                log_signer(own.home).skey, state, events, range(state.size, state.size + block - len(events)), consumers
             )
             batch = Batch()
             for key, value in made.pairs:

@@ -16,11 +16,12 @@ import httpx
 from bench.context import RUN, end, require, running, wait_until
 from cli.demo.network import DemoNetwork, Department, Plan, make_network
 from ledger.cosignature import cosign
+from ledger.note import Signer
 from ledger.witness_request import parse_add_checkpoint
 from node.clock import SystemClock
 from node.config import Home, load_home
-from node.keys import load_keys
 from node.layout import origin_hash
+from node.setup import ring_of
 
 COMMAND = (sys.executable, "-P", "-m", "cli.main", "run", "--config")
 NAMES = ("police", "tax", "health", "court", "housing", "social")
@@ -141,7 +142,7 @@ def peer_answer(home: Home, method: str, path: str, body: bytes) -> tuple[int, b
         signature = cosign(_cosigner(home), request.checkpoint, time=SystemClock().now_ms() // 1000)
         return 200, signature.line.encode()
     if method == "GET" and path in ("/v1/logs", "/v1/memory"):
-        return 200, b'{"logs":[]}'
+        return 200, b'{"network_version":1,"logs":[]}'
     if method == "POST" and path.startswith("/logs/"):
         return 204, b""
     return 404, b""
@@ -152,7 +153,7 @@ _signers: dict[Path, Any] = {}
 
 def _cosigner(home: Home) -> Any:
     if home.keys not in _signers:
-        _signers[home.keys] = load_keys(home.keys, home.settings.origin).cosigner
+        _signers[home.keys] = ring_of(home).newest.cosigner
     return _signers[home.keys]
 
 
@@ -221,6 +222,13 @@ def _quietly(serve: Any) -> Any:
 def entries_path(origin: str) -> str:
     """Return the path of a log's entries."""
     return f"/v1/logs/{origin_hash(origin)}/entries"
+
+
+def log_signer(home: Home) -> Signer:
+    """Return the key that signs a department's log: a seed in a file, as ``suyuan init`` makes it."""
+    key = ring_of(home).newest.log
+    assert isinstance(key, Signer)
+    return key
 
 
 def as_json(value: object) -> str:

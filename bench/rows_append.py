@@ -9,7 +9,7 @@ import httpx
 
 from bench import load
 from bench.context import Bench, flushes, require
-from bench.nodes import network_of, peer_transport
+from bench.nodes import START_SECONDS_MAX, network_of, peer_transport
 from bench.report import Row, Target, ratio_row
 from cli.demo.network import DemoNetwork
 from ledger.entry import open_chain, verify_entries
@@ -91,9 +91,10 @@ class NodeHere:
 
     async def __aenter__(self) -> Node:
         await self.node.start()
-        await self.node.recovery.wait_ready()
-        while self.node.state.size == 0:  # noqa: ASYNC110 - it takes a moment, once
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(START_SECONDS_MAX):
+            await self.node.recovery.wait_ready()
+            while self.node.state.size == 0:  # noqa: ASYNC110 - it takes a moment, once
+                await asyncio.sleep(0.005)
         return self.node
 
     async def __aexit__(self, *details: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from bench import load
 from bench.context import Bench, require
 from bench.ledgers import HOPS, Ledger, ledger_of, opened
-from bench.nodes import as_json, network_of
+from bench.nodes import as_json, log_signer, network_of
 from bench.postgres import CONNECTIONS
 from bench.report import Row, shown
 from bench.rows_append import NodeHere
@@ -31,7 +31,6 @@ from ledger.tile import encode_bundle, parse_bundle
 from node import layout, logs
 from node.app import create_app
 from node.history import History
-from node.keys import load_keys
 from node.logs import load_log
 from node.sequencer import Recorded, prepare, read_entry
 from node.service import load_network
@@ -49,7 +48,7 @@ def _writing(bench: Bench) -> list[Row]:
     made = network_of(bench.folder("costs"), 2)
     own, peer = made.departments["police"], made.departments["tax"]
     network, _ = load_network(own.home)
-    signer = load_keys(own.home.keys, own.origin).log
+    signer = log_signer(own.home)
     store = open_store(own.home.data)
     values = [load.share(number, peer.origin) for number in range(EVENTS)]
     bodies = [as_json(value).encode() for value in values]

@@ -6,7 +6,7 @@ from functools import partial
 from bench import load
 from bench.context import Bench, DishonestError, require
 from bench.ledgers import copy, ledger_of, make_entries, opened
-from bench.nodes import network_of, one_node
+from bench.nodes import log_signer, network_of, one_node
 from bench.report import Row
 from bench.rows_http import killed
 from bench.rows_reading import sizes
@@ -14,7 +14,6 @@ from ledger.entry import verify_entries
 from ledger.errors import LedgerError
 from ledger.store import open_store
 from node import logs
-from node.keys import load_keys
 from node.service import load_network
 
 
@@ -36,7 +35,7 @@ def flipped_entry(bench: Bench) -> str:
         state = logs.load_log(store, peer.origin, document)
     finally:
         store.close()
-    skey = load_keys(peer.home.keys, peer.origin).log.skey
+    skey = log_signer(peer.home).skey
     block = make_entries(skey, state, [], range(64), [own.origin])
     raws = [value for key, value in block.pairs if key[:1] == b"E"]
     key_at = document.member(peer.origin).log_key_at

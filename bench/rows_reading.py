@@ -16,7 +16,7 @@ from typing import Any
 from bench import load
 from bench.context import Bench, memory_mb, remove, require
 from bench.ledgers import HOPS, Ledger, copy, ledger_of, make_entries, network_in, opened
-from bench.nodes import NodeProcess
+from bench.nodes import NodeProcess, log_signer
 from bench.report import Row, Target, percentile, shown
 from bench.rows_append import BATCH, NodeHere, append
 from cli.demo.network import free_ports
@@ -24,7 +24,6 @@ from ledger.entry import verify_entries
 from ledger.event import Share
 from node import logs
 from node.history import History, read_entries
-from node.keys import load_keys
 from node.writer import Transaction
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -295,7 +294,7 @@ async def _write(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
 
 def _mirror(node: Any, department: Any, ledger: Ledger, count: int) -> float:
     """Verify and store entries of a peer's log, as the mirror does once it has them; microseconds for each."""
-    skey = load_keys(department.home.keys, department.origin).log.skey
+    skey = log_signer(department.home).skey
     state = node.states[department.origin]
     first = 2 * ledger.events + 10**9
     raws_of = []
