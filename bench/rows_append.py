@@ -16,6 +16,7 @@ from ledger.entry import open_chain, verify_entries
 from ledger.merkle import root_of
 from ledger.network import Member
 from node.history import read_entries
+from node.outside import Outsider
 from node.sequencer import Prepared, prepare
 from node.service import Node, load_foundation
 
@@ -84,7 +85,7 @@ class NodeHere:
     def __init__(self, network: DemoNetwork, name: str = "police") -> None:
         homes = {one.origin: one.home for one in network.departments.values()}
 
-        def to(member: Member) -> httpx.AsyncBaseTransport:
+        def to(member: Member | Outsider) -> httpx.AsyncBaseTransport:
             return peer_transport(homes[member.origin])
 
         self.node = Node(load_foundation(network.departments[name].home), transport_to=to)

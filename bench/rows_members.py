@@ -23,6 +23,7 @@ from ledger.network import Member, verify_chain
 from ledger.proof import parse_proof
 from ledger.quorum import judge_checkpoint
 from node.app import create_app
+from node.outside import Outsider
 from node.sequencer import prepare
 from node.service import Node, load_foundation
 
@@ -47,7 +48,7 @@ async def _measure(made: DemoNetwork, count: int) -> At:
     at = At(count)
     routes: dict[str, httpx.AsyncBaseTransport] = {}
 
-    def to(member: Member) -> httpx.AsyncBaseTransport:
+    def to(member: Member | Outsider) -> httpx.AsyncBaseTransport:
         return _Wire(routes, member.origin)
 
     nodes: dict[str, Node] = {}
