@@ -1,0 +1,289 @@
+"""Where the time goes: microseconds of processor time for an event, step by step, on one core and without contention.
+
+Not a row with a target but what explains those that have one. Each step is the product's own function on real events;
+processor time of this thread is counted, not the clock, so that a busy machine changes little.
+"""
+
+import asyncio
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+from bench import load
+from bench.context import Bench, require
+from bench.ledgers import HOPS, Ledger, ledger_of, opened
+from bench.nodes import as_json, log_signer, network_of
+from bench.postgres import CONNECTIONS
+from bench.report import Row, shown
+from bench.rows_append import NodeHere
+from bench.rows_reading import sizes
+from ledger.encoding import canonical_json, check_json, parse_canonical_json, parse_json
+from ledger.entry import chain, open_chain, parse_entry, sign_texts, verify_entries, verify_signature
+from ledger.event import EntryRef, parse_event, read_event
+from ledger.merkle import LeafIndex, TreeSize, leaf_hash, prove_inclusion, verify_inclusion
+from ledger.note import sign_detached, verify_detached
+from ledger.store import Batch, open_store, prefix_end
+from ledger.tile import encode_bundle, parse_bundle
+from node import layout, logs
+from node.app import create_app
+from node.history import History
+from node.logs import load_log
+from node.sequencer import Recorded, prepare, read_entry
+from node.service import load_network
+
+EVENTS = 1000
+TURNS = 9
+
+
+def costs(bench: Bench) -> list[Row]:
+    """Measure the steps of appending, replicating and tracing."""
+    return [*_writing(bench), *asyncio.run(_serving(bench)), *_tracing(ledger_of(bench, sizes(bench)[1]))]
+
+
+def _writing(bench: Bench) -> list[Row]:
+    made = network_of(bench.folder("costs"), 2)
+    own, peer = made.departments["police"], made.departments["tax"]
+    network, _ = load_network(own.home)
+    signer = log_signer(own.home)
+    store = open_store(own.home.data)
+    values = [load.share(number, peer.origin) for number in range(EVENTS)]
+    bodies = [as_json(value).encode() for value in values]
+    models = [prepare(value, origin=own.origin) for value in values]
+    texts = [one.text for one in models]
+    head = open_chain(own.origin, network.text.encode())
+    chained, after = chain(head, texts, time=1_800_000_000_000)
+    raws = sign_texts(signer, chained)
+    entries = [parse_entry(raw) for raw in raws]
+    state = load_log(store, own.origin, network)
+    key = network.member(own.origin).log_key_at(0)
+    batch = Batch()
+    logs.append(state, entries, after, batch)
+    pairs = list(batch)
+    bundle = encode_bundle(raws)
+    answers = [Recorded(one.event.id, entry.ref, entry.time) for one, entry in zip(models, entries, strict=True)]
+
+    def verified() -> None:
+        for one in entries:
+            verify_signature(one, key)
+
+    def put() -> None:
+        again = Batch()
+        for where, what in pairs:
+            assert what is not None
+            again.put(where, what)
+
+    steps: list[tuple[str, str, Callable[[], object]]] = [
+        ("append", "body → JSON, strict", lambda: list(map(parse_json, bodies))),
+        ("append", "  of that: json.loads alone", lambda: list(map(json.loads, bodies))),
+        ("append", "  of that: check_json", lambda: list(map(check_json, values))),
+        ("append", "prepare: all of it", lambda: [prepare(value, origin=own.origin) for value in values]),
+        ("append", "  of that: pydantic model", lambda: list(map(parse_event, values))),
+        ("append", "  of that: canonical_json", lambda: list(map(canonical_json, values))),
+        (
+            "append",
+            "look for the id in the store",
+            lambda: [store.get(layout.event_key(one.event.id, state.log)) for one in models],
+        ),
+        ("append", "chain: text and SHA-256", lambda: chain(head, texts, time=1_800_000_000_000)),
+        ("append", "sign_texts: all of it", lambda: sign_texts(signer, chained)),
+        ("append", "  of that: crypto_sign", lambda: [sign_detached(signer.secret_key, text) for text in chained]),
+        ("append", "leaf hashes", lambda: list(map(leaf_hash, raws))),
+        ("append", "logs.append: indexes, tiles, batch", lambda: logs.append(state, entries, after, Batch())),
+        ("append", "  of that: pydantic model, again", lambda: [read_event(one.event) for one in entries]),
+        (
+            "append",
+            "  of that: canonical_json and digest, again",
+            lambda: [logs.event_digest(canonical_json(one.event)) for one in entries],
+        ),
+        ("append", "  of that: tiles", lambda: state.edge.extended([one.leaf for one in entries])),
+        ("append", "  of that: putting the pairs", put),
+        ("append", "synced write of the batch", lambda: store.write(batch)),
+        ("append", "answer: reference and JSON", lambda: [as_json(one.to_json("recorded")) for one in answers]),
+        (
+            "replicate",
+            "encode and parse a bundle",
+            lambda: (encode_bundle(raws), parse_bundle(bundle, count=len(raws))),
+        ),
+        ("replicate", "verify_entries: all of it", lambda: verify_entries(head, raws, key_at=lambda _: key)),
+        ("replicate", "  of that: parse_entry", lambda: list(map(parse_entry, raws))),
+        ("replicate", "  of that: canonical JSON of the event", lambda: [parse_canonical_json(text) for text in texts]),
+        ("replicate", "  of that: verify_signature", verified),
+        (
+            "replicate",
+            "    of that: crypto_sign_open",
+            lambda: [verify_detached(key.public_key, one.text, one.signature) for one in entries],
+        ),
+        ("replicate", "  of that: SHA-256 of text", lambda: [hashlib.sha256(one.text).digest() for one in entries]),
+        ("replicate", "logs.append", lambda: logs.append(state, entries, after, Batch())),
+        ("replicate", "synced write of the batch", lambda: store.write(batch)),
+    ]
+    try:
+        return _rows(steps, EVENTS, "event")
+    finally:
+        store.close()
+
+
+async def _serving(bench: Bench) -> list[Row]:
+    """Measure what the event loop's thread does for one request: the application is called, without sockets."""
+    made = network_of(bench.folder("costs-http"), 2)
+    own, consumer = made.departments["police"], made.departments["tax"].origin
+    here = NodeHere(made)
+    rows = []
+    async with here as node:
+        app = create_app(node)
+        numbers = count()
+        room = asyncio.Semaphore(CONNECTIONS)
+
+        async def ask(path: str, body: bytes, status: int) -> None:
+            async with room:
+                require(await _call(app, own.token, path, body) == status, f"{path} is answered with {status}")
+
+        def events(many: int) -> list[bytes]:
+            return [as_json(load.share(next(numbers), consumer)).encode() for _ in range(many)]
+
+        singles = "a single event, whole: 32 at once, the writer's thread apart"
+        for name, path, bodies, status, each in (
+            (singles, "/v1/events", events(2000), 201, 1),
+            ("· of that: framework, token, refusal of an empty body", "/v1/events", [b""] * 1000, 400, 1),
+            ("batches of 500, for each event", "/v1/events/batch", [_batch(events(500)) for _ in range(10)], 201, 500),
+        ):
+            start = time.thread_time()
+            await asyncio.gather(*(ask(path, body, status) for body in bodies))
+            figure = (time.thread_time() - start) / (len(bodies) * each) * 1e6
+            rows.append(
+                Row(
+                    "costs-http",
+                    name,
+                    "http",
+                    figure=figure,
+                    unit="µs per event",
+                    measured=shown(figure),
+                    step_of="http",
+                )
+            )
+        start = time.thread_time()
+        for _ in range(1000):
+            node.tokens.identify(f"Bearer {own.token}")
+        figure = (time.thread_time() - start) / 1000 * 1e6
+        rows.insert(
+            2,
+            Row(
+                "costs-http",
+                "· of that: whose token it is",
+                "http",
+                figure=figure,
+                unit="µs per event",
+                measured=shown(figure),
+                step_of="http",
+            ),
+        )
+    return rows
+
+
+def _batch(events: Sequence[bytes]) -> bytes:
+    return b'{"events":[' + b",".join(events) + b"]}"
+
+
+async def _call(app: Any, token: str, path: str, body: bytes) -> int:
+    """Call the application as a web server does; return the status."""
+    statuses: list[int] = []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop() if parts else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    headers = [
+        (b"host", b"127.0.0.1"), (b"authorization", b"Bearer " + token.encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]  # fmt: skip
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": path,
+        "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http", "headers": headers,
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return statuses[0]
+
+
+def _tracing(ledger: Ledger) -> list[Row]:
+    with opened(ledger) as (store, network, states):
+        record = ledger.records[len(ledger.records) // 2]
+        history = History(store, states, network)
+        trace = history.trace(record)
+        refs = [one.ref for hop in trace.hops for one in (hop.share, hop.receipt) if one is not None]
+        entries = [read_entry(store, states[ref.log].log, ref.index) for ref in refs]
+        paths = [_path(store, states, ref) for ref in refs]
+
+        def included() -> None:
+            for ref, entry, path in zip(refs, entries, paths, strict=True):
+                confirmed = states[ref.log].confirmed
+                assert confirmed is not None
+                verify_inclusion(
+                    leaf=entry.leaf, index=LeafIndex(ref.index), size=TreeSize(confirmed.size),
+                    root=confirmed.checkpoint.root, proof=path,
+                )  # fmt: skip
+
+        def signed() -> None:
+            for one in entries:
+                verify_signature(one, network.member(one.origin).log_key_at(one.index))
+
+        def looked_up() -> None:
+            for entry in entries:
+                for prefix in (layout.child_prefix(entry.leaf), layout.answer_prefix(entry.leaf)):
+                    list(store.scan(prefix, prefix_end(prefix)))
+
+        keys = [layout.entry_key(states[ref.log].log, ref.index) for ref in refs]
+        steps: list[tuple[str, str, Callable[[], object]]] = [
+            (
+                "trace",
+                f"trace of {HOPS} hops and as many receipts: all of it",
+                lambda: History(store, states, network).trace(record),
+            ),
+            ("trace", "  of that: store.get of the entries", lambda: [store.get(one) for one in keys]),
+            (
+                "trace",
+                "  of that: get and parse_entry",
+                lambda: [read_entry(store, states[ref.log].log, ref.index) for ref in refs],
+            ),
+            (
+                "trace",
+                "  of that: verify signatures",
+                signed,
+            ),
+            ("trace", "  of that: read and fold tiles into paths", lambda: [_path(store, states, ref) for ref in refs]),
+            ("trace", "  of that: verify the paths", included),
+            ("trace", "  of that: pydantic models", lambda: [read_event(one.event) for one in entries]),
+            ("trace", "  of that: scans of the indexes", looked_up),
+        ]
+        return _rows(steps, 1, "trace")
+
+
+def _path(store: Any, states: Any, ref: EntryRef) -> list[bytes]:
+    state = states[ref.log]
+    reader = logs.hash_reader(store, state, state.confirmed.size)
+    return prove_inclusion(reader, index=LeafIndex(ref.index), size=TreeSize(state.confirmed.size))
+
+
+def _rows(steps: Sequence[tuple[str, str, Callable[[], object]]], each: int, unit: str) -> list[Row]:
+    rows = []
+    for path, name, work in steps:
+        work()
+        taken = []
+        for _ in range(TURNS):
+            start = time.thread_time()
+            work()
+            taken.append((time.thread_time() - start) / each * 1e6)
+        figure = statistics.median(taken)
+        row = Row(f"costs-{path}", name, path, figure=figure, unit=f"µs per {unit}", measured=shown(figure))
+        row.step_of = path
+        rows.append(row)
+    return rows

@@ -1,0 +1,320 @@
+"""Reading from ledgers of growing size: traces, proofs, the cold command, memory, disk; and how each of them grows.
+
+Each size is measured on a ledger of its own (bench/ledgers.py): four logs, one store, opened as a node opens it.
+"""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench import load
+from bench.context import Bench, memory_mb, remove, require
+from bench.ledgers import HOPS, Ledger, copy, ledger_of, make_entries, network_in, opened
+from bench.nodes import NodeProcess, log_signer
+from bench.report import Row, Target, percentile, shown
+from bench.rows_append import BATCH, NodeHere, append
+from cli.demo.network import free_ports
+from ledger.entry import verify_entries
+from ledger.event import Share
+from node import logs
+from node.history import History, read_entries
+from node.writer import Transaction
+
+SIZES = (10_000, 100_000, 1_000_000)
+LARGEST = 10_000_000  # from BENCH_SCALE=10 on
+TRACES = 300
+PROOFS = 1000
+COLD = 10
+APPENDED = 10  # batches of 1,000, three times
+
+# Growth per tenfold size that needs no words: none, and the logarithm's (log 10^5 is 1.25 times log 10^4), with room
+# for a machine's noise.
+FLAT = 1.15
+LOGARITHMIC = 1.5
+
+EXPLAINED = {
+    "open_ms": "LevelDB replays its journal, up to 64 MB of the newest writes, and looks for each of its tables",
+    "node_start_ms": "as open_ms",
+    "trace_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
+    "proof_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
+    "page_of_100_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
+    "find_event_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
+    "cpu_of_all_nodes_per_confirmation_ms": "every node does its part: what each of them does is the line below",
+    "confirmed_after_when_all_share_one_core_ms": "all nodes' work in turns, not on machines of their own",
+    "network_verify_ms": "the document has an entry for every member, with five keys to check",
+    "checkpoint_judge_ms": "every cosignature is verified: ⌊(n+f)/2⌋+1 of them make the quorum, up to n are there",
+    "checkpoint_bytes": "one line for each cosignature",
+    "network_bytes": "one entry for each member",
+    "proof_parse_ms": "one line for each cosignature",
+}
+
+
+@dataclass(slots=True)
+class At:
+    """What was measured at one size."""
+
+    size: int
+    figures: dict[str, float] = field(default_factory=dict)
+    disk_bytes: float = 0.0  # for an entry
+    entry_bytes: float = 0.0
+
+
+_measured: dict[str, list[At]] = {}  # of this run of the bench: several rows are made of it
+
+
+def measured(bench: Bench) -> list[At]:
+    """Return what was measured at each size, in this run of the bench."""
+    if "" not in _measured:
+        _measured[""] = [_measure(bench, ledger_of(bench, size)) for size in sizes(bench)]
+    return _measured[""]
+
+
+def sizes(bench: Bench) -> list[int]:
+    """Return the sizes of this run."""
+    if bench.scale < 1:
+        return [max(1000, round(size * bench.scale)) for size in SIZES]
+    return [*SIZES, LARGEST] if bench.scale >= 10 else list(SIZES)
+
+
+def reading(bench: Bench) -> list[Row]:
+    """Make the rows of traces, proofs, memory and disk, and a line for each operation's growth."""
+    found = measured(bench)
+    standard = next((one for one in found if one.size == SIZES[-1]), found[-1])
+    size = f"{standard.size:,} entries"
+    rows = [
+        _row("trace-p50", f"trace of a record with {HOPS} hops at {size}, verified: p50", standard, "trace_p50_ms", 5),
+        _row("trace-p99", f"trace of a record with {HOPS} hops at {size}, verified: p99", standard, "trace_p99_ms", 20),
+        _grown("trace-growth", "the same trace", found, "trace_p50_ms", 1.3),
+        _row("proof", f"inclusion proof at {size}", standard, "proof_p50_ms", 1),
+        _row("cold-trace", f"suyuan trace from a cold start, at {size}", standard, "cli_trace_ms", 400),
+        _grown("memory", "memory of a node, after start and traces", found, "memory_mb", 1.5, since=found[1]),
+        Row(
+            "disk", f"disk per event, all indexes, at {size}", "size of the entry", Target("at most", 1.6),
+            standard.disk_bytes / standard.entry_bytes, "×", f"{shown(standard.disk_bytes)} B",
+            f"{shown(standard.entry_bytes)} B",
+        ),
+    ]  # fmt: skip
+    return rows + growth_rows(found)
+
+
+def growth_rows(found: Sequence[At], of: str = "entries") -> list[Row]:
+    """Return a line for each operation: its figures by size, and what it grows by when the size grows tenfold."""
+    rows = []
+    sizes_shown = " → ".join(f"{one.size:,}" for one in found)
+    for name in found[-1].figures:
+        values = [one.figures[name] for one in found]
+        row = Row(f"growth-{name}", name, f"{sizes_shown} {of}", unit="× per ten times", grows_by=of)
+        row.measured = " → ".join(map(shown, values))
+        row.figure = growth([one.size for one in found], values)
+        row.runs = [{"size": one.size, "figure": value} for one, value in zip(found, values, strict=True)]
+        row.note = shape_of(name, row.figure)
+        rows.append(row)
+    return rows
+
+
+def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return by what a value is multiplied for each tenfold size, by a straight line through the logarithms."""
+    from math import log10  # noqa: PLC0415 - only here
+
+    xs, ys = [log10(size) for size in sizes], [log10(max(value, 1e-9)) for value in values]
+    middle = statistics.fmean(xs)
+    spread = sum((x - middle) ** 2 for x in xs)
+    if spread == 0:
+        return 1.0
+    slope = sum((x - middle) * y for x, y in zip(xs, ys, strict=True)) / spread
+    return float(10**slope)
+
+
+def shape_of(name: str, grown: float) -> str:
+    """Return how a figure grows, and why where that needs words."""
+    if grown <= FLAT:
+        return "flat"
+    if grown <= LOGARITHMIC:
+        return "logarithmic"
+    return f"grows: {EXPLAINED.get(name, 'NOT EXPLAINED YET')}"
+
+
+def _row(name: str, what: str, at: At, figure: str, limit: float) -> Row:
+    row = Row(name, what, target=Target("at most", limit, "ms"), unit="ms", figure=at.figures[figure])
+    row.measured = f"{shown(at.figures[figure])} ms"
+    return row
+
+
+def _grown(name: str, what: str, found: Sequence[At], figure: str, limit: float, since: At | None = None) -> Row:
+    before, after = (since or found[-2]), found[-1]
+    row = Row(name, f"{what}, at {after.size:,} entries", f"the same at {before.size:,}", Target("at most", limit))
+    row.figure = after.figures[figure] / before.figures[figure]
+    unit = figure.rpartition("_")[2].upper() if figure.endswith("mb") else "ms"
+    row.measured = f"{shown(after.figures[figure])} {unit}"
+    row.yardstick = f"{shown(before.figures[figure])} {unit}"
+    return row
+
+
+def _measure(bench: Bench, ledger: Ledger) -> At:
+    bench.say(f"reading at {ledger.size:,} entries")
+    require(ledger.records, "the ledger has records that have gone all their way")
+    at = At(ledger.size)
+    _in_the_node(bench, ledger, at.figures)
+    _own_process(bench, ledger, at.figures)
+    _writing(bench, ledger, at.figures)
+    with opened(ledger) as (store, _, _):
+        at.disk_bytes = store.approximate_bytes() / ledger.size
+    at.entry_bytes = ledger.entry_bytes / ledger.size
+    at.figures["disk_per_byte_of_entries"] = at.disk_bytes / at.entry_bytes
+    return at
+
+
+def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+    """Time what the node does for a reader, on an open store."""
+    start = time.perf_counter()
+    with opened(ledger) as (store, network, states):
+        figures["open_ms"] = 1000 * (time.perf_counter() - start)
+
+        def trace(number: int) -> None:
+            found = History(store, states, network).trace(ledger.records[number % len(ledger.records)])
+            hops = [one for one in found.hops if isinstance(one.share.event, Share) and one.share.verified]
+            require(len(hops) == HOPS and not found.gaps, f"the trace has {HOPS} verified hops and no gap")
+
+        origins = sorted(states)
+
+        def place(number: int) -> tuple[str, int]:
+            origin = origins[number % len(origins)]
+            return origin, int.from_bytes(load.reference(f"place {number}").encode()[:8], "big") % states[origin].size
+
+        def proof(number: int) -> None:
+            require(History(store, states, network).proof(*place(number)).extra is not None, "there is a proof")
+
+        def page(number: int) -> None:
+            origin, index = place(number)
+            first = min(index, max(0, states[origin].size - 100))
+            require(len(read_entries(store, states[origin], first, 100, 1 << 24)) == 100, "a page has 100 entries")
+
+        ids = [read_id(store, states, place(number)) for number in range(100)]
+
+        def find(number: int) -> None:
+            History(store, states, network).find_event(ids[number % len(ids)], origins[0])
+
+        traces = min(TRACES, bench.count(TRACES, least=40))
+        jobs = (
+            ("trace", trace, traces),
+            ("proof", proof, PROOFS),
+            ("page_of_100", page, 200),
+            ("find_event", find, 400),
+        )
+        for name, work, times in jobs:
+            taken = _timed(work, times)
+            figures[f"{name}_p50_ms"] = percentile(taken, 0.5)
+            figures[f"{name}_p99_ms"] = percentile(taken, 0.99)
+
+
+def read_id(store: Any, states: Any, place: tuple[str, int]) -> str:
+    """Return the id of the event at a place."""
+    from node.sequencer import read_entry  # noqa: PLC0415 - only here
+
+    origin, index = place
+    return str(read_entry(store, states[origin].log, index).event["id"])
+
+
+def _timed(work: Callable[[int], None], times: int) -> list[float]:
+    """Return how many milliseconds each call took; the first ones, of which each reads the disk, count as well."""
+    taken = []
+    for number in range(times):
+        start = time.perf_counter()
+        work(number)
+        taken.append(1000 * (time.perf_counter() - start))
+    return taken
+
+
+def _own_process(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+    """Run a node on a copy of the ledger: its start, its memory, and the command that asks it."""
+    here = copy(ledger, bench.folder("reading") / "ledger")
+    [port] = free_ports(1)
+    node = NodeProcess(here.home, here.token, port=port)
+    try:
+        start = time.perf_counter()
+        node.start(ready=False)
+        figures["node_start_ms"] = 1000 * (time.perf_counter() - start)
+        figures["memory_at_start_mb"] = memory_mb(node.pid)
+        for number in range(min(TRACES, bench.count(TRACES, least=40))):
+            record = here.records[number % len(here.records)]
+            answer = node.client.get(f"/v1/records/{record}/trace").raise_for_status().json()
+            require(answer["record"] == record, "the node answers with the trace")
+        figures["memory_mb"] = memory_mb(node.pid)
+        taken = [_cold(here, port, number) for number in range(COLD if bench.scale >= 1 else 3)]
+        figures["cli_trace_ms"] = statistics.median(taken)
+    finally:
+        node.stop()
+        remove(here.folder)
+
+
+def _cold(ledger: Ledger, port: int, number: int) -> float:
+    record = ledger.records[number % len(ledger.records)]
+    command = [sys.executable, "-P", "-m", "cli.main", "trace", record, "--json", "--config", str(ledger.home.config)]
+    environment = {**os.environ, "SUYUAN_PORT": str(port), "SUYUAN_TOKEN": ledger.token}
+    start = time.perf_counter()
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    passed = 1000 * (time.perf_counter() - start)
+    require(said.returncode == 0, f"suyuan trace ends with 0: {said.stderr[-500:]}")
+    return passed
+
+
+def _writing(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+    """Append to a copy of the ledger, and take a peer's entries into it."""
+    here = copy(ledger, bench.folder("writing") / "ledger")
+    try:
+        asyncio.run(_write(bench, here, figures))
+    finally:
+        remove(here.folder)
+
+
+async def _write(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+    network = network_in(ledger)
+    count = bench.count(APPENDED, least=2)
+    consumer = network.departments["tax"].origin
+    async with NodeHere(network) as node:
+        times = []
+        for turn in range(3):
+            first = ledger.events + turn * count * BATCH
+            values = [
+                [load.share(first + batch * BATCH + number, consumer) for number in range(BATCH)]
+                for batch in range(count)
+            ]
+            start = time.perf_counter()
+            await append(node, values)
+            times.append((time.perf_counter() - start) / (count * BATCH) * 1e6)
+        figures["append_us"] = statistics.median(times)
+        figures["mirror_us"] = await asyncio.to_thread(_mirror, node, network.departments["tax"], ledger, count)
+
+
+def _mirror(node: Any, department: Any, ledger: Ledger, count: int) -> float:
+    """Verify and store entries of a peer's log, as the mirror does once it has them; microseconds for each."""
+    skey = log_signer(department.home).skey
+    state = node.states[department.origin]
+    first = 2 * ledger.events + 10**9
+    raws_of = []
+    ahead = state
+    for number in range(count):
+        block = make_entries(
+            skey, ahead, [], range(first + number * BATCH, first + (number + 1) * BATCH), [node.origin]
+        )
+        raws_of.append([value for key, value in block.pairs if key[:1] == b"E"])
+        ahead = block.state
+    key_at = node.network.member(department.origin).log_key_at
+    start = time.perf_counter()
+    for raws in raws_of:
+        entries, chain = verify_entries(node.states[department.origin].chain, raws, key_at=key_at, pool=node.pool)
+
+        def store(transaction: Transaction, entries: Any = entries, chain: Any = chain) -> None:
+            current = transaction.state(department.origin)
+            transaction.put_state(logs.append(current, entries, chain, transaction.batch))
+
+        node.writer.submit(store).result()
+    passed = time.perf_counter() - start
+    require(node.states[department.origin].size == state.size + count * BATCH, "the peer's entries are stored")
+    return passed / (count * BATCH) * 1e6
