@@ -86,6 +86,7 @@ class NodeHere:
         homes = {one.origin: one.home for one in network.departments.values()}
 
         def to(member: Member | Outsider) -> httpx.AsyncBaseTransport:
+            assert isinstance(member, Member)  # no policy names witnesses here
             return peer_transport(homes[member.origin])
 
         self.node = Node(load_foundation(network.departments[name].home), transport_to=to)

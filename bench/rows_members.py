@@ -49,6 +49,7 @@ async def _measure(made: DemoNetwork, count: int) -> At:
     routes: dict[str, httpx.AsyncBaseTransport] = {}
 
     def to(member: Member | Outsider) -> httpx.AsyncBaseTransport:
+        assert isinstance(member, Member)  # no policy names witnesses here
         return _Wire(routes, member.origin)
 
     nodes: dict[str, Node] = {}
