@@ -605,7 +605,7 @@ def test_a_batch_takes_in_another_or_refuses_it_whole() -> None:
 def test_the_size_of_a_store_grows_with_it(store: Store) -> None:
     empty = store.approximate_bytes()
     store.write(batch({b"%d" % number: bytes(range(256)) * 8 for number in range(64)}))
-    assert store.approximate_bytes() >= empty + 64 * 256  # LevelDB compresses
+    assert store.approximate_bytes() >= empty + 64 * 256  # whatever an engine compresses
 
 
 def test_check_reads_everything_and_reports_how_far_it_is(store: Store) -> None:
