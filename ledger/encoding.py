@@ -10,9 +10,11 @@ import binascii
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeAlias
+
+from pydantic_core import from_json, to_json
 
 from ledger.errors import (
     Base64Error,
@@ -43,6 +45,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _INTEGER_RANGE = "integers lie within ±(2^53-1)"
+UNSURE: Any = object()  # it takes the exact way to tell
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -159,12 +162,36 @@ def parse_canonical_json(text: str, *, field: str | None = None) -> JsonValue:
         NotCanonicalError: another spelling of a valid value.
         DuplicateMemberError, FloatError, TooDeepError, OutOfRangeError, JsonError: as :func:`parse_json`.
     """
+    value: JsonValue = plain_json(_utf8(text))
+    if value is not UNSURE:
+        return value
     value = _decode(_CANONICAL, text, field=field)
     check_json(value, field=field)
     if canonical_json(value) != text:
         parse_json(text, field=field)  # a duplicate name has its own error
         raise NotCanonicalError("not in canonical form (RFC 8785)", field=field)
     return value
+
+
+def plain_json(data: bytes) -> Any:
+    """Return the value of a canonical text as nearly all of them are, or ``UNSURE``: then the exact way decides.
+
+    Nothing is escaped and nothing is a control character (above ASCII, those begin with byte C2), so strings and names
+    are as they stand there, and they are in NFC when the whole text is: a quotation mark composes with nothing. What
+    is written again alike has no white space, no name twice, and one spelling of each number. This takes half the time
+    of the exact way.
+    """
+    if b"\\" in data or b"\x7f" in data or b"\xc2" in data:
+        return UNSURE
+    try:
+        if not (data.isascii() or unicodedata.is_normalized("NFC", data.decode())):
+            return UNSURE
+        value: JsonValue = from_json(data, cache_strings="keys")
+        if _is_plain(value, DEPTH_MAX) and to_json(value) == data:
+            return value
+    except ValueError:
+        pass
+    return UNSURE
 
 
 def check_json(value: JsonValue, *, field: str | None = None) -> None:
@@ -224,6 +251,28 @@ def _check_items(items: list[JsonValue], depth: int) -> None:
             raise error.at(f"[{number}]") from None
 
 
+def _is_plain(value: JsonValue, depth: int) -> bool:
+    """Tell whether names are ASCII and in order, numbers whole and in range, and nothing too deep."""
+    if isinstance(value, dict):
+        names = list(value)
+        if not depth or names != sorted(names) or not "".join(names).isascii():
+            return False
+        parts: Iterable[JsonValue] = value.values()
+    elif isinstance(value, list):
+        if not depth:
+            return False
+        parts = value
+    elif isinstance(value, int):
+        return -INTEGER_MAX <= value <= INTEGER_MAX
+    else:
+        return value is None or isinstance(value, str)
+    deeper = depth - 1
+    for part in parts:  # noqa: SIM110 - all() would take half as long again, and this is done for every entry
+        if type(part) is not str and not _is_plain(part, deeper):
+            return False
+    return True
+
+
 def _decode(decoder: json.JSONDecoder, text: str, *, field: str | None) -> JsonValue:
     try:
         value: JsonValue = decoder.decode(text)
@@ -236,6 +285,10 @@ def _decode(decoder: json.JSONDecoder, text: str, *, field: str | None) -> JsonV
     except ValueError:  # int() refuses numbers of more than 4,300 digits
         raise OutOfRangeError(_INTEGER_RANGE, field=field, limit=INTEGER_MAX) from None
     return value
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # half of a pair is refused later, by everybody who reads it
 
 
 def _check_string(text: str) -> None:

@@ -15,9 +15,11 @@ is chained first and signed afterwards on all cores, and every signature commits
 
 import hashlib
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from ledger.encoding import (
@@ -32,6 +34,7 @@ from ledger.encoding import (
     parse_decimal,
     parse_hash,
     parse_time,
+    plain_json,
 )
 from ledger.errors import (
     ChainError,
@@ -52,6 +55,9 @@ SIGNATURE_BYTES = 64
 PARALLEL_MIN = 16  # below that, handing work to another thread costs more than it saves
 
 _ORIGIN = re.compile(ORIGIN_PATTERN)
+_LINES_KEPT = 256  # origins, and times, that were found to be well formed: those of the next entry are mostly the same
+_TIME_CHARACTERS = 24
+_SIGNATURE_CHARACTERS = 93  # base64 of key ID and signature, and the newline
 _LINES = 9  # six of the text, an empty one, the signature line, and what follows its newline: nothing
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -76,6 +82,11 @@ class Entry:
     def ref(self) -> EntryRef:
         """Where this entry stands, and which bytes."""
         return EntryRef(hash=encode_base64(self.leaf), index=self.index, log=self.origin)
+
+    @property
+    def event_text(self) -> bytes:
+        """The event's canonical JSON: the last line of the text."""
+        return self.text[self.text.rindex(b"\n", 0, -1) + 1 : -1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +167,18 @@ def parse_entry(raw: bytes) -> Entry:
         raise EntryError("an entry is six lines, an empty one, and one signature line", field="entry")
     if lines[0] != FORMAT:
         raise EntryError(f"the format is not {FORMAT}", field="line 1")
-    if len(lines[1]) > ORIGIN_CHARACTERS_MAX or _ORIGIN.fullmatch(lines[1]) is None:
+    if not _is_origin(lines[1]):
         raise EntryError(f"{cut(lines[1])!r} is no log's origin", field="line 2")
     event = parse_canonical_json(lines[5], field="line 6")
     if not isinstance(event, dict):
         raise EntryError("the event is not a JSON object", field="line 6")
     key_id, signature = _parse_signature(lines[7], lines[1])
-    text = raw[: len(raw) - len(lines[7].encode()) - 2]
+    text = raw[: raw.rindex(b"\n", 0, -1)]  # the empty line's newline is not part of it
     return Entry(
         origin=lines[1],
         index=_parse_index(lines[2]),
         previous=parse_hash(lines[3], field="line 4"),
-        time=parse_time(lines[4], field="line 5"),
+        time=_parse_time(lines[4]),
         event=event,
         key_id=key_id,
         signature=signature,
@@ -212,12 +223,78 @@ def verify_entries(
     """
 
     def check(part: Sequence[tuple[int, bytes]]) -> list[Entry]:
-        return [_signed_entry(raw, key_at, place=f"entry {index}") for index, raw in part]
+        return [_signed_entry(raw, key_at, index) for index, raw in part]
 
     entries = in_parallel(check, list(enumerate(raws, head.size)), pool)
     for entry in entries:
         head = follow(head, entry)
     return entries, head
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Entries that :func:`confirm_entries` has found to hold, column by column."""
+
+    events: list[JsonObject]
+    event_texts: list[bytes]  # canonical JSON
+    leaves: list[bytes]
+    head: ChainHead  # behind the last of them
+
+
+def confirm_entries(
+    head: ChainHead, raws: Sequence[bytes], *, key_at: Callable[[int], VerifierKey]
+) -> Confirmed | None:
+    """Check what :func:`verify_entries` checks, for entries that are as nearly all are, in two thirds of the time.
+
+    Nearly all of an entry is known before it is read: only the time, the event and the signature are parsed, the rest
+    is compared with the bytes that must stand there. None: it does not hold, or it takes the exact way to tell.
+    """
+    if not _is_origin(head.origin):
+        return None
+    begin = f"{FORMAT}\n{head.origin}\n".encode()
+    middle = f"\n\n— {head.origin} ".encode()
+    tail = len(middle) + _SIGNATURE_CHARACTERS
+    previous, time, stamp = head.previous, head.time, b""
+    events: list[JsonObject] = []
+    event_texts: list[bytes] = []
+    leaves: list[bytes] = []
+    try:
+        for index, raw in enumerate(raws, head.size):
+            known = b"%b%d\n%b" % (begin, index, b2a_base64(previous))
+            start = len(known) + _TIME_CHARACTERS + 1
+            blob = a2b_base64(raw[-_SIGNATURE_CHARACTERS:-1], strict_mode=True)
+            if not (
+                raw.startswith(known)
+                and raw[start - 1 : start] == raw[-1:] == b"\n"
+                and raw[-tail:-_SIGNATURE_CHARACTERS] == middle
+                and b2a_base64(blob) == raw[-_SIGNATURE_CHARACTERS:]
+                and len(raw) <= ENTRY_BYTES_MAX
+                and index <= INTEGER_MAX
+            ):
+                return None
+            if raw[len(known) : start - 1] != stamp:
+                stamp = raw[len(known) : start - 1]
+                before, time = time, parse_time(stamp.decode("ascii"))
+                if time < before:
+                    return None
+            event_text = raw[start:-tail]
+            event = plain_json(event_text)
+            text = raw[: -tail + 1]
+            key = key_at(index)
+            if (
+                not isinstance(event, dict)
+                or key.algorithm != ED25519
+                or (key.name, key.key_id) != (head.origin, blob[:4])
+                or not verify_detached(key.public_key, text, blob[4:])
+            ):
+                return None
+            events.append(event)
+            event_texts.append(event_text)
+            leaves.append(leaf_hash(raw))
+            previous = hashlib.sha256(text).digest()
+    except (LedgerError, ValueError):
+        return None
+    return Confirmed(events, event_texts, leaves, ChainHead(head.origin, head.size + len(raws), previous, time))
 
 
 def follow(head: ChainHead, entry: Entry) -> ChainHead:
@@ -252,13 +329,23 @@ def in_parallel(work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T], p
     return first + second.result()
 
 
-def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey], *, place: str) -> Entry:
+def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey], index: int) -> Entry:
     try:
         entry = parse_entry(raw)
         verify_signature(entry, key_at(entry.index))
     except LedgerError as error:
-        raise error.at(place) from None
+        raise error.at(f"entry {index}") from None
     return entry
+
+
+@lru_cache(_LINES_KEPT)
+def _is_origin(line: str) -> bool:
+    return len(line) <= ORIGIN_CHARACTERS_MAX and _ORIGIN.fullmatch(line) is not None
+
+
+@lru_cache(_LINES_KEPT)
+def _parse_time(line: str) -> int:
+    return parse_time(line, field="line 5")
 
 
 def _parse_index(line: str) -> int:

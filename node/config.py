@@ -116,6 +116,10 @@ class Settings(BaseSettings):
         Field(ge=0, le=2_592_000_000, description="an idle log's checkpoint is cosigned again after so long; 0: never"),
     ] = 3_600_000
     peer_timeout_ms: Annotated[int, Field(ge=100, le=600_000, description="longest wait for a peer's answer")] = 10_000
+    verify_processes: Annotated[
+        int | None,
+        Field(ge=0, le=256, description="processes that help while a log is far behind: one per core if not set"),
+    ] = None
     recovery_answers: Annotated[
         Literal["2f", "2f+1", "all"],
         Field(description="how many others must tell what they remember before this node writes after a start"),

@@ -6,12 +6,12 @@ all of it or nothing.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ledger.checkpoint import parse_checkpoint_text
-from ledger.encoding import canonical_json, parse_hash
+from ledger.encoding import parse_hash
 from ledger.entry import ChainHead, Entry, open_chain, parse_entry, verify_signature
 from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
 from ledger.event import Event, KeyRotate, NetworkAdopt, Receipt, Share, Violation, read_event
@@ -20,7 +20,7 @@ from ledger.network import Member, Network
 from ledger.note import VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
-from ledger.store.protocol import prefix_end
+from ledger.store.protocol import Pair, prefix_end
 from ledger.tile import Edge, Tile, TileReader
 from node import layout
 
@@ -128,35 +128,117 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
         raise StoreCorruptError(f"the state of {origin} does not fit together: {error}", field=origin) from None
 
 
-def append(state: LogState, entries: Sequence[Entry], chain: ChainHead, batch: Batch) -> LogState:
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What the events of entries leave in the store, worked out before they are written."""
+
+    pairs: list[Pair]
+    acting: tuple[tuple[int, bytes], ...]  # see LogState
+    wanted: bool  # whether one of them is a share to the consumer that names a manifest
+    rotated: int | None  # the last entry that names the log's next key
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Verified entries, as :func:`grow` puts them behind a log."""
+
+    leaves: list[bytes]
+    chain: ChainHead  # behind the last of them
+    index: Index
+
+
+def index(
+    log: bytes,
+    start: int,
+    events: Iterable[tuple[Event | Violation, bytes]],
+    *,
+    opening: bytes = b"",
+    consumer: str | None = None,
+) -> Index:
+    """Return what events leave in the store: those of verified entries from ``start`` on, each with its canonical JSON.
+
+    ``opening`` is the hash line of entry 0, if it is among them. Shares to ``consumer`` that name a manifest are noted,
+    so that it is fetched.
+    """
+    pairs: list[Pair] = []
+    acting: list[tuple[int, bytes]] = []
+    wanted, rotated = False, None
+    for number, (event, text) in enumerate(events, start):
+        index_bytes = number.to_bytes(layout.INDEX_BYTES, "big")
+        place = log + index_bytes
+        if isinstance(event, Violation):
+            pairs.append((layout.finding_key(log, number), event.code.encode()))
+            continue
+        pairs.append((layout.event_key(event.id, log), index_bytes + _digest(text)))
+        if isinstance(event, Share):
+            for record in event.records or ():
+                pairs.append((layout.record_prefix(record) + place, b""))  # noqa: PERF401 - mostly one
+            for parent in event.parents or ():
+                pairs.append((layout.child_prefix(parse_hash(parent.hash)) + place, b""))  # noqa: PERF401
+            if event.manifest is not None:
+                pairs.append((layout.manifest_share_prefix(event.manifest.root_bytes) + place, b""))
+                if event.consumer == consumer:
+                    pairs.append((layout.wanted_key(layout.Place(log, number)), b""))
+                    wanted = True
+        elif isinstance(event, Receipt):
+            pairs.append((layout.answer_prefix(parse_hash(event.share.hash)) + place, b""))
+        elif isinstance(event, NetworkAdopt) and number:
+            acting.append((number, parse_hash(event.hash)))
+        elif isinstance(event, KeyRotate) and event.start is not None:
+            pairs.append((layout.rotation_prefix() + place, b""))
+            rotated = number
+    if start == 0 and opening:
+        acting.insert(0, (0, opening))
+    pairs += [(layout.version_key(log, number), text_hash) for number, text_hash in acting]
+    return Index(pairs, tuple(acting), wanted, rotated)
+
+
+def append(
+    state: LogState,
+    entries: Sequence[Entry],
+    chain: ChainHead,
+    batch: Batch,
+    *,
+    events: Sequence[Event | Violation] | None = None,
+) -> LogState:
     """Put verified entries behind a log into ``batch``, with their tiles and indexes, and return the log with them.
 
-    ``chain`` is the chain's head behind the last of them, as :func:`ledger.entry.verify_entries` returned it.
+    ``chain`` is the chain's head behind them, as :func:`ledger.entry.verify_entries` returned it; ``events``
+    are theirs, where they have been read already.
     """
-    assert not entries or entries[0].index == state.size
-    assert chain.size == state.size + len(entries)
-    acting = list(state.acting)
-    for entry in entries:
-        batch.put(layout.entry_key(state.log, entry.index), entry.raw)
-        _index(state.log, entry, batch)
-        if (text_hash := acts_under(entry)) is not None:
-            acting.append((entry.index, text_hash))
-            batch.put(layout.version_key(state.log, entry.index), text_hash)
-    edge, tiles = state.edge.extended([entry.leaf for entry in entries])
-    for tile, data in tiles:
-        batch.put(layout.tile_key(state.log, tile.level, tile.index), data)
-    batch.put(layout.chain_key(state.log), encode_chain(chain))
-    rotation = next(filter(None, map(rotation_of, reversed(entries))), state.rotation)
-    return replace(state, chain=chain, edge=edge, acting=tuple(acting), rotation=rotation)
+    if events is None:
+        events = [read_event(entry.event) for entry in entries]
+    growth = Growth([entry.leaf for entry in entries], chain, _index_of(state.log, entries, events))
+    return grow(state, [entry.raw for entry in entries], growth, batch)
 
 
-def acts_under(entry: Entry) -> bytes | None:
-    """Return the hash of the network document's text under which a log acts from an entry on, if it says so."""
-    if entry.index == 0:
-        return entry.previous
-    if entry.event.get("type") == NetworkAdopt.TYPE and isinstance(event := read_event(entry.event), NetworkAdopt):
-        return parse_hash(event.hash)
-    return None
+def grow(state: LogState, raws: Sequence[bytes], growth: Growth, batch: Batch) -> LogState:
+    """Do what :func:`append` does with entries for which everything is worked out already."""
+    assert len(raws) == len(growth.leaves)
+    assert growth.chain.size == state.size + len(raws)
+    head = b"E" + state.log
+    batch.put_all(
+        [(head + number.to_bytes(layout.INDEX_BYTES, "big"), raw) for number, raw in enumerate(raws, state.size)]
+    )
+    batch.put_all(growth.index.pairs)
+    edge, tiles = state.edge.extended(growth.leaves)
+    batch.put_all([(layout.tile_key(state.log, tile.level, tile.index), data) for tile, data in tiles])
+    batch.put(layout.chain_key(state.log), encode_chain(growth.chain))
+    acting, rotated = (*state.acting, *growth.index.acting), growth.index.rotated
+    rotation = state.rotation if rotated is None else rotation_of(parse_entry(raws[rotated - state.size]))
+    return replace(state, chain=growth.chain, edge=edge, acting=acting, rotation=rotation)
+
+
+def called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
+    """Return the index keys and values that an entry calls for."""
+    return dict(_index_of(log, [entry], [read_event(entry.event)]).pairs)
+
+
+def _index_of(log: bytes, entries: Sequence[Entry], events: Sequence[Event | Violation]) -> Index:
+    if not entries:
+        return Index([], (), wanted=False, rotated=None)
+    texts = (entry.event_text for entry in entries)
+    return index(log, entries[0].index, zip(events, texts, strict=True), opening=entries[0].previous)
 
 
 def rotation_of(entry: Entry) -> Rotation | None:
@@ -188,18 +270,6 @@ def find_ended(store: Store, state: LogState, member: Member) -> tuple[int, Veri
 def ended_words(origin: str, index: int, key: VerifierKey) -> str:
     """Return what there is to say of a stored entry that is signed by a key which had ended there."""
     return f"the entries of {origin} from {index} on are signed by key {key.key_id.hex()}, which had ended there"
-
-
-def want_manifests(log: bytes, entries: Sequence[Entry], consumer: str, batch: Batch) -> bool:
-    """Note in ``batch`` which shares to ``consumer`` name a manifest, so that it is fetched; tell whether any does."""
-    wanted = False
-    for entry in entries:
-        if entry.event.get("consumer") == consumer and "manifest" in entry.event:
-            event = read_event(entry.event)
-            if isinstance(event, Share) and event.manifest is not None:
-                batch.put(layout.wanted_key(layout.Place(log, entry.index)), b"")
-                wanted = True
-    return wanted
 
 
 def with_checkpoint(state: LogState, judged: Judged, batch: Batch) -> LogState:
@@ -288,42 +358,11 @@ def hash_reader(store: Store, state: LogState, size: int | None = None) -> TileR
 
 def event_digest(event_json: str) -> bytes:
     """Return what tells a repeated submission from another event under the same id."""
-    return hashlib.sha256(event_json.encode()).digest()[:DIGEST_BYTES]
+    return _digest(event_json.encode())
 
 
-def called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
-    """Return the index keys and values that an entry calls for."""
-    batch = Batch()
-    _index(log, entry, batch)
-    if (text_hash := acts_under(entry)) is not None:
-        batch.put(layout.version_key(log, entry.index), text_hash)
-    return {key: value for key, value in batch if value is not None}
-
-
-def _index(log: bytes, entry: Entry, batch: Batch) -> None:
-    place = layout.Place(log, entry.index).encode()
-    event = read_event(entry.event)
-    if isinstance(event, Violation):
-        batch.put(layout.finding_key(log, entry.index), event.code.encode())
-        return
-    digest = event_digest(canonical_json(entry.event))
-    batch.put(layout.event_key(event.id, log), place[layout.LOG_BYTES :] + digest)
-    for prefix in _index_prefixes(event):
-        batch.put(prefix + place, b"")
-
-
-def _index_prefixes(event: Event) -> list[bytes]:
-    if isinstance(event, Share):
-        prefixes = [layout.record_prefix(record) for record in event.records or ()]
-        prefixes += [layout.child_prefix(parse_hash(parent.hash)) for parent in event.parents or ()]
-        if event.manifest is not None:
-            prefixes.append(layout.manifest_share_prefix(event.manifest.root_bytes))
-        return prefixes
-    if isinstance(event, KeyRotate):
-        return [layout.rotation_prefix()] if event.start is not None else []
-    if isinstance(event, Receipt):
-        return [layout.answer_prefix(parse_hash(event.share.hash))]
-    return []
+def _digest(event_json: bytes) -> bytes:
+    return hashlib.sha256(event_json).digest()[:DIGEST_BYTES]
 
 
 def encode_chain(chain: ChainHead) -> bytes:

@@ -2,19 +2,19 @@
 
 Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that
 it wants; one task per log then fetches what is missing, from the owner or from any other member that has it, verifies
-every entry, and stores piece by piece in bounded memory. What was stored before a break is not fetched again.
+every entry, and stores piece by piece in bounded memory. What was stored before a break is not fetched again. Of a
+large backlog the next pieces are fetched and checked meanwhile (node/backlog.py), on all cores (node/verifying.py).
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
-from ledger.entry import ChainHead, Entry, parse_entry, verify_entries
+from ledger.entry import ChainHead, parse_entry
 from ledger.errors import (
     ConsistencyError,
     KeyEndedError,
@@ -29,12 +29,15 @@ from ledger.note import verify_detached
 from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 from ledger.store import Store
 from node import layout, logs
+from node.backlog import Arrived, Reading, Room
+from node.checking import Checked, Piece
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import ENTRIES_MAX, Head, Peer, PeerError, not_verified
+from node.peers import Head, Peer, PeerError, not_verified
+from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -84,7 +87,7 @@ class Mirror:
         network: Callable[[], Network],
         peers: Mapping[str, Peer],
         equivocations: Equivocations,
-        pool: Executor | None,
+        verifiers: Verifiers,
         clock: Clock,
         metrics: Metrics,
         alarm: Callable[[IntegrityAlarm], None],
@@ -97,7 +100,8 @@ class Mirror:
         self._network = network
         self._peers = peers
         self._equivocations = equivocations
-        self._pool = pool
+        self._verifiers = verifiers
+        self._room = Room()
         self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
@@ -166,8 +170,7 @@ class Mirror:
             StoreError, BusyError, ReadOnlyError: it cannot be stored.
         """
         try:
-            while (state := self.state(origin)).size < size:
-                await self._fetch_piece(peer, state, size, ruled=True)
+            await self._fetch_from(peer, origin, size, ruled=True)
         except (BusyError, ReadOnlyError, StoreError, PeerError):
             raise
         except LedgerError as error:
@@ -364,8 +367,7 @@ class Mirror:
         problems: list[str] = []
         for peer in self.sources(origin, hint):
             try:
-                while (state := self.state(origin)).size < size:
-                    await self._fetch_piece(peer, state, size, bound=bound)
+                await self._fetch_from(peer, origin, size, bound=bound)
             except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
                 raise
             except LedgerError as error:
@@ -386,21 +388,29 @@ class Mirror:
         sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
         return sorted(sources, key=lambda peer: peer.status.failures > 0)
 
-    async def _fetch_piece(
-        self, peer: Peer, state: LogState, size: int, *, ruled: bool = False, bound: bool = False
+    async def _fetch_from(
+        self, peer: Peer, origin: str, size: int, *, ruled: bool = False, bound: bool = False
     ) -> None:
-        promised = peer.origin == state.origin or peer.status.sizes.get(state.origin, 0) > state.size
-        limit = min(size - state.size, ENTRIES_MAX)
-        raws = await peer.entries(state.origin, state.size, limit, promised=promised)
+        async with Reading(
+            peer, self._network().member(origin), size, consumer=self._own, verifiers=self._verifiers, room=self._room
+        ) as reading:
+            while (state := self.state(origin)).size < size:
+                await self._take(state, await reading.next(state.size), ruled=ruled, bound=bound)
+                if (running := self.running.get(origin)) is not None:
+                    running.have, running.source = self.state(origin).size, peer.origin
+
+    async def _take(self, state: LogState, arrived: Arrived, *, ruled: bool, bound: bool) -> None:
+        """Store a piece if it continues the log.
+
+        Raises:
+            LedgerError: it does not; nothing of it is stored.
+        """
+        checked, piece = await arrived.checked(), arrived.piece
+        head = state.chain if state.size else self._opening(state.chain, piece.raws[0])
         member = self._network().member(state.origin)
-        head = state.chain if state.size else self._opening(state.chain, raws[0])
-        try:
-            entries, chain = await asyncio.to_thread(self._verified, head, raws, member)
-        except LedgerError:  # another story of the log, told under its own signature, or just noise
-            await asyncio.to_thread(self._equivocations.accuse_entries, state.origin, raws)
-            if not ruled and not bound:
-                self._equivocations.require_trusted(state.origin)
-            raise
+        if checked is None or not checked.follows(head) or member.log_keys != piece.member.log_keys:
+            checked = await self._judge(head, replace(piece, member=member), trusted=not ruled and not bound)
+        growth = checked.growth
 
         def store(transaction: Transaction) -> bool:
             current = transaction.state(state.origin)
@@ -408,20 +418,22 @@ class Mirror:
                 self.require_usable(current, bound=bound)
             if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
                 return False
-            transaction.put_state(logs.append(current, entries, chain, transaction.batch))
-            return logs.want_manifests(state.log, entries, self._own, transaction.batch)
+            transaction.put_state(logs.grow(current, piece.raws, growth, transaction.batch))
+            return growth.index.wanted
 
-        if await asyncio.wrap_future(self._writer.submit(store, size=2 * sum(map(len, raws)))):
+        if await asyncio.wrap_future(self._writer.submit(store, size=2 * arrived.size_bytes)):
             self._wanted(state.origin)
-        self._metrics.mirrored.labels(state.origin).inc(len(entries))
-        if (running := self.running.get(state.origin)) is not None:
-            running.have, running.source = self.state(state.origin).size, peer.origin
+        self._metrics.mirrored.labels(state.origin).inc(len(piece.raws))
 
-    def _verified(self, head: ChainHead, raws: list[bytes], member: Member) -> tuple[list[Entry], ChainHead]:
+    async def _judge(self, head: ChainHead, piece: Piece, *, trusted: bool) -> Checked:
         try:
-            return verify_entries(head, raws, key_at=member.log_key_at, pool=self._pool)
-        except UnsignedError:
-            refuse_ended(raws, member)
+            return await self._verifiers.judge(head, piece)
+        except LedgerError as error:  # another story of the log, told under its own signature, or just noise
+            await asyncio.to_thread(self._equivocations.accuse_entries, head.origin, piece.raws)
+            if trusted:
+                self._equivocations.require_trusted(head.origin)
+            if isinstance(error, UnsignedError):
+                await asyncio.to_thread(refuse_ended, piece.raws, piece.member)
             raise
 
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:

@@ -154,7 +154,8 @@ class Sequencer:
             )
         ]
         if entries:
-            transaction.put_state(logs.append(state, entries, head, transaction.batch))
+            events = [prepared.event for prepared in round_.fresh]
+            transaction.put_state(logs.append(state, entries, head, transaction.batch, events=events))
         return [
             outcome if isinstance(outcome, LedgerError) else [self._answer(place, entries) for place in outcome]
             for outcome in outcomes

@@ -62,6 +62,7 @@ from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import ring_of
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
+from node.verifying import Verifiers
 from node.witness import BODY_BYTES_MAX, Cosigned, Witness
 from node.writer import Transaction, Writer
 
@@ -196,7 +197,10 @@ class Node:
         self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
         self._writer_class = writer
         self._random = random
-        self.pool = pool or ThreadPoolExecutor(max(os.cpu_count() or 1, 1), thread_name_prefix="suyuan-crypto")
+        cores = os.cpu_count() or 1
+        self.pool = pool or ThreadPoolExecutor(cores, thread_name_prefix="suyuan-crypto")
+        processes = self.settings.verify_processes
+        self.verifiers = Verifiers(cores if processes is None else processes, pool=self.pool)
         self.started_ms = self.clock.now_ms()
         self.store: Store = open_store(self.home.data) if store is None else store
         try:
@@ -294,6 +298,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.mirror.close()
+        await self.verifiers.close()
         await asyncio.to_thread(self.writer.stop)
         for peer in self.peers.values():
             await peer.close()
@@ -494,7 +499,7 @@ class Node:
         self.mirror = Mirror(
             store=self.store,
             peers=self.peers,
-            pool=self.pool,
+            verifiers=self.verifiers,
             clock=self.clock,
             equivocations=self.equivocations,
             alarm=self.raise_alarm,

@@ -146,7 +146,7 @@ def parse_model(model: type[Model], value: Any, *, whole: str = "event") -> Mode
         OutOfRangeError, TimeError, Base64Error: the first thing that is wrong, with the member's name.
     """
     try:
-        return model.model_validate(value)
+        return model.__pydantic_validator__.validate_python(value)  # type: ignore[no-any-return]  # as model_validate
     except ValidationError as error:
         telling = _most_telling(error.errors(include_url=False))
     raise _translated(telling, _path(telling, value) or whole)

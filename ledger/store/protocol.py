@@ -33,7 +33,7 @@ Reads may come from any thread, and no read waits for a write. One thread writes
 take turns. ``close`` and ``reopen`` wait for reads that are under way, and end every snapshot and scan.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
@@ -77,6 +77,16 @@ class Batch:
         if len(value) > VALUE_BYTES_MAX:
             raise TooLongError(f"a value of {len(value)} bytes", field="value", limit=VALUE_BYTES_MAX)
         self._add(key, value, len(key) + len(value))
+
+    def put_all(self, pairs: Sequence[Pair]) -> None:
+        """Set every key of ``pairs`` to its value, as :meth:`put` does, or none of them; it costs less for many."""
+        keys = [key for key, _ in pairs]
+        lengths = [len(value) for _, value in pairs]
+        if not all(keys) or max(map(len, keys), default=0) > KEY_BYTES_MAX or max(lengths, default=0) > VALUE_BYTES_MAX:
+            for key, value in pairs:
+                Batch().put(key, value)  # one of them is refused, with its own words
+        self._grow(sum(map(len, keys)) + sum(lengths))
+        self._changes.extend(pairs)
 
     def delete(self, key: bytes) -> None:
         """Remove ``key``; it need not be there."""

@@ -16,6 +16,7 @@ from ledger.encoding import (
     DECIMAL_MAX,
     DEPTH_MAX,
     INTEGER_MAX,
+    UNSURE,
     JsonValue,
     canonical_json,
     check_json,
@@ -29,6 +30,7 @@ from ledger.encoding import (
     parse_hash,
     parse_json,
     parse_time,
+    plain_json,
     text_to_lines,
 )
 from ledger.errors import (
@@ -437,6 +439,36 @@ def test_text_is_canonical_exactly_when_reading_and_writing_it_gives_the_same_te
     if accepted(parse_json, text):
         expected = canonical_json(parse_json(text)) == text
     assert accepted(parse_canonical_json, text) == expected
+
+
+@settings(deadline=None)
+@given(json_texts | json_values.map(lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
+@example('{"a":0,"a":0}')
+@example('{"b":0,"a":0}')
+@example('[{"é":0}]')
+@example("[-0]")
+@example("[9007199254740992]")
+@example("[1.0]")
+@example("[NaN]")
+@example(f'["{NFD}"]')
+@example(f'["·{NFD}"]')
+@example('["\x7f"]')
+@example('["\x85"]')
+@example('"\ud800"')
+@example(nested(DEPTH_MAX + 1, inner="[]"))
+@example(nested(DEPTH_MAX + 1, inner="{}"))
+@example(nested(10_000))
+def test_what_is_plainly_canonical_is_canonical(text: str) -> None:
+    value = plain_json(text.encode("utf-8", "surrogatepass"))
+    if value is not UNSURE:
+        assert accepted(check_json, value)
+        assert canonical_json(value) == text
+        assert value == parse_json(text)
+
+
+def test_ordinary_values_are_plainly_canonical() -> None:
+    value: JsonValue = {"a": ["户籍信息查询", "", None], "b": {"c": -INTEGER_MAX, "d": True}, "e": [], "f": "x" * 1000}
+    assert plain_json(canonical_json(value).encode()) == value
 
 
 @settings(deadline=None)

@@ -18,7 +18,9 @@ from ledger.entry import (
     ENTRY_BYTES_MAX,
     PARALLEL_MIN,
     ChainHead,
+    Confirmed,
     chain,
+    confirm_entries,
     follow,
     in_parallel,
     open_chain,
@@ -181,6 +183,7 @@ def test_what_is_not_an_entry_is_refused_with_its_line(
     with pytest.raises(LedgerError) as caught:
         verify_entries(START, [raw_entry(**lines)], key_at=key_at)
     assert caught.value.field == f"entry 0.{field}"
+    assert confirm_entries(START, [raw_entry(**lines)], key_at=key_at) is None
 
 
 def test_no_single_mutation_of_an_entry_passes() -> None:
@@ -191,11 +194,64 @@ def test_no_single_mutation_of_an_entry_passes() -> None:
         try:
             one = parse_entry(mutant)
             assert one.leaf != parse_entry(raw).leaf
+            assert confirm_entries(START, [mutant], key_at=key_at) is None
             verify_signature(one, POLICE.log.verifier)
         except LedgerError:
             continue
         passed.append(mutant)
     assert not passed
+
+
+def columns(head: ChainHead, raws: Sequence[bytes]) -> Confirmed:
+    """What confirming gives, by way of verifying."""
+    entries, after = verify_entries(head, raws, key_at=key_at)
+    assert all(one.event_text == canonical_json(one.event).encode() for one in entries)
+    return Confirmed([e.event for e in entries], [e.event_text for e in entries], [e.leaf for e in entries], after)
+
+
+def test_what_is_confirmed_is_what_is_verified() -> None:
+    first, middle = written(3)
+    second, _ = written(2, middle, at=TIME + 1)
+    for head, raws in ((START, first + second), (middle, second), (START, [])):
+        assert confirm_entries(head, raws, key_at=key_at) == columns(head, raws)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 800), st.binary(max_size=2), st.integers(0, 2)), max_size=2)
+)
+def test_whatever_is_confirmed_is_verified(changes: list[tuple[int, int, bytes, int]]) -> None:
+    raws, _ = written(3)
+    for number, at, put, left_out in changes:
+        raws[number] = raws[number][:at] + put + raws[number][at + left_out :]
+    confirmed = confirm_entries(START, raws, key_at=key_at)
+    assert confirmed is None or confirmed == columns(START, raws)
+
+
+def test_what_takes_the_exact_way_to_tell_is_not_confirmed() -> None:
+    raw = raw_entry(event=canonical_json({**open_event(), "software": 'a "quoted" name'}))
+    assert verify_entries(START, [raw], key_at=key_at)
+    assert confirm_entries(START, [raw], key_at=key_at) is None
+
+
+@pytest.mark.parametrize("change", ["swap", "drop", "repeat", "older", "other log", "other key", "no key", "bad log"])
+def test_what_does_not_hold_is_not_confirmed(change: str) -> None:
+    raws, head = written(2)
+    key = {"other key": lambda _: TAX.log.verifier, "no key": NET.network.member(TAX.origin).log_key_at}
+    other = {"other log": open_chain(TAX.origin, NETWORK_TEXT), "bad log": open_chain("Nobody", NETWORK_TEXT)}
+    text = (
+        f"suyuan/entry/v1\n{ORIGIN}\n2\n{encode_base64(head.previous)}\n{format_time(TIME - 1)}\n{EVENTS[1]}\n".encode()
+    )
+    given_raws = {
+        "swap": raws[::-1],
+        "drop": raws[1:],
+        "repeat": [raws[0], *raws],
+        "older": [*raws, *sign_texts(POLICE.log, [text])],
+    }
+    assert confirm_entries(START, raws, key_at=key_at) is not None
+    assert (
+        confirm_entries(other.get(change, START), given_raws.get(change, raws), key_at=key.get(change, key_at)) is None
+    )
 
 
 def test_the_largest_index_is_one_that_a_reference_can_name() -> None:

@@ -66,6 +66,16 @@ def test_a_flipped_bit_in_a_table_is_an_error_and_never_other_bytes(folder: Path
     assert noticed > FLIPS * 0.9  # the rest is padding, or a filter that is then not used
 
 
+def test_a_table_whose_footer_leads_beyond_its_end_is_damaged(folder: Path) -> None:
+    pairs = fill(folder)
+    (table,) = files(folder, "*.ldb")
+    damaged = bytearray(table.read_bytes())
+    damaged[-48:-28] = b"\xff\xff\xff\x7f" * 5  # where the index stands, and how long it is
+    table.write_bytes(damaged)
+    with closing(open_store(folder)) as store, pytest.raises(StoreCorruptError, match="outside of its file"):
+        store.get(next(iter(pairs)))
+
+
 def reads_right_or_not_at_all(store: Store, pairs: dict[bytes, bytes]) -> bool:
     """Read everything in every way; return whether damage was found by each way that had to find it."""
     found = False

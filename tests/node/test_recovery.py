@@ -551,7 +551,7 @@ async def test_while_the_past_of_a_log_cannot_be_had_that_log_alone_is_not_cosig
 
 
 async def test_a_crash_at_any_write_of_the_return_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.mirror.ENTRIES_MAX", 2)  # so that the log comes in several pieces
+    monkeypatch.setattr("node.backlog.ENTRIES_MAX", 2)  # so that the log comes in several pieces
     log = own_log(6)
     async with Town(tmp_path, FOUR, law=LAW) as town:
         Teller(town, B).holds(log)

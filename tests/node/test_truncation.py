@@ -9,6 +9,7 @@ from node_helpers import PATIENCE_SECONDS, Desk, PaperLog, entry_of, event_id, p
 
 from ledger.encoding import encode_base64
 from ledger.errors import StoreCorruptError
+from ledger.event import read_event
 from ledger.store import Batch
 from ledger.store.memory import Fault, MemoryDisk
 from node import layout, logs, truncation
@@ -65,7 +66,8 @@ def desk_with(log: PaperLog, size: int) -> Iterator[Desk]:
         taken = desk.take(part) if size else []
 
         def want(transaction: Transaction) -> None:
-            logs.want_manifests(layout.log_id(B.origin), taken, A.origin, transaction.batch)
+            events = [(read_event(entry.event), entry.event_text) for entry in taken]
+            transaction.batch.put_all(logs.index(layout.log_id(B.origin), 0, events, consumer=A.origin).pairs)
 
         desk.writer.submit(want).result(PATIENCE_SECONDS)
         yield desk

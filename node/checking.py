@@ -1,0 +1,137 @@
+"""Checking pieces of a log: all that can be verified and worked out before a piece's place in the chain is known.
+
+A piece is a run of entries of one log as a peer gave them. Whether it follows what is stored here shows only when all
+before it is stored; everything else (format, canonical JSON, order, signatures, schemas, index keys, leaf hashes) does
+not depend on that, takes nearly all of the time, and is pure. So it can be done ahead, and in a process beside.
+
+Such a process (see node/verifying.py) runs :func:`serve`: it says its version, then answers every piece with what
+:func:`check` gives, or with None for one that does not hold. It opens nothing, keeps nothing, and ends with its line.
+"""
+
+import gc
+import pickle
+import socket
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import BufferedRWPair
+
+from ledger.entry import ChainHead, confirm_entries, parse_entry, verify_entries
+from ledger.errors import LedgerError
+from ledger.event import Event, Violation, read_event
+from ledger.network import Member
+from node import logs
+from node.layout import log_id
+from node.logs import Growth
+
+GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which checking makes none
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Entries of one log from ``start`` on, at least one; nothing of it is verified."""
+
+    member: Member  # whose log it is, with the keys that are valid there
+    start: int
+    raws: list[bytes]
+    consumer: str  # whose shares with a manifest are noted
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes its entries have."""
+        return sum(map(len, self.raws))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a piece comes to, if the log ends as ``begins`` says."""
+
+    begins: ChainHead
+    growth: Growth
+
+    def follows(self, head: ChainHead) -> bool:
+        """Tell whether the piece continues a log that ends with ``head``."""
+        first = self.begins
+        same = (first.origin, first.size, first.previous) == (head.origin, head.size, head.previous)
+        return same and first.time >= head.time
+
+
+def check(piece: Piece, *, pool: Executor | None = None) -> Checked | None:
+    """Check a piece as if the log ended as its first entry says; None if it does not hold: then judge it."""
+    try:
+        first = parse_entry(piece.raws[0])
+        begins = ChainHead(piece.member.origin, piece.start, first.previous, first.time)
+        return _confirm(begins, piece) or judge(begins, piece, pool=pool)
+    except LedgerError:
+        return None
+
+
+def judge(head: ChainHead, piece: Piece, *, pool: Executor | None = None) -> Checked:
+    """Check a piece against the end of the log.
+
+    Raises:
+        LedgerError: as :func:`ledger.entry.verify_entries`, naming the entry.
+    """
+    entries, chain = verify_entries(head, piece.raws, key_at=piece.member.log_key_at, pool=pool)
+    events = ((read_event(entry.event), entry.event_text) for entry in entries)
+    return _checked(head, piece, events, [entry.leaf for entry in entries], chain)
+
+
+def _confirm(head: ChainHead, piece: Piece) -> Checked | None:
+    confirmed = confirm_entries(head, piece.raws, key_at=piece.member.log_key_at)
+    if confirmed is None:
+        return None
+    events = zip(map(read_event, confirmed.events), confirmed.event_texts, strict=True)
+    return _checked(head, piece, events, confirmed.leaves, confirmed.head)
+
+
+def _checked(
+    head: ChainHead,
+    piece: Piece,
+    events: Iterable[tuple[Event | Violation, bytes]],
+    leaves: list[bytes],
+    chain: ChainHead,
+) -> Checked:
+    opening = head.previous if piece.start == 0 else b""
+    index = logs.index(log_id(head.origin), piece.start, events, opening=opening, consumer=piece.consumer)
+    return Checked(head, Growth(leaves, chain, index))
+
+
+def build() -> str:
+    """Return which version of this software a process runs: an upgrade may have come after the node started."""
+    try:
+        return version("suyuan")
+    except PackageNotFoundError:
+        return ""
+
+
+def send(stream: BufferedRWPair, value: object) -> None:
+    """Write a value to the other side of the line."""
+    pickle.dump(value, stream, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.flush()
+
+
+def receive(stream: BufferedRWPair) -> object:
+    """Read a value from the other side of the line: this node's own process, nobody else can write there.
+
+    Raises:
+        EOFError, OSError: the other side has ended.
+    """
+    return pickle.load(stream)  # noqa: S301 - see above
+
+
+def serve(line: int) -> None:
+    """Check pieces that come over ``line``, a socket, until it is closed."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE_MIN)
+    with socket.socket(fileno=line) as both, both.makefile("rwb") as stream, suppress(EOFError, OSError):
+        send(stream, build())
+        while True:
+            send(stream, _answer(receive(stream)))
+
+
+def _answer(piece: object) -> Checked | None:
+    assert isinstance(piece, Piece)
+    return check(piece)

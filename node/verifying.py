@@ -1,0 +1,230 @@
+"""Verifying a backlog on all cores: processes beside this one, which share no interpreter lock with it.
+
+Threads alone do not get there: half of what an entry costs is Python, and only one thread at a time runs that. So when
+a log is far behind, a few processes are started that check pieces (node/checking.py); they are ended when there has
+been nothing to do for a while, and with the node. A node that keeps up never starts one.
+
+A process is never forked from this one, whose store and threads a fork would break: it is a new interpreter, which
+imports the ledger and knows no key, no store and no network. What it says counts only where it says yes; whatever it
+refuses is judged again here, and so is everything when a process dies, does not answer, or cannot be started.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Coroutine
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, cast
+
+import structlog
+
+from ledger.entry import ChainHead
+from node import checking
+from node.checking import Checked, Piece
+from node.errors import NodeError
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 20.0  # after which the processes end: another log may be far behind as well
+ANSWER_SECONDS_MAX = 60.0  # for one piece, which takes a tenth of a second; then the process is given up
+PROCESSES_MIN = 10_000  # entries of a backlog; for fewer, which take threads a second, no process is started
+LOST_MAX = 3  # processes; after that it is threads until the node is started again, for something is wrong here
+_COMMAND = "from node.checking import serve; serve({line})"
+
+
+class WorkerLostError(NodeError):
+    """A verifying process has died, does not answer, or cannot be started; the work is done by threads instead."""
+
+    code = "worker_lost"
+    hint = "look into the system's log for what ended it (memory?); verify_processes = 0 does without them"
+
+
+class Worker:
+    """One verifying process."""
+
+    def __init__(self) -> None:
+        """Start it, and wait until it is ready.
+
+        Raises:
+            WorkerLostError: it does not start, or runs another version of the software.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own module
+                    [sys.executable, "-P", "-c", _COMMAND.format(line=theirs.fileno())],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # a Ctrl-C in the terminal is the node's to answer
+                )
+        except OSError as error:
+            ours.close()
+            raise WorkerLostError(f"a verifying process cannot be started: {error.strerror}") from None
+        ours.settimeout(ANSWER_SECONDS_MAX)
+        self._line = ours
+        self._stream = ours.makefile("rwb")
+        if (told := self._hear()) != checking.build():
+            self.end()
+            raise WorkerLostError(f"a verifying process runs version {told}: the software was changed under the node")
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def check(self, piece: Piece) -> Checked | None:
+        """Return what a piece comes to, or None if it does not hold.
+
+        Raises:
+            WorkerLostError: the process has died, or does not answer.
+        """
+        with suppress(OSError, ValueError):  # why not, is heard
+            checking.send(self._stream, piece)
+        return cast("Checked | None", self._hear())
+
+    def end(self) -> None:
+        """End the process at once, whatever it does: it has nothing that could be lost."""
+        self._process.kill()
+        self._process.wait()
+        with suppress(OSError):  # what could not be sent any more
+            self._stream.close()
+        self._line.close()
+
+    def _hear(self) -> object:
+        try:
+            return checking.receive(self._stream)
+        except Exception as error:  # noqa: BLE001 - it broke off at any byte, or is silent
+            self.end()
+            why = f"it ended with {self._process.returncode}: {error!r}"
+            raise WorkerLostError(f"the verifying process {self.pid} gives no answer; {why}") from None
+
+
+class Verifiers:
+    """The processes, as many as are needed at the moment, and the threads that do without them."""
+
+    def __init__(self, processes: int, *, pool: Executor | None) -> None:
+        """``processes``: how many at most; ``pool``: threads for what is verified in this process."""
+        self._processes = processes
+        self._pool = pool
+        self._lines = ThreadPoolExecutor(max(processes, 1), thread_name_prefix="suyuan-verifying")
+        self._workers: set[Worker] = set()
+        self._free: list[Worker] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._starting = 0
+        self._lost = 0
+        self._changed = asyncio.Event()
+        self._idle: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that are up."""
+        return [worker.pid for worker in self._workers]
+
+    @property
+    def at_once(self) -> int:
+        """How many pieces can be checked at one time."""
+        return max(self._processes, 1)
+
+    def begin(self, piece: Piece, entries: int) -> "asyncio.Task[Checked | None]":
+        """Begin to check the next piece of a backlog of so many ``entries``.
+
+        The task gives what the piece comes to if it follows, or None if it does not hold: then judge it.
+        """
+        if entries >= PROCESSES_MIN and not self._closed and self._lost < LOST_MAX:
+            self._start_missing()
+        return self._run(self._check(piece))
+
+    async def _check(self, piece: Piece) -> Checked | None:
+        while self._workers:
+            if self._free:
+                return cast("Checked | None", await asyncio.shield(self._run(self._ask(self._free.pop(), piece))))
+            await self._changed.wait()
+        return await self._check_here(piece)
+
+    async def judge(self, head: ChainHead, piece: Piece) -> Checked:
+        """Verify a piece against the end of the log, in this process.
+
+        Raises:
+            LedgerError: as :func:`ledger.entry.verify_entries`.
+        """
+        return await asyncio.to_thread(checking.judge, head, piece, pool=self._pool)
+
+    async def close(self) -> None:
+        """End all processes, and wait for the threads."""
+        self._closed = True
+        self._end_all()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._end_all()  # one that was just starting
+        await asyncio.to_thread(self._lines.shutdown)
+
+    async def _check_here(self, piece: Piece) -> Checked | None:
+        if self._closed:
+            return None
+        return await asyncio.to_thread(checking.check, piece, pool=self._pool)
+
+    def _start_missing(self) -> None:
+        while len(self._workers) + self._starting < self._processes:
+            self._starting += 1
+            self._run(self._start())
+
+    async def _start(self) -> None:
+        try:
+            worker = await self._in_thread(Worker)
+        except WorkerLostError as error:
+            self._tell(error)
+        else:
+            self._workers.add(worker)
+            self._free.append(worker)
+            log.info("a verifying process is up", pid=worker.pid)
+        finally:
+            self._starting -= 1
+            self._notice()
+
+    async def _ask(self, worker: Worker, piece: Piece) -> Checked | None:
+        try:
+            checked: Checked | None = await self._in_thread(worker.check, piece)
+        except WorkerLostError as error:
+            self._workers.discard(worker)
+            if not self._closed:
+                self._tell(error)
+            self._notice()
+            return await self._check_here(piece)
+        self._free.append(worker)
+        self._notice()
+        return checked
+
+    def _tell(self, error: WorkerLostError) -> None:
+        self._lost += 1
+        log.error("verifying goes on without a process", error=str(error), code=error.code, hint=error.hint)
+
+    def _notice(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)
+
+    def _end_idle(self) -> None:
+        self._idle = None
+        if len(self._free) == len(self._workers):
+            self._end_all()
+
+    def _end_all(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        ending, self._workers, self._free = self._workers, set(), []
+        for worker in ending:
+            worker.end()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._lines, work, *arguments)
