@@ -34,6 +34,7 @@ take turns. ``close`` and ``reopen`` wait for reads that are under way, and end 
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import starmap
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
@@ -83,8 +84,7 @@ class Batch:
         keys = [key for key, _ in pairs]
         lengths = [len(value) for _, value in pairs]
         if not all(keys) or max(map(len, keys), default=0) > KEY_BYTES_MAX or max(lengths, default=0) > VALUE_BYTES_MAX:
-            for key, value in pairs:
-                Batch().put(key, value)  # one of them is refused, with its own words
+            list(starmap(Batch().put, pairs))  # one of them is refused, with its own words
         self._grow(sum(map(len, keys)) + sum(lengths))
         self._changes.extend(pairs)
 
