@@ -103,13 +103,18 @@ class Load:
                 raise error
 
     async def stop(self) -> None:
-        """Post nothing new; return when all stories that were begun are told."""
+        """Post nothing new; return when all stories that were begun are told, and told again.
+
+        Again, since a disk that was lost may have had the end of one. What was not lost gives the answer that it gave.
+        """
         self._stopping = True
         for task in self._steady:
             task.cancel()
         await asyncio.gather(*self._steady, return_exceptions=True)
         async with asyncio.timeout(STORY_SECONDS_MAX):
             await asyncio.gather(*self._telling)
+            for story in self.stories:
+                await self._tell_to_the_end(story)
 
     def durable(self) -> list[Answer]:
         """The answers that nothing may have taken back."""
@@ -150,11 +155,14 @@ class Load:
             day = self.chance.randint(1, 28)
             hops = [(a, b, f"2026-01-{day:02}T08:{number:02}:00.000Z") for number, (a, b) in enumerate(pairwise(path))]
             story = Story(f"{self.chance.getrandbits(128):032x}", hops)
-            while True:
-                if await self._tell(story):
-                    break
-                await asyncio.sleep(RETRY_SECONDS)
+            await self._tell_to_the_end(story)
             self.stories.append(story)
+
+    async def _tell_to_the_end(self, story: Story) -> None:
+        while True:
+            if await self._tell(story):
+                return
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _tell(self, story: Story) -> bool:
         """Post all of a story, from its beginning; tell whether it was told to its end."""
