@@ -72,6 +72,7 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
+TOKENS_LOOK_MS = 250  # how long a token that was revoked may still be good
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
 
@@ -238,7 +239,7 @@ class Node:
             clock=self.clock,
             pool=self.pool,
         )
-        self.tokens = TokenGate(self.home.tokens, self.clock.now_ms)
+        self.tokens = TokenGate(self.home.tokens, self.clock.now_ms, look_ms=TOKENS_LOOK_MS)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
         self.by_hash = _by_hash(self.network)
         self._loop: asyncio.AbstractEventLoop | None = None
