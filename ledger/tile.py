@@ -11,7 +11,9 @@ A tree of 70,000 entries has 273 full tiles of level 0 and ``tile/0/273.p/112``,
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Self
 
 from ledger.encoding import DECIMAL_MAX, HASH_SIZE
@@ -20,6 +22,7 @@ from ledger.merkle import HashReader, LeafIndex, Node, TreeSize, join_subtrees, 
 
 HEIGHT = 8  # tree levels in one tile
 WIDTH = 256  # hashes or entries in a full tile: 2**HEIGHT
+MIDDLE_BYTES = (1 << HEIGHT // 2) * HASH_SIZE  # of the hashes below one that stands half way up a tile
 LEVEL_MAX = 63  # c2sp.org/tlog-tiles
 ENTRY_BYTES_MAX = 65_535  # a 16-bit length
 
@@ -130,6 +133,35 @@ def entry_bundles(start: LeafIndex, end: TreeSize) -> Iterator[BundlePath]:
         yield BundlePath(index=first // WIDTH, width=min(WIDTH, end - first))
 
 
+class MiddleRows:
+    """Remembers of full tiles the hashes half way up, so that a path through one takes 30 hashes and not 255.
+
+    A tile is known by the hash of its bytes: whatever is stored in its place later is another one. Any thread.
+    """
+
+    def __init__(self, tiles_max: int) -> None:
+        """Remember so many tiles at most, each about a kilobyte."""
+        self._max = tiles_max
+        self._rows: dict[bytes, list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, data: bytes) -> list[bytes]:
+        """Return the 16 hashes of a full tile that stand four levels above its own."""
+        name = sha256(data).digest()
+        row = self._rows.get(name)
+        if row is None:
+            row = _hashes(data)
+            for _ in range(HEIGHT // 2):
+                row = parents(row)
+            while len(self._rows) >= self._max:
+                with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+                    del self._rows[next(iter(self._rows))]
+            self._rows[name] = row
+        return row
+
+
 @dataclass(frozen=True, slots=True)
 class TileReader(HashReader):
     """Answers tree nodes from the hash tiles of a tree of ``size`` leaves; one call reads each tile once.
@@ -140,6 +172,7 @@ class TileReader(HashReader):
 
     read_tiles: Callable[[Sequence[Tile]], list[bytes]]
     size: TreeSize
+    rows: MiddleRows | None = None  # to hash less where the same tiles are read again and again
 
     def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
         """Return the hash of each node, hashing within the tiles; every node lies within the tree.
@@ -152,7 +185,13 @@ class TileReader(HashReader):
         found = dict(zip(tiles, self.read_tiles(tiles), strict=True))
         for tile, data in found.items():
             _check_length(tile, data)
-        return [root_of(_hashes(found[tile][start:end])) for tile, start, end in places]
+        return [self._hash(found[tile], start, end) for tile, start, end in places]
+
+    def _hash(self, data: bytes, start: int, end: int) -> bytes:
+        """Return the root over a range of a tile's bytes."""
+        if self.rows is None or len(data) < WIDTH * HASH_SIZE or end - start < MIDDLE_BYTES:
+            return root_of(_hashes(data[start:end]))
+        return root_of(self.rows.row(data)[start // MIDDLE_BYTES : end // MIDDLE_BYTES])
 
     def _place(self, node: Node) -> tuple[Tile, int, int]:
         """Return the tile that a node is hashed from, and the range of bytes in it."""

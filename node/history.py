@@ -22,6 +22,7 @@ from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged
 from ledger.store import Store
 from ledger.store.protocol import prefix_end
+from ledger.tile import MiddleRows
 from node import layout, logs
 from node.errors import NotConfirmedError, NotFoundError
 from node.logs import LogState
@@ -33,7 +34,11 @@ NAMED_MAX = 500  # entries of one log that are read for one look into an index; 
 class History:
     """Answers questions from one consistent view of the logs."""
 
-    def __init__(self, store: Store, states: Mapping[str, LogState], network: Network) -> None:
+    def __init__(
+        self, store: Store, states: Mapping[str, LogState], network: Network, *, rows: MiddleRows | None = None
+    ) -> None:
+        """``rows`` remembers parts of the trees from one question to the next."""
+        self._rows = rows
         self._store = store
         self._states = states
         self._by_log = {state.log: state for state in states.values()}
@@ -239,7 +244,7 @@ class History:
         )
 
     def _inclusion(self, state: LogState, index: int, confirmed: Judged) -> list[bytes]:
-        reader = logs.hash_reader(self._store, state, confirmed.size)
+        reader = logs.hash_reader(self._store, state, confirmed.size, rows=self._rows)
         return prove_inclusion(reader, index=LeafIndex(index), size=TreeSize(confirmed.size))
 
     def _checkpoints(self, lineage: Lineage) -> list[Judged]:

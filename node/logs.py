@@ -21,7 +21,7 @@ from ledger.note import VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
 from ledger.store.protocol import Pair, prefix_end
-from ledger.tile import Edge, Tile, TileReader
+from ledger.tile import Edge, MiddleRows, Tile, TileReader
 from node import layout
 
 DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
@@ -348,11 +348,14 @@ def read_edge(store: Store, state: LogState, size: int) -> Edge:
     return Edge.load(TreeSize(size), lambda tile: read_tile(store, state.log, tile))
 
 
-def hash_reader(store: Store, state: LogState, size: int | None = None) -> TileReader:
+def hash_reader(
+    store: Store, state: LogState, size: int | None = None, *, rows: MiddleRows | None = None
+) -> TileReader:
     """Return a reader of the log's tree hashes, at its present size or an earlier one."""
     return TileReader(
         lambda tiles: [read_tile(store, state.log, tile) for tile in tiles],
         TreeSize(state.size if size is None else size),
+        rows,
     )
 
 

@@ -37,6 +37,7 @@ from ledger.policy import POLICY_BYTES_MAX, Policy, parse_policy
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.store.headfile import read_head
+from ledger.tile import MiddleRows
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
@@ -72,6 +73,8 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
+ROWS_MAX = 8192  # tiles of which a part is remembered, some 10 MB: two million entries
+TOKENS_LOOK_MS = 250  # how long a token that was revoked may still be good
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
 
@@ -238,13 +241,14 @@ class Node:
             clock=self.clock,
             pool=self.pool,
         )
-        self.tokens = TokenGate(self.home.tokens, self.clock.now_ms)
+        self.tokens = TokenGate(self.home.tokens, self.clock.now_ms, look_ms=TOKENS_LOOK_MS)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
         self.by_hash = _by_hash(self.network)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
         self._waiting = 0
+        self._rows = MiddleRows(ROWS_MAX)
         self._released = False  # nobody waits any more
         self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
@@ -332,7 +336,7 @@ class Node:
 
     def history(self) -> History:
         """Return a reader of the logs as they are now."""
-        return History(self.store, self.states, self.network)
+        return History(self.store, self.states, self.network, rows=self._rows)
 
     async def submit(self, events: tuple[Prepared, ...], *, wait_confirmed: bool) -> list[tuple[Recorded, str]]:
         """Record events, all or none; return where each stands, and its state.

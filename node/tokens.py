@@ -233,7 +233,7 @@ class TokenFile:
         return entry
 
     def revoke(self, name: str) -> TokenEntry:
-        """Remove a token and return what the file said about it; a running node refuses it from the next request on.
+        """Remove a token and return what the file said about it; a running node refuses it from then on.
 
         Raises:
             TokenNotFoundError: there is no token of that name.
@@ -312,8 +312,14 @@ class TokenGate:
     have been revoked.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], int]) -> None:
-        """Guard with the tokens in the file ``path``; ``clock`` gives milliseconds since 1970."""
+    def __init__(self, path: Path, clock: Callable[[], int], *, look_ms: int = 0) -> None:
+        """Guard with the tokens in the file ``path``; ``clock`` gives milliseconds since 1970.
+
+        For a token that is known, the file is looked at every ``look_ms`` only: each look lets go of the interpreter,
+        and gets it back when the writer's thread does so.
+        """
+        self._look_ms = look_ms
+        self._looked_ms: int | None = None
         self._file = TokenFile(path)
         self._clock = clock
         self._lock = Lock()
@@ -333,13 +339,19 @@ class TokenGate:
         match = _BEARER.fullmatch(authorization_header)
         if match is None:
             raise BadTokenError("the header is not Bearer and a token", field="authorization")
-        loaded = self._current()
+        digest = _digest(match[1])
+        now = self._clock()
+        loaded = self._loaded
+        if loaded is None or self._looked_ms is None or not 0 <= now - self._looked_ms < self._look_ms:
+            loaded, self._looked_ms = self._current(), now
+        elif digest not in loaded.known:  # perhaps it was added just now
+            loaded = self._current()
         if loaded.problem is not None:
             raise TokenFileError(loaded.problem, field=str(self._file.path))
-        known = loaded.known.get(_digest(match[1]))
+        known = loaded.known.get(digest)
         if known is None:
             raise UnknownTokenError("no such token is known here", field="authorization")
-        if known.expires_ms is not None and self._clock() >= known.expires_ms:
+        if known.expires_ms is not None and now >= known.expires_ms:
             raise ExpiredTokenError(f"the token {known.principal.name} has expired", field="authorization")
         return known.principal
 

@@ -14,7 +14,7 @@ from cli.options import config_option
 @click.argument("name")
 @config_option
 def command(name: str, config: Path) -> None:
-    """Make the token NAME worthless; a running node refuses it from the next request on."""
+    """Make the token NAME worthless; a running node refuses it from then on."""
     from node.config import load_home  # noqa: PLC0415 - slow to import
     from node.tokens import TokenFile  # noqa: PLC0415 - as above
 

@@ -180,8 +180,8 @@ MESSAGES = {
     "List the tokens that a node knows: names, roles and times, never the tokens themselves.": (
         "列出节点认可的令牌：名称、角色和时间，从不显示令牌本身。"
     ),
-    "Make the token NAME worthless; a running node refuses it from the next request on.": (
-        "使令牌 NAME 失效；运行中的节点自下一次请求起即拒绝它。"
+    "Make the token NAME worthless; a running node refuses it from then on.": (
+        "使令牌 NAME 失效；运行中的节点随即拒绝它。"
     ),
     "Turn identifiers into record references: keyed pseudonyms that only this department can make.": (
         "把标识转换为记录标识：只有本部门能生成的带密钥假名。"

@@ -14,6 +14,7 @@ from ledger.merkle import LeafIndex, Node, TreeSize
 from ledger.tile import (
     BundlePath,
     Edge,
+    MiddleRows,
     Tile,
     TileReader,
     edge_tiles,
@@ -290,13 +291,27 @@ def test_tiles_answer_every_node_as_the_leaves_do(size: int, data: st.DataObject
     leaves = fake_leaves(size)
     disk = Disk()
     disk.write(Edge.empty().extended(leaves)[1])
-    reader = TileReader(disk.read_tiles, TreeSize(size))
+    rows = data.draw(st.sampled_from([None, MiddleRows(2), MiddleRows(100)]))
+    reader = TileReader(disk.read_tiles, TreeSize(size), rows)
     levels = data.draw(st.lists(st.integers(0, size.bit_length() - 1), min_size=1, max_size=8))
     nodes = [Node(level, data.draw(st.integers(0, (size >> level) - 1))) for level in levels]
     assert reader.read_hashes(nodes) == [
         oracle.root(leaves[node.index << node.level : (node.index + 1) << node.level]) for node in nodes
     ]
     assert len(disk.read) == len(set(disk.read))
+    for index in data.draw(st.lists(st.integers(0, size - 1), max_size=4)):
+        proof = merkle.prove_inclusion(reader, index=LeafIndex(index), size=TreeSize(size))
+        assert proof == oracle.path(index, leaves)
+
+
+def test_of_full_tiles_so_many_are_remembered_and_another_one_in_their_place_is_another() -> None:
+    rows = MiddleRows(3)
+    tiles = [b"".join(fake_leaves(256)[number:] + fake_leaves(256)[:number]) for number in range(5)]
+    for data in (*tiles, *tiles):
+        hashes = [data[start : start + 32] for start in range(0, len(data), 32)]
+        assert rows.row(data) == [oracle.root(hashes[start : start + 16]) for start in range(0, 256, 16)]
+        assert len(rows) <= 3
+    assert rows.row(tiles[4]) is rows.row(bytes(bytearray(tiles[4])))
 
 
 @pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(32 * 4), bytes(32 * 6), bytes(32 * 5 + 1)])

@@ -406,8 +406,9 @@ async def test_a_catch_up_shows_how_far_it_is(talk: Talk) -> None:
     b_log.answer = slow  # type: ignore[method-assign]
     task = asyncio.create_task(talk.node.mirror.catch_up(B.origin, 2501, hint=C.origin))
     await first.wait()
-    talk.town.clock.advance(2000)
     running = talk.node.mirror.running[B.origin]
+    await until(lambda: running.have == 1000)  # the next piece was asked for before this one was stored
+    talk.town.clock.advance(2000)
     assert (running.have, running.want, running.missing, running.source) == (1000, 2501, 1501, C.origin)
     assert running.rate(talk.town.clock.now_ms()) == 500
     async with talk.town.client(A) as client:

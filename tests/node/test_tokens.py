@@ -552,3 +552,24 @@ def test_each_error_has_a_code_of_its_own_and_a_hint() -> None:
     kinds = TokenError.__subclasses__()
     assert len({kind.code for kind in kinds} | {TokenError.code, NodeError.code}) == len(kinds) + 2
     assert all(kind.hint for kind in kinds)
+
+
+def test_the_file_is_looked_at_now_and_then_and_for_every_unknown_token(tmp_path: Path) -> None:
+    path, clock = tmp_path / "tokens.json", ManualClock(NOW_MS)
+    gate = TokenGate(path, clock.now_ms, look_ms=250)
+    TokenFile(path).add("first", ("read",), TOKEN, CREATED)
+    assert gate.identify(bearer(TOKEN)).name == "first"
+    added = new_token(bytes(32))
+    TokenFile(path).add("second", ("read",), added, CREATED)
+    assert gate.identify(bearer(added)).name == "second"
+    TokenFile(path).revoke("first")
+    assert gate.identify(bearer(TOKEN)).name == "first"
+    clock.advance(249)
+    assert gate.identify(bearer(TOKEN)).name == "first"
+    clock.advance(1)
+    with pytest.raises(UnknownTokenError):
+        gate.identify(bearer(TOKEN))
+    TokenFile(path).revoke("second")
+    clock.advance(-1000)  # a clock that goes back is no reason to look less
+    with pytest.raises(UnknownTokenError):
+        gate.identify(bearer(added))

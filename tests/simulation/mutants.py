@@ -15,7 +15,7 @@ from ledger.quorum import Judged
 from ledger.store.memory import MemoryStore
 from ledger.store.protocol import Batch
 from ledger.witness_request import AddCheckpoint
-from node import logs, mirror, recovery
+from node import checking, logs, mirror, recovery
 from node.equivocations import Equivocations
 from node.gossip import Gossip
 from node.hearsay import Hearsay
@@ -93,7 +93,8 @@ def entries_are_not_verified(patch: pytest.MonkeyPatch) -> None:
         last = entries[-1]
         return entries, ChainHead(head.origin, last.index + 1, sha256(last.text).digest(), last.time)
 
-    patch.setattr(mirror, "verify_entries", verify)
+    patch.setattr(checking, "confirm_entries", lambda *_, **__: None)
+    patch.setattr(checking, "verify_entries", verify)
 
 
 @mutant("", "forgetful")  # signs against what was confirmed, or never comes back to one history
