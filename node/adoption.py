@@ -79,6 +79,7 @@ class Adoption:
         self._alarms = alarms
         self._lock = asyncio.Lock()
         self._due = asyncio.Event()
+        self._running: set[asyncio.Task[int]] = set()
         self._void: dict[str, int] = {}  # the version that a peer has claimed without having it
 
     @property
@@ -89,13 +90,27 @@ class Adoption:
     async def adopt(self, document: bytes) -> int:
         """Act under the newest version of ``document``; return the version that was in force before.
 
-        Nothing changes where the document has nothing newer.
+        Nothing changes where the document has nothing newer. Once begun it goes on to its end, also when whoever asked
+        for it waits no more: it may well be that the very document ends him.
 
         Raises:
             NetworkForkError: it contradicts a version that this node has acted under.
             VerificationError, MalformedError, LimitError: it does not lead back to the fingerprint.
             OSError: it cannot be written.
         """
+        task = asyncio.create_task(self._adopt(document), name="adopt")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Break off what is under way: it begins anew at the next start."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _adopt(self, document: bytes) -> int:
         async with self._lock:
             before = self.network.version
             network = await asyncio.to_thread(verify_chain, document, self._fingerprint)
@@ -103,10 +118,23 @@ class Adoption:
             if network.version > before:
                 await asyncio.to_thread(replace_file, self._path, document)
                 self.charter = Charter(network, document)
-                await self._enter(self.charter)
+                await self._enter_at_last(self.charter)
                 log.info("a newer network document is in force", version=network.version, before=before)
                 self._due.set()
             return before
+
+    async def _enter_at_last(self, charter: Charter) -> None:
+        """Act under what is written already: half of a change is worse than a late one."""
+        delay = RETRY_SECONDS_MIN
+        while True:
+            try:
+                await self._enter(charter)
+            except LedgerError as error:  # a write that failed
+                log.warning("a newer network document is not in force yet", error=str(error), again_in_s=delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, RETRY_SECONDS_MAX)
+            else:
+                return
 
     def _check_continues(self, network: Network) -> None:
         for mine, given in zip(self.network.versions, network.versions, strict=False):
@@ -127,7 +155,10 @@ class Adoption:
             await self.adopt(await peer.network())
         except PeerError:
             raise
-        except (LedgerError, OSError) as error:
+        except OSError as error:
+            log.warning("a network document cannot be written", error=str(error))
+            return
+        except LedgerError as error:
             log.warning("a peer's network document is not taken", peer=peer.origin, error=str(error))
         if version > self.network.version:
             self._void[peer.origin] = version

@@ -19,6 +19,7 @@ again. Of each log so many standing proofs are kept, and of two about the same t
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -125,18 +126,20 @@ class Equivocations:
         """Judge all that is stored, under the network document of now; logs may become frozen by it, or free again.
 
         Raises:
-            StoreCorruptError: a proof cannot be read any more.
+            StoreCorruptError: the store cannot be read any more.
         """
         kept = {}
         for key, data in self._store.scan(b"Y", prefix_end(b"Y")):
             try:
                 one = judge(data, self._fingerprint, self._network())
-            except LedgerError as error:
-                raise StoreCorruptError(f"a kept proof is no proof any more: {error}", field=key.hex()) from None
+            except LedgerError as error:  # what was signed is void by now, and the file's own document knows less
+                log.warning("a kept proof shows nothing any more", proof=key.hex(), error=str(error))
+                continue
             kept[one.id] = one
         with self._lock:
             for name, data in self._unsaved.items():
-                kept[name] = judge(data, self._fingerprint, self._network())
+                with suppress(LedgerError):
+                    kept[name] = judge(data, self._fingerprint, self._network())
             before = set(self._accused)
             self._kept = kept
             self._count()

@@ -70,10 +70,9 @@ class Gossip:
         await self._peers.each(self._follow, "gossip with")
 
     async def _follow(self, peer: Peer) -> None:
-        number = list(self._peers).index(peer.origin)
-        await asyncio.sleep(
-            self._interval * number / len(self._peers) / 10
-        )  # soon after the start, but not all at once
+        others = list(self._peers)
+        number = others.index(peer.origin) if peer.origin in others else 0
+        await asyncio.sleep(self._interval * number / (len(others) + 1) / 10)  # soon after the start, not all at once
         while True:
             try:
                 await self.compare(peer)

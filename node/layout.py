@@ -22,6 +22,7 @@
     U       client, manifest root                   – the client has posted it, and no share names it yet
     G       log, index                              – the entry announces the log's next key (key.rotate)
     F       log, index                              code of what is wrong with an event that is history all the same
+    D       –                                       under which network version a return was finished last
     O       log                                     own checkpoint that has satisfied the witness policy last
     J       –                                       for which witness key the memory of foreign logs is whole
     L       foreign origin                          the signed checkpoint of a foreign log that was cosigned last
@@ -38,6 +39,7 @@ from typing import NamedTuple
 LOG_BYTES = 8
 INDEX_BYTES = 8
 CUT_BYTES = 16
+BOUND_KEY = b"D"  # under which version of the network document this node has last finished a return (node/recovery.py)
 
 
 def log_id(origin: str) -> bytes:

@@ -13,11 +13,11 @@ from itertools import pairwise
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.encoding import parse_hash
 from ledger.entry import ChainHead, Entry, open_chain, parse_entry, verify_signature
-from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
+from ledger.errors import InvalidSignatureError, KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
 from ledger.event import Event, KeyRotate, NetworkAdopt, Receipt, Share, Violation, read_event
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
-from ledger.network import Member, Network
-from ledger.note import VerifierKey, parse_note
+from ledger.network import VERSIONS_MAX, Member, Network
+from ledger.note import Note, Signature, VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Store
 from ledger.store.protocol import Pair, prefix_end
@@ -224,7 +224,7 @@ def grow(state: LogState, raws: Sequence[bytes], growth: Growth, batch: Batch) -
     edge, tiles = state.edge.extended(growth.leaves)
     batch.put_all([(layout.tile_key(state.log, tile.level, tile.index), data) for tile, data in tiles])
     batch.put(layout.chain_key(state.log), encode_chain(growth.chain))
-    acting, rotated = (*state.acting, *growth.index.acting), growth.index.rotated
+    acting, rotated = _distinct((*state.acting, *growth.index.acting)), growth.index.rotated
     rotation = state.rotation if rotated is None else rotation_of(parse_entry(raws[rotated - state.size]))
     return replace(state, chain=growth.chain, edge=edge, acting=acting, rotation=rotation)
 
@@ -274,7 +274,7 @@ def ended_words(origin: str, index: int, key: VerifierKey) -> str:
 
 def with_checkpoint(state: LogState, judged: Judged, batch: Batch) -> LogState:
     """Put a newly signed checkpoint into ``batch``."""
-    batch.put(layout.checkpoint_key(state.log), judged.note.encode())
+    batch.put(layout.checkpoint_key(state.log), judged.bare.encode())
     return replace(state, checkpoint=judged)
 
 
@@ -323,7 +323,7 @@ def _with_past(state: LogState, judged: Judged, batch: Batch) -> LogState:
 
 def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:
     """Put the checkpoint that this node is about to cosign into ``batch``: it must be durable before the answer."""
-    batch.put(layout.cosigned_key(state.log), judged.note.encode())
+    batch.put(layout.cosigned_key(state.log), judged.bare.encode())
     return replace(state, cosigned=judged)
 
 
@@ -419,10 +419,19 @@ def is_settled(store: Store, state: LogState, network: Network) -> bool:
     return True
 
 
+def _distinct(acting: Iterable[tuple[int, bytes]]) -> tuple[tuple[int, bytes], ...]:
+    """Keep of each version the first entry that names it, and no more than a document can have."""
+    first: dict[bytes, int] = {}
+    for index, text_hash in acting:
+        if len(first) <= VERSIONS_MAX:
+            first.setdefault(text_hash, index)
+    return tuple((index, text_hash) for text_hash, index in first.items())
+
+
 def _load_acting(store: Store, log: bytes) -> tuple[tuple[int, bytes], ...]:
     prefix = layout.version_prefix(log)
     found = store.scan(prefix, prefix_end(prefix))
-    return tuple((int.from_bytes(key[len(prefix) :], "big"), text_hash) for key, text_hash in found)
+    return _distinct((int.from_bytes(key[len(prefix) :], "big"), text_hash) for key, text_hash in found)
 
 
 def load_rotation(store: Store, log: bytes, size: int) -> Rotation | None:
@@ -443,3 +452,20 @@ def _load_checkpoint(store: Store, key: bytes, network: Network) -> Judged | Non
         return judge_checkpoint(data, network)
     except KeyEndedError:  # the log is in doubt from that key's end on: see find_ended
         return None
+    except InvalidSignatureError:  # a line in the name of a key that nobody had yet when it was stored
+        return judge_checkpoint(_sound(parse_note(data), network), network)
+
+
+def _sound(note: Note, network: Network) -> Note:
+    """Return a note without the lines that are false by what ``network`` knows; whoever gave it may have added them."""
+    owner = network.member(parse_checkpoint_text(note.text).origin)
+    keys = {(key.name, key.key_id): key for _, _, key in owner.log_keys} | network.cosigners_ever
+
+    def holds(line: Signature) -> bool:
+        try:
+            keys[line.name, line.key_id].verify(note.text, line)
+        except (KeyError, LedgerError):
+            return False
+        return True
+
+    return Note(note.text, tuple(filter(holds, note.signatures)))

@@ -32,9 +32,10 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
+import structlog
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json, parse_time
+from ledger.encoding import JsonObject, JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json, parse_time
 from ledger.errors import KeyEndedError, LedgerError
 from ledger.manifest import MANIFEST_BYTES_MAX
 from ledger.network import DOCUMENT_BYTES_MAX, Member, Network
@@ -59,6 +60,9 @@ FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
 _ID = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+AFTER_FAULT_SECONDS = 5.0
 P = ParamSpec("P")
 
 
@@ -202,6 +206,7 @@ class Memory:
     """What a peer remembers of every log, as it tells it: nothing of it is verified."""
 
     version: int  # of the network document under which it acts
+    since: int  # under which version it has last finished a return of its own; 0: never yet
     sizes: dict[str, int]  # entries that it holds
     checkpoints: dict[str, bytes]  # the best checkpoint that it knows of a log, signed by that log
 
@@ -500,8 +505,20 @@ class Peers(Mapping[str, Peer]):
                     running.pop(peer).cancel()
                 for peer in self._peers.values():
                     if peer not in running:
-                        running[peer] = group.create_task(work(peer), name=f"{name} {peer.origin}")
+                        running[peer] = group.create_task(_guarded(work, peer, name), name=f"{name} {peer.origin}")
                 await changed.wait()
+
+
+async def _guarded(work: Callable[[Peer], Coroutine[Any, Any, None]], peer: Peer, name: str) -> None:
+    """Do the work for one peer; what nobody has thought of must not end it for all the others."""
+    while True:
+        try:
+            await work(peer)
+        except Exception:
+            log.exception("a fault of the software", work=name, peer=peer.origin)
+            await asyncio.sleep(AFTER_FAULT_SECONDS)
+        else:
+            return
 
 
 def not_verified(what: str, error: LedgerError) -> PeerFalseError:
@@ -557,15 +574,19 @@ def _size(answer: bytes) -> int:
 
 
 def _heads(answer: bytes) -> Heads:
-    version, listed, ids = _listed(answer)
-    return Heads(version, dict(map(_head, listed)), _ids(ids))
+    version, listed, rest = _listed(answer)
+    return Heads(version, dict(map(_head, listed)), _ids(rest.get("equivocations", [])))
 
 
 def _memory(answer: bytes) -> Memory:
-    version, listed, _ = _listed(answer)
+    version, listed, rest = _listed(answer)
     told = [_remembered(one) for one in listed]
+    since = rest.get("since", 0)
+    if not isinstance(since, int) or since < 0:
+        raise PeerMalformedError("the list of logs has another form")
     return Memory(
         version,
+        since,
         {origin: size for origin, size, _ in told},
         {origin: checkpoint for origin, _, checkpoint in told if checkpoint is not None},
     )
@@ -581,10 +602,10 @@ def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
     raise PeerMalformedError("the list of logs has another form")
 
 
-def _listed(answer: bytes) -> tuple[int, list[JsonValue], Any]:
+def _listed(answer: bytes) -> tuple[int, list[JsonValue], JsonObject]:
     match _checked(lambda: parse_json(answer)):
         case {"network_version": int(version), "logs": list(listed), **rest}:
-            return version, listed, rest.get("equivocations", [])
+            return version, listed, {str(name): value for name, value in rest.items()}
     raise PeerMalformedError("the list of logs has another form")
 
 

@@ -428,6 +428,7 @@ class Publisher:
                 log.debug("a confirmed checkpoint was not taken", peer=peer.origin, error=str(error))
 
     async def _push(self, peer: Peer, current: Round, known: int) -> int:
+        known = min(known, self._writer.states[self._own].size)  # a ruling may have made the log shorter
         proof = await asyncio.to_thread(self._prove, known, current.size)
         body = AddCheckpoint(TreeSize(known), tuple(proof), current.judged.bare).encode()
         signatures = await peer.add_checkpoint(body)

@@ -22,24 +22,24 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
 import structlog
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, StoreError
 from ledger.network import Network
 from ledger.note import parse_note
 from ledger.quorum import Judged, judge_checkpoint
-from node import logs
+from ledger.store import Store
+from node import layout, logs
+from node.answers import Answer, Mode, answers_needed, enough
 from node.equivocations import Equivocations
-from node.errors import FrozenError, IntegrityAlarm
+from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.mirror import Mirror
 from node.peers import Memory, Peer, PeerError, Peers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
-Mode = Literal["2f", "2f+1", "all"]
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 5.0
 GRACE_SECONDS = 1.0  # for answers beyond those that are needed
@@ -47,57 +47,23 @@ CLAIM_TRIES_MAX = 3  # in a row without a single entry; a peer that was only bus
 LOGS_AT_ONCE = 4  # taken over at a time
 
 
-def enough(network: Network, own: str, mode: Mode, answered: set[str]) -> bool:
-    """Tell whether those who have answered are enough, under this version of the network document and the one before.
-
-    What is confirmed may have been confirmed under the version before, and not be known to those who have joined
-    since; whoever joins himself, and so has forgotten nothing, asks those who were members before him.
-    """
-    now = {member.origin for member in network.voters.values()} - {own}
-    if len(answered & now) < answers_needed(network, mode):
-        return False
-    before = network.before
-    if before is None:
-        return True
-    then = {member.origin for member in before.voters.values()}
-    needed = answers_needed(before, mode if own in then else "2f+1", newcomer=own not in then)
-    askable = (then & now) - {own}
-    return len(answered & askable) >= min(needed, len(askable))
-
-
-def answers_needed(network: Network, mode: Mode, *, newcomer: bool = False) -> int:
-    """Return how many other members must have answered before a node writes again.
-
-    So many that at least one of them is honest and remembers. What is confirmed, k of the n members have cosigned;
-    n − k have not, and f may lie, or f − 1 others when this node's own amnesia counts among the f faults: one more than
-    both together must answer. For n = 3f + 1 these are 2f others when it counts (``2f``), and 2f + 1 when it does not.
-    ``all`` asks for every other member, and so finds what was never confirmed too. A ``newcomer`` is not among the n.
-    """
-    others = max(len(network.voters) - (not newcomer), 0)
-    if mode == "all":
-        return others
-    if mode == "2f" and network.faults == 0:
-        return 0  # no fault is to be survived, so no amnesia either
-    liars = network.faults - 1 if mode == "2f" else network.faults
-    return min(len(network.voters) - network.quorum + liars + 1, others)
-
-
 @dataclass(slots=True)
 class Progress:
     """How far the return is."""
 
     needed: int
-    answered: set[str] = field(default_factory=set)  # origins
+    answered: dict[str, Answer] = field(default_factory=dict)  # by origin
     problem: str | None = None
 
 
 class Recovery:
     """Brings a node back to where its peers remember it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one line per part of the node that it works with
         self,
         *,
         own: str,
+        store: Store,
         mirror: Mirror,
         writer: Writer,
         peers: Peers,
@@ -108,6 +74,7 @@ class Recovery:
     ) -> None:
         """Come back to at least ``signed``, the newest checkpoint that the head file remembers."""
         self._own = own
+        self._disk = store
         self._mirror = mirror
         self._size_before = mirror.state(own).size
         self.restored = 0  # entries of the own log that the store lacked, when this node may write: it was an old copy
@@ -124,6 +91,7 @@ class Recovery:
         self._heard = asyncio.Event()  # somebody has answered, or failed to
         self._remembers = asyncio.Event()
         self._ready = asyncio.Event()
+        self._again = asyncio.Event()
         if signed is not None:
             self._promise(signed)
 
@@ -141,7 +109,31 @@ class Recovery:
         """Return when this node may write."""
         await self._ready.wait()
 
+    @property
+    def since(self) -> int:
+        """The version under which this node has last finished a return, so that its word counts; 0: never yet."""
+        return int.from_bytes(self._disk.get(layout.BOUND_KEY) or b"", "big")
+
+    def promised(self, origin: str) -> Judged | None:
+        """Return the largest checkpoint of a log that is not taken over yet: others who ask must hear of it too."""
+        return max(self._promised(origin), key=lambda judged: judged.size, default=None)
+
+    def renew(self) -> None:
+        """Return once more: this node was no member for a while, and others have confirmed things meanwhile."""
+        self._remembers.clear()
+        self._ready.clear()
+        self.progress.answered.clear()
+        self._tried.clear()
+        self._again.set()
+
     async def run(self) -> None:
+        """Return, and again whenever :meth:`renew` asks for it, until cancelled."""
+        while True:
+            self._again.clear()
+            await self.once()
+            await self._again.wait()
+
+    async def once(self) -> None:
         """Return when this node may write, and has tried to take over the other logs.
 
         Peers that have not answered are asked again until it may write. It may never: when its own log has two
@@ -150,9 +142,10 @@ class Recovery:
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(self._peers.each(self._ask, "ask"), name="ask")
             await self._wait_for_answers()
+            version = self._network().version
             self._remembers.set()
             log.info("enough peers remember", answered=len(self.progress.answered), needed=self.progress.needed)
-            others = group.create_task(self._take_over_others(), name="take over")
+            others = group.create_task(self._take_over_others(version), name="take over")
             await self._return()
             asking.cancel()
             await others
@@ -169,15 +162,22 @@ class Recovery:
                 log.debug("a peer does not tell what it remembers", peer=peer.origin, error=str(error))
             else:
                 self._learn(peer, memory, promises)
-                if memory.version >= self._network().version:
-                    self.progress.answered.add(peer.origin)
-                    return
-                log.info("a peer acts under an older network document", peer=peer.origin, version=memory.version)
+                self.progress.answered[peer.origin] = Answer(memory.version, memory.since)
+                self.progress.needed = answers_needed(self._network(), self._mode)
+                if memory.version < self._network().version:
+                    log.info("a peer acts under an older network document", peer=peer.origin, version=memory.version)
+                while self._says_enough(memory):  # until there is a newer document, if ever
+                    await asyncio.sleep(RETRY_SECONDS_MIN)
             finally:
                 self._tried.add(peer.origin)
                 self._heard.set()
             await asyncio.sleep(delay)
             delay = min(2 * delay, RETRY_SECONDS_MAX)
+
+    def _says_enough(self, memory: Memory) -> bool:
+        """Tell whether nothing more can be had from a peer than this answer."""
+        network = self._network()
+        return memory.version >= network.version and (memory.since > 0 or network.before is None)
 
     def _judge(self, memory: Memory) -> list[Judged]:
         """Return the checkpoints of a memory that are signed by their logs; any other is worth nothing."""
@@ -203,7 +203,8 @@ class Recovery:
         for origin in self._network().members:
             if (size := memory.sizes.get(origin)) is not None:
                 peer.status.sizes.setdefault(origin, size)  # so that it is asked for them, too
-        self._claimed = max(self._claimed, memory.sizes.get(self._own, 0))
+        if peer.origin not in self.progress.answered:  # what was void the first time is void the second time
+            self._claimed = max(self._claimed, memory.sizes.get(self._own, 0))
 
     def _promise(self, judged: Judged) -> None:
         text = judged.note.text
@@ -286,12 +287,19 @@ class Recovery:
 
     # The other logs.
 
-    async def _take_over_others(self) -> None:
+    async def _take_over_others(self, version: int) -> None:
+        """Take over what is remembered of the other logs; from then on this node's word counts for who asks it."""
         room = asyncio.Semaphore(LOGS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for origin in list(self._promises):
                 if origin != self._own:
                     group.create_task(self._try_to_take_over(origin, room), name=f"take over {origin}")
+        with suppress(BusyError, ReadOnlyError, StoreError):  # it is said again after the next start
+            if version > self.since:
+                bound = version.to_bytes(8, "big")
+                await asyncio.wrap_future(
+                    self._writer.submit(lambda transaction: transaction.batch.put(layout.BOUND_KEY, bound))
+                )
 
     async def _try_to_take_over(self, origin: str, room: asyncio.Semaphore) -> None:
         async with room:

@@ -291,6 +291,13 @@ class _Round:
         start = event.start
         if start is None:
             return
+        if any(key == signer.verifier and until is not None for _, until, key in member.log_keys) or (
+            member.log_keys[-1][2] != signer.verifier
+        ):
+            raise RotationError(
+                "the network document gives the key in force its end already: announce again after the switch",
+                field="from",
+            )
         if start <= index:
             raise RotationError(f"the next key cannot begin at {start}: this is entry {index}", field="from")
         before = self.announced or self.own.rotation

@@ -301,6 +301,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.adoption.close()
         await self.mirror.close()
         await self.verifiers.close()
         await asyncio.to_thread(self.writer.stop)
@@ -512,6 +513,7 @@ class Node:
         )
         self.recovery = Recovery(
             own=self.origin,
+            store=self.store,
             mirror=self.mirror,
             writer=self.writer,
             peers=self.peers,
@@ -578,6 +580,7 @@ class Node:
         """Act under another network document; its members' logs first, for nobody may find one missing."""
         await self._add_logs(charter.network)
         await self._take_keys(charter.network)
+        was_active = self.network.member(self.origin).active
         self._charter = charter
         self.by_hash = _by_hash(charter.network)
         retired = self.peers.update(charter.network)
@@ -590,6 +593,8 @@ class Node:
             self.raise_alarm(IntegrityAlarm(str(error), field="equivocations"))
         self.readmission.notice()
         self._find_ended_keys(self.states)
+        if not was_active and charter.network.member(self.origin).active:
+            self.recovery.renew()
         for peer in retired:
             await peer.close()
 

@@ -54,8 +54,9 @@ def get_memory(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
-    told = [_remembered(state) for state in node.states.values()]
-    return JSONResponse({"schema": "suyuan.memory/1", "network_version": node.network.version, "logs": told})
+    told = [_remembered(node, state) for state in node.states.values()]
+    body = {"schema": "suyuan.memory/1", "network_version": node.network.version, "since": node.recovery.since}
+    return JSONResponse({**body, "logs": told})
 
 
 @router.get(
@@ -206,10 +207,11 @@ def _find(request: Request, log_hash: str) -> tuple[Node, LogState]:
     return node, node.states[origin]
 
 
-def _remembered(state: LogState) -> dict[str, object]:
+def _remembered(node: Node, state: LogState) -> dict[str, object]:
     told: dict[str, object] = {"log": state.origin, "size": state.size}
-    if state.signed is not None:
-        told["checkpoint"] = text_to_lines(state.signed.bare.encode())
+    known = [one for one in (state.signed, node.recovery.promised(state.origin)) if one is not None]
+    if known:
+        told["checkpoint"] = text_to_lines(max(known, key=lambda judged: judged.size).bare.encode())
     return told
 
 

@@ -96,6 +96,6 @@ async def office(tmp_path: Path, law: Paper) -> AsyncIterator[Office]:
             open_log(node)
             b_log = PaperLog(there, law.network, FOUR)
             town.wire.answer(there, b_log.answer)
-            await node.recovery.run()
+            await node.recovery.once()
             async with town.client(here, token=token_of("admin")) as client, town.client(here, token=None) as nobody:
                 yield Office(town, node, b_log, client, nobody)

@@ -122,7 +122,7 @@ def test_no_generated_request_makes_a_server_error_or_an_undocumented_answer(tmp
 
 async def _open(town: Town) -> None:
     node = town.open(A)
-    await node.recovery.run()
+    await node.recovery.once()
     open_log(node)
     await node.submit((prepare(share(1, B), origin=A.origin),), wait_confirmed=False)
 

@@ -100,7 +100,7 @@ class Stand:
 async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     async with Town(tmp_path, FOUR, law=LAW) as town:
         with capture_logs():
-            await town.open(A).recovery.run()
+            await town.open(A).recovery.once()
             yield Stand(town)
 
 

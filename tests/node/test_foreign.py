@@ -59,7 +59,7 @@ class Stand:
         if A.name in self.town.nodes:
             await self.town.stop(A)
         node = self.town.open(A)
-        await node.recovery.run()
+        await node.recovery.once()
         await node.foreign.open(behind=False)
         return Stand(self.town, node)
 
@@ -72,7 +72,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
         with capture_logs():
             node = town.open(A)
             begin_memory(node.store, WITNESS, since="2026-11-21T08:00:00.000Z", why=NEW_KEY)
-            await node.recovery.run()
+            await node.recovery.once()
             await node.foreign.open(behind=False)
             stand = Stand(town, node)
             async with stand.client:
@@ -248,7 +248,7 @@ async def test_without_its_memory_a_witness_cosigns_nothing(tmp_path: Path) -> N
         node = town.open(A)
         async with town.client(A, token=None) as client:
             early = await client.post("/witness/add-checkpoint", content=log.request(0))
-            await node.recovery.run()
+            await node.recovery.once()
             await node.foreign.open(behind=False)
             late = await client.post("/witness/add-checkpoint", content=log.request(0))
         assert (early.status_code, late.status_code) == (503, 503)

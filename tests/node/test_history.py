@@ -61,7 +61,7 @@ class Archive:
         return self.node.history()
 
     async def open(self) -> None:
-        await self.node.recovery.run()
+        await self.node.recovery.once()
         value = opening(1, LAW.network)
         prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
         self.node.writer.submit_to(self.node.sequencer, Submission((prepared,))).result()

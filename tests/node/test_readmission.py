@@ -185,7 +185,7 @@ async def test_a_log_goes_on_everywhere_after_the_ruling(town: Town) -> None:
 async def test_a_node_that_was_down_settles_when_it_starts_under_the_ruling(town: Town) -> None:
     town.open(A)
     node = await hold(town, A, ONE, 12)
-    await node.recovery.run()
+    await node.recovery.once()
     town.wire.answer(B, only(ONE))
     assert (await cosign(town, A, ONE, 0)).status_code == 200  # a head of size 12, void after the ruling
     convict(node)
@@ -249,7 +249,7 @@ async def test_of_sources_that_give_the_other_story_nothing_stays(town: Town) ->
 async def test_until_it_is_settled_a_log_neither_grows_nor_is_cosigned(town: Town) -> None:
     town.law = SECOND
     node = town.open(A)
-    await node.recovery.run()
+    await node.recovery.once()
     new = goes_on()
     town.wire.answer(B, only(new))
     with pytest.raises(BusyError, match="the governors have ruled"):
@@ -291,7 +291,7 @@ async def test_what_the_ruling_has_voided_accuses_nobody_any_more(town: Town) ->
 async def test_a_log_that_lies_again_above_the_ruling_is_frozen_again(town: Town) -> None:
     town.law = SECOND
     node = town.open(A)
-    await node.recovery.run()
+    await node.recovery.once()
     one, other = goes_on(), goes_on(1)
     other.append(share(9999, A), share(9998, A))
     town.wire.answer(B, only(one))

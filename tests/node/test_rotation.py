@@ -437,7 +437,7 @@ async def test_a_checkpoint_signed_with_a_key_that_had_ended_is_refused_and_show
     with capture_logs():
         async with Town(tmp_path, FOUR, law=ENDED, peer_timeout_ms=100) as town:
             node = town.open(B)
-            await node.recovery.run()
+            await node.recovery.once()
             town.wire.answer(A, log.answer)
             async with town.client(B, token=None) as client:
                 answer = await client.post("/witness/add-checkpoint", content=log.request(0))

@@ -65,7 +65,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
         log = PaperLog(B, LAW.network)
         town.wire.answer(B, log.answer)
         with capture_logs():
-            await town.open(A).recovery.run()
+            await town.open(A).recovery.once()
             stand = Stand(town, log)
             async with stand.client:
                 yield stand
@@ -141,7 +141,7 @@ async def test_the_cosignature_survives_a_restart(stand: Stand) -> None:
     check(await stand.ask(stand.log.request(0)), stand.log, 4)
     await stand.town.stop(A)
     node = stand.town.open(A)
-    await node.recovery.run()
+    await node.recovery.once()
     assert node.states[B.origin].cosigned_head.size == 4
     async with stand.town.client(A, token=None) as client:
         answer = await client.post("/witness/add-checkpoint", content=stand.log.request(0))
@@ -363,7 +363,7 @@ async def test_a_log_that_has_lied_is_not_cosigned_any_more_not_even_after_a_res
     assert "in doubt" in answer.text
     await stand.town.stop(A)
     node = stand.town.open(A)
-    await node.recovery.run()
+    await node.recovery.once()
     assert B.origin in node.alarms
     async with stand.town.client(A, token=None) as client:
         assert (await client.post("/witness/add-checkpoint", content=stand.log.request(4))).status_code == 422
