@@ -547,7 +547,7 @@ def make_home(folder: Path, party: Party, law: Paper, **settings: Any) -> Home:
 def open_log(node: Node) -> None:
     """Write the first entry of a node that is not started."""
     value = opening(10**9, node.network)
-    prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
+    prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
     node.writer.submit_to(node.sequencer, Submission((prepared,))).result()
 
 
