@@ -141,11 +141,8 @@ def flat(schema: Any, definitions: JsonObject) -> Any:
         if union in schema:
             options = [flat(one, definitions) for one in schema[union] if one != {"type": "null"}]
             return options[0] if len(options) == 1 else sorted(options, key=json.dumps)
-    found = {
-        name: value
-        for name, value in schema.items()
-        if name not in {"title", "description", "default", "discriminator"}
-    }
+    silent = {"$defs", "title", "description", "default", "discriminator"}
+    found = {name: value for name, value in schema.items() if name not in silent}
     if "const" in found:
         found["enum"] = [found.pop("const")]
     if "enum" in found:
