@@ -9,7 +9,7 @@ import httpx
 import pytest
 from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, reference, share, until
 
-from ledger.encoding import canonical_json, format_time
+from ledger.encoding import JsonObject, canonical_json, format_time
 from ledger.entry import parse_entry
 from ledger.manifest import MANIFEST_BYTES_MAX, make_manifest
 from ledger.store.memory import Fault
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conftest import Office
 
 A, B, C, D = parties(4)
+JSON = {"Content-Type": "application/json"}
 
 
 def raw_of(office: "Office", index: int) -> bytes:
@@ -137,9 +138,10 @@ async def test_a_batch_in_canonical_spelling_is_answered_as_any_other(office: "O
     [sent] = office.b.append(share(10, A))
     await office.take()
     for events in ([share(1, B), receipt(2, sent)], [share(1, B), share(3, B, purpose='a "quoted" word')]):
+        batch: JsonObject = {"events": events}
         answers = [
-            await office.client.post("/v1/events/batch", content=text, headers={"Content-Type": "application/json"})
-            for text in (canonical_json({"events": events}), json.dumps({"events": events}))
+            await office.client.post("/v1/events/batch", content=text, headers=JSON)
+            for text in (canonical_json(batch), json.dumps(batch))
         ]
         assert [answer.status_code for answer in answers] == [201, 201]
         assert answers[0].json() == answers[1].json()
@@ -152,10 +154,8 @@ async def test_what_is_wrong_with_a_batch_is_said_alike_in_canonical_spelling(of
         ([share(1, B), share(2, B, records=records, fields=fields)], "too_long", "events[1].event"),
         ([share(1, B), share(2, B, purpose="")], "bad_value", "events[1].purpose"),
     ):
-        body = canonical_json({"events": events})
-        answer = await office.client.post(
-            "/v1/events/batch", content=body, headers={"Content-Type": "application/json"}
-        )
+        batch: JsonObject = {"events": events}
+        answer = await office.client.post("/v1/events/batch", content=canonical_json(batch), headers=JSON)
         check(answer, 422, code, field=field)
     assert office.node.state.size == 1
 
