@@ -32,6 +32,7 @@ from ledger.event import (
     Violation,
     base,
     parse_event,
+    plain,
     read_event,
     transfer,
 )
@@ -291,6 +292,19 @@ def test_what_is_not_plain_is_left_to_the_exact_way(text: bytes) -> None:
     assert read_plain(text) == (None if value is UNSURE or not isinstance(value, dict) else read_event(value))
 
 
+@pytest.mark.parametrize("event", [FULL_SHARE, FULL_RECEIPT])
+def test_white_space_at_the_end_of_a_text_is_recognised_nowhere_but_in_labels(event: JsonObject) -> None:
+    padded = 0
+    for name, member in event.items():
+        for change in (" {}", "{} ", "\u3000{}", "{}\u2009"):
+            if isinstance(member, str):
+                check(encode({**event, name: change.format(member)}))
+                padded += 1
+            elif name == "labels":
+                assert check(encode({**event, name: {"a": change.format("x")}}))
+    assert padded >= 4 * 8
+
+
 def test_what_is_recognised_cannot_be_changed() -> None:
     share = recognise(encode(FULL_SHARE))
     assert isinstance(share, PlainShare)
@@ -339,6 +353,13 @@ def test_a_canonical_batch_is_recognised_with_the_text_of_each_event() -> None:
     ],
 )
 def test_any_other_batch_is_left_to_the_exact_way(body: bytes) -> None:
+    assert recognise_batch(body) is None
+
+
+def test_a_batch_of_very_many_values_is_not_even_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"events":[%b]}' % encode(share_event())
+    assert recognise_batch(body) is not None
+    monkeypatch.setattr(plain, "_COMMAS_MAX", body.count(b",") - 1)
     assert recognise_batch(body) is None
 
 
