@@ -32,7 +32,7 @@ from node import layout, logs
 from node.app import create_app
 from node.history import History
 from node.logs import load_log
-from node.sequencer import Recorded, prepare, read_entry
+from node.sequencer import Recorded, prepare, prepare_text, read_entry
 from node.service import load_network
 
 EVENTS = 1000
@@ -83,6 +83,11 @@ def _writing(bench: Bench) -> list[Row]:
         ("append", "prepare: all of it", lambda: [prepare(value, origin=own.origin) for value in values]),
         ("append", "  of that: pydantic model", lambda: list(map(parse_event, values))),
         ("append", "  of that: canonical_json", lambda: list(map(canonical_json, values))),
+        (
+            "append",
+            "the same two, of a canonical body (prepare_text)",
+            lambda: [prepare_text(body, origin=own.origin) for body in bodies],
+        ),
         (
             "append",
             "look for the id in the store",

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ledger.encoding import (
     INTEGER_MAX,
@@ -34,7 +34,6 @@ from ledger.encoding import (
     parse_decimal,
     parse_hash,
     parse_time,
-    plain_json,
 )
 from ledger.errors import (
     ChainError,
@@ -232,22 +231,27 @@ def verify_entries(
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class Confirmed(Generic[_T]):
     """Entries that :func:`confirm_entries` has found to hold, column by column."""
 
-    events: list[JsonObject]
+    events: list[_T]
     event_texts: list[bytes]  # canonical JSON
     leaves: list[bytes]
     head: ChainHead  # behind the last of them
 
 
 def confirm_entries(
-    head: ChainHead, raws: Sequence[bytes], *, key_at: Callable[[int], VerifierKey]
-) -> Confirmed | None:
+    head: ChainHead,
+    raws: Sequence[bytes],
+    *,
+    key_at: Callable[[int], VerifierKey],
+    read: Callable[[bytes], _T | None],
+) -> Confirmed[_T] | None:
     """Check what :func:`verify_entries` checks, for entries that are as nearly all are, in two thirds of the time.
 
     Nearly all of an entry is known before it is read: only the time, the event and the signature are parsed, the rest
-    is compared with the bytes that must stand there. None: it does not hold, or it takes the exact way to tell.
+    is compared with the bytes that must stand there. ``read`` gives the event that a text is in canonical JSON, or None
+    where it takes the exact way to tell (see ledger/event/plain.py). None: that, or something does not hold.
     """
     if not _is_origin(head.origin):
         return None
@@ -255,7 +259,7 @@ def confirm_entries(
     middle = f"\n\n— {head.origin} ".encode()
     tail = len(middle) + _SIGNATURE_CHARACTERS
     previous, time, stamp = head.previous, head.time, b""
-    events: list[JsonObject] = []
+    events: list[_T] = []
     event_texts: list[bytes] = []
     leaves: list[bytes] = []
     try:
@@ -278,11 +282,11 @@ def confirm_entries(
                 if time < before:
                     return None
             event_text = raw[start:-tail]
-            event = plain_json(event_text)
+            event = read(event_text)
             text = raw[: -tail + 1]
             key = key_at(index)
             if (
-                not isinstance(event, dict)
+                event is None
                 or key.algorithm != ED25519
                 or (key.name, key.key_id) != (head.origin, blob[:4])
                 or not verify_detached(key.public_key, text, blob[4:])

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import BufferedRWPair
 
-from ledger.entry import ChainHead, confirm_entries, parse_entry, verify_entries
+from ledger.entry import ChainHead, Confirmed, confirm_entries, parse_entry, verify_entries
 from ledger.errors import LedgerError
-from ledger.event import Event, Violation, read_event
+from ledger.event import read_event
+from ledger.event.plain import read_plain
 from ledger.network import Member
 from node import logs
 from node.layout import log_id
-from node.logs import Growth
+from node.logs import Growth, Read
 
 GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which checking makes none
 
@@ -80,17 +81,19 @@ def judge(head: ChainHead, piece: Piece, *, pool: Executor | None = None) -> Che
 
 
 def _confirm(head: ChainHead, piece: Piece) -> Checked | None:
-    confirmed = confirm_entries(head, piece.raws, key_at=piece.member.log_key_at)
+    confirmed: Confirmed[Read] | None = confirm_entries(
+        head, piece.raws, key_at=piece.member.log_key_at, read=read_plain
+    )
     if confirmed is None:
         return None
-    events = zip(map(read_event, confirmed.events), confirmed.event_texts, strict=True)
+    events = zip(confirmed.events, confirmed.event_texts, strict=True)
     return _checked(head, piece, events, confirmed.leaves, confirmed.head)
 
 
 def _checked(
     head: ChainHead,
     piece: Piece,
-    events: Iterable[tuple[Event | Violation, bytes]],
+    events: Iterable[tuple[Read, bytes]],
     leaves: list[bytes],
     chain: ChainHead,
 ) -> Checked:

@@ -404,7 +404,8 @@ def _trust(url: str) -> ssl.SSLContext:
 
 
 def _encoded(value: JsonObject) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Return a value as JSON, in the order in which a node reads events most quickly: that of canonical JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def _expect_success(status: int, body: bytes, media: str) -> None:

@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.encoding import parse_hash
 from ledger.entry import ChainHead, Entry, open_chain, parse_entry, verify_signature
 from ledger.errors import InvalidSignatureError, KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
-from ledger.event import Event, KeyRotate, NetworkAdopt, Receipt, Share, Violation, read_event
+from ledger.event import Event, KeyRotate, NetworkAdopt, Violation, read_event
+from ledger.event.plain import RECEIPTS, SHARES, PlainEvent
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
 from ledger.network import VERSIONS_MAX, Member, Network
 from ledger.note import Note, Signature, VerifierKey, parse_note
@@ -23,6 +25,8 @@ from ledger.store import Batch, Store
 from ledger.store.protocol import Pair, prefix_end
 from ledger.tile import Edge, MiddleRows, Tile, TileReader
 from node import layout
+
+Read: TypeAlias = Event | PlainEvent | Violation  # what stands in an entry
 
 DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
 
@@ -150,7 +154,7 @@ class Growth:
 def index(
     log: bytes,
     start: int,
-    events: Iterable[tuple[Event | Violation, bytes]],
+    events: Iterable[tuple[Read, bytes]],
     *,
     opening: bytes = b"",
     consumer: str | None = None,
@@ -170,7 +174,7 @@ def index(
             pairs.append((layout.finding_key(log, number), event.code.encode()))
             continue
         pairs.append((layout.event_key(event.id, log), index_bytes + _digest(text)))
-        if isinstance(event, Share):
+        if isinstance(event, SHARES):
             for record in event.records or ():
                 pairs.append((layout.record_prefix(record) + place, b""))  # noqa: PERF401 - mostly one
             for parent in event.parents or ():
@@ -180,7 +184,7 @@ def index(
                 if event.consumer == consumer:
                     pairs.append((layout.wanted_key(layout.Place(log, number)), b""))
                     wanted = True
-        elif isinstance(event, Receipt):
+        elif isinstance(event, RECEIPTS):
             pairs.append((layout.answer_prefix(parse_hash(event.share.hash)) + place, b""))
         elif isinstance(event, NetworkAdopt) and number:
             acting.append((number, parse_hash(event.hash)))
@@ -199,7 +203,7 @@ def append(
     chain: ChainHead,
     batch: Batch,
     *,
-    events: Sequence[Event | Violation] | None = None,
+    events: Sequence[Read] | None = None,
 ) -> LogState:
     """Put verified entries behind a log into ``batch``, with their tiles and indexes, and return the log with them.
 
@@ -234,7 +238,7 @@ def called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
     return dict(_index_of(log, [entry], [read_event(entry.event)]).pairs)
 
 
-def _index_of(log: bytes, entries: Sequence[Entry], events: Sequence[Event | Violation]) -> Index:
+def _index_of(log: bytes, entries: Sequence[Entry], events: Sequence[Read]) -> Index:
     if not entries:
         return Index([], (), wanted=False, rotated=None)
     texts = (entry.event_text for entry in entries)

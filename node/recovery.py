@@ -154,6 +154,7 @@ class Recovery:
 
     async def _ask(self, peer: Peer) -> None:
         delay = RETRY_SECONDS_MIN
+        last: Memory | None = None
         while True:
             try:
                 memory = await peer.memory()
@@ -166,12 +167,14 @@ class Recovery:
                 self.progress.needed = answers_needed(self._network(), self._mode)
                 if memory.version < self._network().version:
                     log.info("a peer acts under an older network document", peer=peer.origin, version=memory.version)
-                while self._says_enough(memory):  # until there is a newer document, if ever
-                    await asyncio.sleep(RETRY_SECONDS_MIN)
+                delay = RETRY_SECONDS_MIN
+                last = memory
             finally:
                 self._tried.add(peer.origin)
                 self._heard.set()
             await asyncio.sleep(delay)
+            while last is not None and self._says_enough(last):  # noqa: ASYNC110 - until there is a newer document, if ever
+                await asyncio.sleep(RETRY_SECONDS_MIN)
             delay = min(2 * delay, RETRY_SECONDS_MAX)
 
     def _says_enough(self, memory: Memory) -> bool:

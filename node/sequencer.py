@@ -13,10 +13,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash
+from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash, parse_json
 from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, sign_texts, signature_line_bytes
 from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
-from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Receipt, Share, parse_event, read_event
+from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Share, parse_event, read_event
+from ledger.event.plain import RECEIPTS, SHARES, PlainEvent, PlainReceipt, PlainRef, PlainShare, recognise
+from ledger.event.transfer import Receipt
 from ledger.merkle import leaf_hash
 from ledger.network import Network
 from ledger.note import SigningKey
@@ -37,7 +39,7 @@ from node.errors import (
     UnknownShareError,
 )
 from node.keys import MISSING_HINT, NodeKeys, named_keys
-from node.logs import LogState, Rotation
+from node.logs import Growth, LogState, Rotation
 from node.writer import Transaction
 
 ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
@@ -55,8 +57,7 @@ class Submission:
 class Prepared:
     """An event that has passed its schema, ready to be chained."""
 
-    event: Event
-    value: JsonObject
+    event: Event | PlainEvent
     text: str  # canonical JSON
 
 
@@ -94,7 +95,19 @@ def prepare(value: object, *, origin: str, types: frozenset[str] = SUBMITTED_TYP
     room = event_bytes_max(origin)
     if len(text.encode()) > room:
         raise TooLongError(f"the event has {len(text.encode())} bytes as canonical JSON", field="event", limit=room)
-    return Prepared(event, value, text)
+    return Prepared(event, text)
+
+
+def prepare_text(text: bytes, *, origin: str) -> Prepared:
+    """Return a submitted event ready to be chained, given in any spelling of JSON; the canonical one is quickest.
+
+    Raises:
+        LedgerError: as :func:`ledger.encoding.parse_json` and :func:`prepare`.
+    """
+    event = recognise(text)
+    if event is None or len(text) > event_bytes_max(origin):
+        return prepare(parse_json(text), origin=origin)
+    return Prepared(event, text.decode())
 
 
 def event_bytes_max(origin: str) -> int:
@@ -136,37 +149,23 @@ class Sequencer:
         raws: list[bytes] = []
         for signer, group in groupby(round_.signers):  # one key, or two where the round crosses the end of one
             raws += sign_texts(signer, texts[len(raws) : len(raws) + len(list(group))], pool=self._pool)
-        entries = [
-            Entry(
-                origin=self._origin,
-                index=state.size + offset,
-                previous=state.chain.previous if state.size + offset == 0 else b"",  # only the first one's is looked at
-                time=head.time,
-                event=event.value,
-                key_id=signer.verifier.key_id,
-                signature=b"",
-                text=text,
-                raw=raw,
-                leaf=leaf_hash(raw),
-            )
-            for offset, (event, signer, text, raw) in enumerate(
-                zip(round_.fresh, round_.signers, texts, raws, strict=True)
-            )
-        ]
-        if entries:
-            events = [prepared.event for prepared in round_.fresh]
-            transaction.put_state(logs.append(state, entries, head, transaction.batch, events=events))
+        leaves = [leaf_hash(raw) for raw in raws]
+        if raws:
+            events = [(prepared.event, prepared.text.encode()) for prepared in round_.fresh]
+            index = logs.index(state.log, state.size, events, opening=state.chain.previous)
+            transaction.put_state(logs.grow(state, raws, Growth(leaves, head, index), transaction.batch))
+
+        def answer(place: _Place) -> Recorded:
+            if isinstance(place, Recorded):
+                return place
+            event_id, offset = place
+            ref = EntryRef(hash=encode_base64(leaves[offset]), index=state.size + offset, log=self._origin)
+            return Recorded(event_id, ref, head.time)
+
         return [
-            outcome if isinstance(outcome, LedgerError) else [self._answer(place, entries) for place in outcome]
+            outcome if isinstance(outcome, LedgerError) else [answer(place) for place in outcome]
             for outcome in outcomes
         ]
-
-    @staticmethod
-    def _answer(place: "Recorded | tuple[str, int]", entries: Sequence[Entry]) -> Recorded:
-        if isinstance(place, Recorded):
-            return place
-        event_id, offset = place
-        return Recorded(event_id, entries[offset].ref, entries[offset].time)
 
 
 _Place = Recorded | tuple[str, int]  # recorded before, or the id and its number in this round
@@ -198,7 +197,7 @@ class _Round:
     def admit(self, item: Submission) -> list[_Place] | LedgerError:
         """Take a submission's events, or give back all that was taken of it."""
         mark, announced = len(self.fresh), self.announced
-        answered = set(self.answered) if any(isinstance(one.event, Receipt) for one in item.events) else self.answered
+        answered = set(self.answered) if any(isinstance(one.event, RECEIPTS) for one in item.events) else self.answered
         places: list[_Place] = []
         for number, prepared in enumerate(item.events):
             try:
@@ -275,13 +274,13 @@ class _Round:
             )
         return signer
 
-    def _check(self, event: Event, index: int, signer: SigningKey) -> None:
-        if isinstance(event, Share):
+    def _check(self, event: Event | PlainEvent, index: int, signer: SigningKey) -> None:
+        if isinstance(event, SHARES):
             self._check_share(event)
+        elif isinstance(event, RECEIPTS):
+            self._check_receipt(event)
         elif isinstance(event, KeyRotate):
             self._check_rotation(event, index, signer)
-        elif isinstance(event, Receipt):
-            self._check_receipt(event)
 
     def _check_rotation(self, event: KeyRotate, index: int, signer: SigningKey) -> None:
         """Check the announcement of another key; of a log key, that the promise can be kept, and takes back none."""
@@ -306,7 +305,7 @@ class _Round:
             raise RotationError(f"this log has promised another key from entry {promised} on", field="from")
         self.announced = Rotation(start, event.key, signer.verifier.key_id)
 
-    def _check_share(self, share: Share) -> None:
+    def _check_share(self, share: Share | PlainShare) -> None:
         member = self.network.members.get(share.consumer)
         if member is None or not member.active:
             raise UnknownConsumerError(f"{share.consumer} is no active member of the network", field="consumer")
@@ -314,14 +313,15 @@ class _Round:
             raise UnknownConsumerError("a department does not share with itself", field="consumer")
         if share.manifest is not None:
             self._check_manifest(share)
-        for number, parent in enumerate(share.parents or ()):
+        parents: Sequence[EntryRef | PlainRef] = share.parents or ()
+        for number, parent in enumerate(parents):
             source = self._event_at(parent)
             if not isinstance(source, Share) or source.consumer != self.origin:
                 raise UnknownParentError(
                     f"{parent} is no share to this department that is known here", field=f"parents[{number}]"
                 )
 
-    def _check_manifest(self, share: Share) -> None:
+    def _check_manifest(self, share: Share | PlainShare) -> None:
         assert share.manifest is not None
         data = self.store.get(layout.manifest_key(share.manifest.root_bytes))
         if data is None:
@@ -330,7 +330,7 @@ class _Round:
         if count != str(share.manifest.count).encode():
             raise UnknownManifestError(f"the manifest has {count.decode()} records", field="manifest.count")
 
-    def _check_receipt(self, receipt: Receipt) -> None:
+    def _check_receipt(self, receipt: Receipt | PlainReceipt) -> None:
         share = self._event_at(receipt.share)
         if not isinstance(share, Share):
             raise UnknownShareError(f"{receipt.share} is no share that is known here", field="share")
@@ -347,7 +347,7 @@ class _Round:
         prefix = layout.answer_prefix(leaf) + self.log
         return any(True for _ in self.store.scan(prefix, prefix_end(prefix), limit=1))
 
-    def _event_at(self, ref: EntryRef) -> object:
+    def _event_at(self, ref: EntryRef | PlainRef) -> object:
         """Return the event at a reference, or None where this node does not have exactly that entry."""
         state = self.states.get(ref.log)
         if state is None or ref.index >= state.size:

@@ -649,7 +649,7 @@ class Node:
             "software": software(),
             "type": LogOpen.TYPE,
         }
-        opening = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
+        opening = Prepared(LogOpen.model_validate(value), canonical_json(value))
         await asyncio.wrap_future(self.writer.submit_to(self.sequencer, Submission((opening,))))
 
     def _authority(self) -> str:

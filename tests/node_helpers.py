@@ -39,7 +39,7 @@ from node.history import read_entries
 from node.keys import KeyRing, NodeKeys, key_name
 from node.layout import origin_hash
 from node.logs import LogState
-from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare
+from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare_text
 from node.service import Foundation, Node
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.tokens import Role, TokenFile, new_token
@@ -335,7 +335,7 @@ class Desk:
         return self.writer.states[self.party.origin]
 
     def prepare(self, value: dict[str, Any]) -> Prepared:
-        return prepare(value, origin=self.party.origin)
+        return prepare_text(canonical_json(value).encode(), origin=self.party.origin)
 
     def post(self, *values: dict[str, Any]) -> "Future[Any]":
         """Submit events as one submission; the future gives list[Recorded]."""
@@ -547,7 +547,7 @@ def make_home(folder: Path, party: Party, law: Paper, **settings: Any) -> Home:
 def open_log(node: Node) -> None:
     """Write the first entry of a node that is not started."""
     value = opening(10**9, node.network)
-    prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
+    prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
     node.writer.submit_to(node.sequencer, Submission((prepared,))).result()
 
 

@@ -46,6 +46,9 @@ LABEL_CHARACTERS_MAX = 256
 
 ORIGIN_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[a-z0-9._~-]+)+$"
 HASH_PATTERN = r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"  # 32 bytes: the last letter has two bits to spare, which are 0
+EVENT_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+RECORD_REF_PATTERN = r"^[0-9a-f]{32}$"
+LABEL_NAME_PATTERN = r"^[a-z][a-z0-9_.-]{0,63}$"
 DIGEST_PATTERN = r"^(sha-256|hmac-sha-256|sm3):" + HASH_PATTERN.removeprefix("^")
 
 _T = TypeVar("_T")
@@ -78,8 +81,8 @@ class _NotNull:
 
 Maybe: TypeAlias = Annotated[_T | None, _NotNull()]  # a member that may be left out: ``case: Maybe[Name] = None``
 Origin = Annotated[str, StringConstraints(max_length=ORIGIN_CHARACTERS_MAX, pattern=ORIGIN_PATTERN)]
-EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-RecordRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+EventId = Annotated[str, StringConstraints(pattern=EVENT_ID_PATTERN)]
+RecordRef = Annotated[str, StringConstraints(pattern=RECORD_REF_PATTERN)]
 Hash = Annotated[str, StringConstraints(pattern=HASH_PATTERN)]
 Time = Annotated[
     str,
@@ -94,7 +97,7 @@ Pseudonym = Annotated[
 ]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 Index = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+LabelName = Annotated[str, StringConstraints(pattern=LABEL_NAME_PATTERN)]
 LabelValue = Annotated[str, StringConstraints(max_length=LABEL_CHARACTERS_MAX)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=LABELS_MAX)]
 

@@ -17,6 +17,7 @@ from ledger.errors import (
 )
 from ledger.event import KeyRotate, Receipt, Share
 from ledger.event.base import EntryRef
+from ledger.event.plain import recognise_batch
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
 from node.api.auth import client, is_peer, node_of, peer, reader
 from node.api.bodies import (
@@ -24,13 +25,13 @@ from node.api.bodies import (
     EVENT_BODY_BYTES_MAX,
     check_json_type,
     check_parameters,
-    read_json,
+    read_body,
     read_large,
 )
 from node.api.docs import gives, takes_text
 from node.history import entry_json
 from node.manifests import read_manifest
-from node.sequencer import EVENTS_MAX, Prepared, prepare
+from node.sequencer import EVENTS_MAX, Prepared, event_bytes_max, prepare, prepare_text
 from node.service import Node
 
 router = APIRouter(tags=["events"])
@@ -91,8 +92,9 @@ def _takes(schema: JsonObject) -> JsonObject:
 async def post_event(request: Request, wait: Wait = "recorded") -> Response:
     """Record one event; the same id with the same content answers again, with other content it is a conflict."""
     node, confirmed = _admit(request, wait)
-    value = await read_json(request, EVENT_BODY_BYTES_MAX)
-    [(recorded, state)] = await node.submit((prepare(value, origin=node.origin),), wait_confirmed=confirmed)
+    check_json_type(request)
+    event = prepare_text(await read_body(request, EVENT_BODY_BYTES_MAX), origin=node.origin)
+    [(recorded, state)] = await node.submit((event,), wait_confirmed=confirmed)
     return JSONResponse(recorded.to_json(state), 201)
 
 
@@ -107,7 +109,7 @@ async def post_events(request: Request, wait: Wait = "recorded") -> Response:
     """Record up to 1,000 events, all or none of them."""
     node, confirmed = _admit(request, wait)
     check_json_type(request)
-    events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: _prepare_batch(parse_json(body), node.origin))
+    events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: _prepare_batch(body, node.origin))
     answers = await node.submit(events, wait_confirmed=confirmed)
     return JSONResponse({"events": [recorded.to_json(state) for recorded, state in answers]}, 201)
 
@@ -164,7 +166,11 @@ def _admit(request: Request, wait: str) -> tuple[Node, bool]:
     return node_of(request), wait == "confirmed"
 
 
-def _prepare_batch(value: object, origin: str) -> tuple[Prepared, ...]:
+def _prepare_batch(body: bytes, origin: str) -> tuple[Prepared, ...]:
+    recognised, room = recognise_batch(body), event_bytes_max(origin)
+    if recognised and len(recognised) <= EVENTS_MAX and all(len(text) <= room for _, text in recognised):
+        return tuple(Prepared(event, text.decode()) for event, text in recognised)
+    value = parse_json(body)
     if not isinstance(value, dict):
         raise WrongTypeError('a batch is an object {"events": […]}', field="body")
     if unknown := sorted(value.keys() - {"events"}):

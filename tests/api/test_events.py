@@ -1,6 +1,7 @@
 """Recording events and asking for them: what the documented answers hold."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import httpx
 import pytest
 from node_helpers import NOW_MS, RECORD, event_id, leaf64, parties, receipt, reference, share, until
 
-from ledger.encoding import format_time
+from ledger.encoding import JsonObject, canonical_json, format_time
 from ledger.entry import parse_entry
 from ledger.manifest import MANIFEST_BYTES_MAX, make_manifest
 from ledger.store.memory import Fault
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from conftest import Office
 
 A, B, C, D = parties(4)
+JSON = {"Content-Type": "application/json"}
 
 
 def raw_of(office: "Office", index: int) -> bytes:
@@ -130,6 +132,32 @@ async def test_a_batch_of_a_thousand_events_is_taken(office: "Office") -> None:
     answer = await office.client.post("/v1/events/batch", json={"events": events})
     assert answer.status_code == 201
     assert office.node.state.size == 1001
+
+
+async def test_a_batch_in_canonical_spelling_is_answered_as_any_other(office: "Office") -> None:
+    [sent] = office.b.append(share(10, A))
+    await office.take()
+    for events in ([share(1, B), receipt(2, sent)], [share(1, B), share(3, B, purpose='a "quoted" word')]):
+        batch: JsonObject = {"events": events}
+        answers = [
+            await office.client.post("/v1/events/batch", content=text, headers=JSON)
+            for text in (canonical_json(batch), json.dumps(batch))
+        ]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert answers[0].json() == answers[1].json()
+
+
+async def test_what_is_wrong_with_a_batch_is_said_alike_in_canonical_spelling(office: "Office") -> None:
+    records, fields = [reference(str(number)) for number in range(1000)], [f"{number:0200}" for number in range(200)]
+    for events, code, field in (
+        ([share(number, B) for number in range(1001)], "too_many", "events"),
+        ([share(1, B), share(2, B, records=records, fields=fields)], "too_long", "events[1].event"),
+        ([share(1, B), share(2, B, purpose="")], "bad_value", "events[1].purpose"),
+    ):
+        batch: JsonObject = {"events": events}
+        answer = await office.client.post("/v1/events/batch", content=canonical_json(batch), headers=JSON)
+        check(answer, 422, code, field=field)
+    assert office.node.state.size == 1
 
 
 async def test_a_refused_batch_writes_nothing(office: "Office") -> None:

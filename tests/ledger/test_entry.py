@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ledger.encoding import INTEGER_MAX, canonical_json, encode_base64, format_time
+from ledger.encoding import INTEGER_MAX, JsonObject, canonical_json, encode_base64, format_time, plain_json
 from ledger.entry import (
     ENTRY_BYTES_MAX,
     PARALLEL_MIN,
@@ -60,6 +60,11 @@ EVENTS = [canonical_json(event) for event in (open_event(), share_event(purpose=
 
 def key_at(_: int) -> VerifierKey:
     return POLICE.log.verifier
+
+
+def read(text: bytes) -> JsonObject | None:
+    value = plain_json(text)
+    return value if isinstance(value, dict) else None
 
 
 def written(count: int, head: ChainHead = START, *, at: int = TIME) -> tuple[list[bytes], ChainHead]:
@@ -183,7 +188,7 @@ def test_what_is_not_an_entry_is_refused_with_its_line(
     with pytest.raises(LedgerError) as caught:
         verify_entries(START, [raw_entry(**lines)], key_at=key_at)
     assert caught.value.field == f"entry 0.{field}"
-    assert confirm_entries(START, [raw_entry(**lines)], key_at=key_at) is None
+    assert confirm_entries(START, [raw_entry(**lines)], key_at=key_at, read=read) is None
 
 
 def test_no_single_mutation_of_an_entry_passes() -> None:
@@ -194,7 +199,7 @@ def test_no_single_mutation_of_an_entry_passes() -> None:
         try:
             one = parse_entry(mutant)
             assert one.leaf != parse_entry(raw).leaf
-            assert confirm_entries(START, [mutant], key_at=key_at) is None
+            assert confirm_entries(START, [mutant], key_at=key_at, read=read) is None
             verify_signature(one, POLICE.log.verifier)
         except LedgerError:
             continue
@@ -202,7 +207,7 @@ def test_no_single_mutation_of_an_entry_passes() -> None:
     assert not passed
 
 
-def columns(head: ChainHead, raws: Sequence[bytes]) -> Confirmed:
+def columns(head: ChainHead, raws: Sequence[bytes]) -> Confirmed[JsonObject]:
     """What confirming gives, by way of verifying."""
     entries, after = verify_entries(head, raws, key_at=key_at)
     assert all(one.event_text == canonical_json(one.event).encode() for one in entries)
@@ -213,7 +218,7 @@ def test_what_is_confirmed_is_what_is_verified() -> None:
     first, middle = written(3)
     second, _ = written(2, middle, at=TIME + 1)
     for head, raws in ((START, first + second), (middle, second), (START, [])):
-        assert confirm_entries(head, raws, key_at=key_at) == columns(head, raws)
+        assert confirm_entries(head, raws, key_at=key_at, read=read) == columns(head, raws)
 
 
 @settings(deadline=None, max_examples=200)
@@ -224,14 +229,14 @@ def test_whatever_is_confirmed_is_verified(changes: list[tuple[int, int, bytes, 
     raws, _ = written(3)
     for number, at, put, left_out in changes:
         raws[number] = raws[number][:at] + put + raws[number][at + left_out :]
-    confirmed = confirm_entries(START, raws, key_at=key_at)
+    confirmed = confirm_entries(START, raws, key_at=key_at, read=read)
     assert confirmed is None or confirmed == columns(START, raws)
 
 
 def test_what_takes_the_exact_way_to_tell_is_not_confirmed() -> None:
     raw = raw_entry(event=canonical_json({**open_event(), "software": 'a "quoted" name'}))
     assert verify_entries(START, [raw], key_at=key_at)
-    assert confirm_entries(START, [raw], key_at=key_at) is None
+    assert confirm_entries(START, [raw], key_at=key_at, read=read) is None
 
 
 @pytest.mark.parametrize("change", ["swap", "drop", "repeat", "older", "other log", "other key", "no key", "bad log"])
@@ -248,9 +253,12 @@ def test_what_does_not_hold_is_not_confirmed(change: str) -> None:
         "repeat": [raws[0], *raws],
         "older": [*raws, *sign_texts(POLICE.log, [text])],
     }
-    assert confirm_entries(START, raws, key_at=key_at) is not None
+    assert confirm_entries(START, raws, key_at=key_at, read=read) is not None
     assert (
-        confirm_entries(other.get(change, START), given_raws.get(change, raws), key_at=key.get(change, key_at)) is None
+        confirm_entries(
+            other.get(change, START), given_raws.get(change, raws), key_at=key.get(change, key_at), read=read
+        )
+        is None
     )
 
 

@@ -63,7 +63,7 @@ class Archive:
     async def open(self) -> None:
         await self.node.recovery.once()
         value = opening(1, LAW.network)
-        prepared = Prepared(LogOpen.model_validate(value), value, canonical_json(value))
+        prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
         self.node.writer.submit_to(self.node.sequencer, Submission((prepared,))).result()
 
     async def record(self, value: dict[str, Any]) -> Recorded:

@@ -1,5 +1,6 @@
 """The sequencer: an event's place in the log, the same answer for the same id, all or nothing, and every rule."""
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -21,13 +22,15 @@ from node_helpers import (
     share,
 )
 
-from ledger.encoding import encode_base64
+from ledger.encoding import canonical_json, encode_base64
 from ledger.entry import ENTRY_BYTES_MAX
 from ledger.errors import BadValueError, EventError, LedgerError, StoreCorruptError, TooLongError
+from ledger.event import read_event
+from ledger.event.plain import PlainReceipt, PlainShare, read_plain
 from ledger.manifest import make_manifest
 from ledger.note import ED25519, Signer
 from ledger.store.memory import MemoryDisk
-from node import layout
+from node import layout, logs
 from node.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -40,7 +43,7 @@ from node.errors import (
     UnknownParentError,
     UnknownShareError,
 )
-from node.sequencer import Recorded, Submission, event_bytes_max, prepare
+from node.sequencer import Recorded, Submission, event_bytes_max, prepare, prepare_text
 from node.writer import Transaction
 
 A, B, C, GONE = parties(4)
@@ -465,8 +468,6 @@ def test_what_is_no_event_is_refused(value: object) -> None:
 
 def largest_share() -> dict[str, Any]:
     """An event of exactly as many bytes as an entry of A has room for."""
-    from ledger.encoding import canonical_json  # noqa: PLC0415 - only here
-
     value = share(1, B, records=[reference(str(number)) for number in range(900)], parents=None)
     names = [f"{number:03d}" for number in range(200)]
     value["fields"] = names
@@ -492,6 +493,51 @@ def test_one_byte_more_is_refused_before_it_is_submitted(desk: Desk) -> None:
     with pytest.raises(TooLongError) as refused:
         desk.prepare(value)
     assert (refused.value.field, refused.value.limit) == ("event", event_bytes_max(A.origin))
+
+
+def test_an_event_is_the_same_in_the_canonical_spelling_and_in_any_other() -> None:
+    value = share(1, B, records=[reference("a")], purpose="住房补贴")
+    plain, spelled = (
+        prepare_text(text.encode(), origin=A.origin) for text in (canonical_json(value), json.dumps(value, indent=1))
+    )
+    assert isinstance(plain.event, PlainShare)
+    assert spelled == prepare(value, origin=A.origin)
+    assert (plain.event.id, plain.text) == (spelled.event.id, spelled.text)
+
+
+def test_what_is_wrong_with_an_event_is_said_alike_in_the_canonical_spelling() -> None:
+    large = largest_share()
+    large["purpose"] += "."
+    for value in (large, share(1, B, purpose=" x"), share(1, B, records=[reference("a")] * 2), opening(1, NETWORK)):
+        with pytest.raises(LedgerError) as exact:
+            prepare(value, origin=A.origin)
+        with pytest.raises(LedgerError) as plain:
+            prepare_text(canonical_json(value).encode(), origin=A.origin)
+        assert str(plain.value) == str(exact.value)
+        assert (type(plain.value), plain.value.field) == (type(exact.value), exact.value.field)
+
+
+def test_a_recognised_event_leaves_in_the_store_what_its_model_leaves() -> None:
+    manifest = make_manifest([reference("a")]).ref.model_dump()
+    parent = {"hash": encode_base64(bytes(32)), "index": 1, "log": B.origin}
+    values = [
+        share(1, B, records=[reference("a"), reference("b")], parents=[parent]),
+        share(2, B, records=None, manifest=manifest),
+        share(3, A, records=None, manifest=manifest),
+        receipt(4, parent),
+        share(5, B, purpose=" x"),
+        opening(6, NETWORK),
+    ]
+    texts = [canonical_json(value).encode() for value in values]
+    read = [read_plain(text) for text in texts]
+    assert [isinstance(event, PlainShare | PlainReceipt) for event in read] == [True] * 4 + [False] * 2
+    found = [
+        logs.index(layout.log_id(A.origin), 0, zip(events, texts, strict=True), consumer=B.origin)
+        for events in ([event for event in read if event is not None], [read_event(value) for value in values])
+    ]
+    assert found[0] == found[1]
+    assert found[0].wanted
+    assert len(found[0].pairs) == 13
 
 
 # Keys.
