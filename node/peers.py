@@ -345,7 +345,9 @@ class Peer:
         count = _checked(lambda: parse_decimal(headers.get("entry-count", ""), field="Entry-Count"))
         if promised and count == 0:
             raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has")
-        if not 0 < count <= limit:
+        if count == 0:
+            raise PeerBusyError(f"it has no entries of {origin} from {start} on yet")
+        if count > limit:
             raise PeerMalformedError(f"{count} entries where 1 to {limit} were asked for")
         return _checked(lambda: parse_bundle(answer, count=count))
 
