@@ -7,10 +7,10 @@ it: one that has cosigned it, or that has itself heard of it when it returned.
 Under the version in force, n − k voters may never have cosigned it, and f may lie, or f − 1 others where the node's own
 amnesia counts among the faults: one more than both together must answer (:func:`answers_needed`).
 
-What was confirmed under an earlier version, members who joined since are bound to only when they have finished a
-return of their own, and tell so (``since``, the version under which they did). So for every earlier version it takes
-answers of that many who are bound or were voters then: counted among its own voters with its own f, or among all with
-the f of now; either is enough (:func:`enough`).
+The same holds for every earlier version, with its own n, k and f, among those who were its voters. Members who joined
+since are bound to what was confirmed under it only when they have finished a return of their own, and tell so
+(``since``, the version under which they did): with them, it takes as many with the f of now. Either is enough
+(:func:`enough`).
 """
 
 from collections.abc import Mapping
@@ -63,9 +63,9 @@ def _enough_of(earlier: Network, network: Network, own: str, mode: Mode, told: M
         return True
     bound = {origin for origin, one in told.items() if one.since and (origin in then or one.since > earlier.version)}
     others = max(len(network.voters) - 1, 0)
-    return len(bound & then) >= _needed(earlier, _liars(earlier.faults, own_counts=forgets)) or len(bound) >= min(
-        _needed(earlier, _liars(network.faults, own_counts=forgets)), others
-    )
+    of_then = _needed(earlier, _liars(earlier.faults, own_counts=forgets))
+    of_all = _needed(earlier, _liars(network.faults, own_counts=forgets))
+    return len(told.keys() & then) >= of_then or len(bound) >= min(of_all, others)
 
 
 def _needed(network: Network, liars: int) -> int:
