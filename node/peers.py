@@ -463,8 +463,11 @@ class Peer:
 class Peers(Mapping[str, Peer]):
     """The peers by origin, as the network document in force names them; they come and go while the node runs."""
 
-    def __init__(self, own: str, make: Callable[[Member], Peer]) -> None:
-        """``make`` gives the client of a member."""
+    def __init__(
+        self, own: str, make: Callable[[Member], Peer], *, fault: Callable[[str, Exception], None] = lambda *_: None
+    ) -> None:
+        """``make`` gives the client of a member; ``fault`` is told of what work has met that nobody has thought of."""
+        self._fault = fault
         self._own = own
         self._make = make
         self._peers: dict[str, Peer] = {}
@@ -507,20 +510,20 @@ class Peers(Mapping[str, Peer]):
                     running.pop(peer).cancel()
                 for peer in self._peers.values():
                     if peer not in running:
-                        running[peer] = group.create_task(_guarded(work, peer, name), name=f"{name} {peer.origin}")
+                        running[peer] = group.create_task(self._guarded(work, peer, name), name=f"{name} {peer.origin}")
                 await changed.wait()
 
-
-async def _guarded(work: Callable[[Peer], Coroutine[Any, Any, None]], peer: Peer, name: str) -> None:
-    """Do the work for one peer; what nobody has thought of must not end it for all the others."""
-    while True:
-        try:
-            await work(peer)
-        except Exception:
-            log.exception("a fault of the software", work=name, peer=peer.origin)
-            await asyncio.sleep(AFTER_FAULT_SECONDS)
-        else:
-            return
+    async def _guarded(self, work: Callable[[Peer], Coroutine[Any, Any, None]], peer: Peer, name: str) -> None:
+        """Do the work for one peer; what nobody has thought of must not end it for all the others."""
+        while True:
+            try:
+                await work(peer)
+            except Exception as error:
+                log.exception("a fault of the software", work=name, peer=peer.origin)
+                self._fault(f"{name} {peer.origin}", error)
+                await asyncio.sleep(AFTER_FAULT_SECONDS)
+            else:
+                return
 
 
 def not_verified(what: str, error: LedgerError) -> PeerFalseError:

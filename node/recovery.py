@@ -112,7 +112,10 @@ class Recovery:
     @property
     def since(self) -> int:
         """The version under which this node has last finished a return, so that its word counts; 0: never yet."""
-        return int.from_bytes(self._disk.get(layout.BOUND_KEY) or b"", "big")
+        first = self._network().versions[0]
+        founder = any(member.origin == self._own for member in first.voters.values())
+        said = 1 if founder and self._mirror.state(self._own).size else 0  # a lost disk has an empty log at first
+        return max(int.from_bytes(self._disk.get(layout.BOUND_KEY) or b"", "big"), said)
 
     def promised(self, origin: str) -> Judged | None:
         """Return the largest checkpoint of a log that is not taken over yet: others who ask must hear of it too."""
@@ -298,7 +301,7 @@ class Recovery:
                 if origin != self._own:
                     group.create_task(self._try_to_take_over(origin, room), name=f"take over {origin}")
         with suppress(BusyError, ReadOnlyError, StoreError):  # it is said again after the next start
-            if version > self.since:
+            if version > max(self.since, 1):
                 bound = version.to_bytes(8, "big")
                 await asyncio.wrap_future(
                     self._writer.submit(lambda transaction: transaction.batch.put(layout.BOUND_KEY, bound))

@@ -488,7 +488,7 @@ class Node:
                 on_fault=lambda peer, kind: self.metrics.peer_faults.labels(peer, kind).inc(),
             )
 
-        self.peers = Peers(self.origin, make)
+        self.peers = Peers(self.origin, make, fault=self._fault)
         self.peers.update(self.network)
         common: dict[str, Any] = {"own": self.origin, "writer": self.writer, "network": lambda: self.network}
         common["metrics"] = self.metrics
@@ -683,6 +683,9 @@ class Node:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("a service of the node has ended", service=task.get_name(), error=repr(error))
             self.alarms.setdefault(f"service {task.get_name()}", repr(error))
+
+    def _fault(self, name: str, error: Exception) -> None:
+        self.alarms.setdefault(f"service {name}", repr(error))
 
     def _on_commit(self, states: Mapping[str, LogState]) -> None:
         """Called by the writer's thread after each commit."""

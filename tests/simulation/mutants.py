@@ -109,7 +109,7 @@ def no_safe_return(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("", "forgetful")
 def a_return_that_waits_for_nobody(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recovery, "answers_needed", lambda *_: 0)
+    patch.setattr(recovery, "enough", lambda *_: True)
     patch.setattr(recovery, "GRACE_SECONDS", 0.0)
 
 
