@@ -17,7 +17,6 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -46,6 +45,7 @@ from node.peers import (
     PeerRefusedError,
     PeerUnreachableError,
     StaleSizeError,
+    wary_client,
 )
 from node.writer import Transaction, Writer
 
@@ -118,16 +118,7 @@ class OutsiderClient:
         self.outsider = outsider
         self.status = OutsiderStatus()
         self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout_ms / 1000),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
-            verify=verify,
-            transport=transport,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._client = wary_client(timeout_ms, 1, verify, transport)
 
     async def close(self) -> None:
         """Close the connection."""

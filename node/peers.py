@@ -252,17 +252,7 @@ class Peer:
         self.member = member
         self.origin = member.origin
         self.status = PeerStatus()
-        self._client = httpx.AsyncClient(
-            base_url=member.url,
-            timeout=httpx.Timeout(timeout_ms / 1000),
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
-            headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
-            verify=verify,
-            transport=transport,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._client = wary_client(timeout_ms, CONNECTIONS_MAX, verify, transport, base_url=member.url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -530,6 +520,28 @@ def not_verified(what: str, error: LedgerError) -> PeerFalseError:
     """Return what a peer has done wrong who gave something that does not verify."""
     kind = PeerKeyEndedError if isinstance(error, KeyEndedError) else PeerFalseError
     return kind(f"{what}: {error}")
+
+
+def wary_client(
+    timeout_ms: int,
+    connections: int,
+    verify: ssl.SSLContext,
+    transport: httpx.AsyncBaseTransport | None,
+    *,
+    base_url: str = "",
+) -> httpx.AsyncClient:
+    """Return a client for servers that are hostile until proven otherwise: no compression, cookies, or redirects."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(timeout_ms / 1000),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
+        verify=verify,
+        transport=transport,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        trust_env=False,
+    )
 
 
 def tls_context(authority: Path | None) -> ssl.SSLContext:

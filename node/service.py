@@ -682,9 +682,9 @@ class Node:
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("a service of the node has ended", service=task.get_name(), error=repr(error))
-            self.alarms.setdefault(f"service {task.get_name()}", repr(error))
+            self._fault(task.get_name(), error)
 
-    def _fault(self, name: str, error: Exception) -> None:
+    def _fault(self, name: str, error: BaseException) -> None:
         self.alarms.setdefault(f"service {name}", repr(error))
 
     def _on_commit(self, states: Mapping[str, LogState]) -> None:

@@ -202,6 +202,22 @@ def opening(number: int, network: Network) -> dict[str, Any]:
     }
 
 
+def members(*which: Party | dict[str, Any]) -> list[dict[str, Any]]:
+    """Entries of a network document; a department stands for its usual one."""
+    return [one if isinstance(one, dict) else entry_of(one) for one in which]
+
+
+def adopts(network: Network) -> dict[str, Any]:
+    """The event by which a log says that it acts under a version."""
+    return {
+        "type": "network.adopt",
+        "id": event_id(500 + network.version),
+        "network": network.name,
+        "version": network.version,
+        "hash": encode_base64(network.text_hash),
+    }
+
+
 # A log on paper: what an owner would sign, without a node; it can also be made to lie.
 
 

@@ -11,13 +11,13 @@ from node_helpers import (
     GOVERNOR,
     NOW_MS,
     PATIENCE_SECONDS,
-    Paper,
     PaperLog,
     Party,
     Town,
+    adopts,
     entry_of,
-    event_id,
     heads,
+    members,
     paper,
     parties,
     seed,
@@ -27,7 +27,6 @@ from node_helpers import (
 )
 from structlog.testing import capture_logs
 
-from ledger.encoding import encode_base64
 from ledger.errors import FingerprintError, LedgerError, QuorumError, StoreFailedError
 from ledger.network import network_text, verify_chain
 from ledger.note import ED25519, Note, Signer
@@ -63,10 +62,6 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with Town(tmp_path, SEVEN, law=paper(FOUR)) as town:
         with capture_logs():
             yield town
-
-
-def members(*which: Party | dict[str, Any]) -> list[dict[str, Any]]:
-    return [one if isinstance(one, dict) else entry_of(one) for one in which]
 
 
 async def acts_under(node: Node, version: int, logs: int) -> None:
@@ -200,7 +195,7 @@ async def test_a_log_is_cosigned_only_under_the_version_under_which_it_acts(town
     log.grow(1, A)
     with pytest.raises(BusyError, match="acts under version 1 of the network document, this node under 2"):
         await node.witness.add_checkpoint(log.request(1))
-    log.append(adopts(law))
+    log.append(adopts(law.network))
     await node.witness.add_checkpoint(log.request(1))
     assert node.states[B.origin].cosigned_head.size == 3
 
@@ -210,7 +205,7 @@ async def test_a_log_that_is_ahead_brings_its_version_along(town: Town) -> None:
     node.recovery._remembers.set()  # as if the others had told
     law = town.law.next(members(*FOUR), rules="cn-2026")
     log = PaperLog(B, town.law.network)
-    log.append(adopts(law))
+    log.append(adopts(law.network))
 
     async def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/health":
@@ -228,7 +223,7 @@ async def test_a_version_that_nobody_has_is_not_cosigned(town: Town) -> None:
     node = town.open(A)
     node.recovery._remembers.set()  # as if the others had told
     log = PaperLog(B, town.law.network)
-    log.append(adopts(town.law.next(members(*FOUR), rules="cn-2026")))
+    log.append(adopts(town.law.next(members(*FOUR), rules="cn-2026").network))
     town.wire.answer(B, log.answer)
     with pytest.raises(BusyError, match="version of the network document above 1"):
         await node.witness.add_checkpoint(log.request(0))
@@ -239,7 +234,7 @@ async def test_the_quorum_of_before_is_not_enough_where_the_log_acts_under_the_n
     law = town.law.next(members(*SEVEN))
     await node.adopt(law.document)
     log = PaperLog(B, town.law.network, SEVEN)
-    log.append(adopts(law))
+    log.append(adopts(law.network))
     town.wire.answer(B, log.answer)
     early = log.checkpoint(1, cosigners=3)
     assert await node.mirror.take_confirmed(early.encode(), origin=B.origin)
@@ -248,17 +243,6 @@ async def test_the_quorum_of_before_is_not_enough_where_the_log_acts_under_the_n
     assert node.states[B.origin].confirmed_size == 1
     assert await node.mirror.take_confirmed(log.checkpoint(2, cosigners=5).encode(), origin=B.origin)
     assert node.states[B.origin].confirmed_size == 2
-
-
-def adopts(law: Paper) -> dict[str, Any]:
-    network = law.network
-    return {
-        "type": "network.adopt",
-        "id": event_id(500 + network.version),
-        "network": network.name,
-        "version": network.version,
-        "hash": encode_base64(network.text_hash),
-    }
 
 
 async def test_a_suspended_member_writes_nothing_and_hears_when_it_is_back(town: Town) -> None:

@@ -13,9 +13,11 @@ from node_helpers import (
     PaperLog,
     Party,
     Town,
+    adopts,
     entry_of,
     event_id,
     heads,
+    members,
     paper,
     parties,
     seed,
@@ -43,20 +45,6 @@ from node.service import Node
 A, B, C, D, E, F, G = SEVEN = parties(7)
 FOUR = SEVEN[:4]
 NO_FAULTS: dict[str, Any] = {"quorum": {"faults": 0}}
-
-
-def members(*which: Party | dict[str, Any]) -> list[dict[str, Any]]:
-    return [one if isinstance(one, dict) else entry_of(one) for one in which]
-
-
-def adopts(network: Network) -> dict[str, Any]:
-    return {
-        "type": "network.adopt",
-        "id": event_id(500 + network.version),
-        "network": network.name,
-        "version": network.version,
-        "hash": encode_base64(network.text_hash),
-    }
 
 
 async def record(node: Node, number: int, consumer: Party) -> None:
