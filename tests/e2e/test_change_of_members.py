@@ -142,7 +142,7 @@ class Archive:
         for number, name in enumerate(names):
             origin = self.here.origin_of(name)
             asked = self.here.clients[names[(number + stage) % len(names)]]
-            newest = (await self.here.logs(name))[origin]["confirmed_size"] - 1
+            newest = await self._newest_confirmed(name)
             files.append(folder / f"{name}.proof")
             await self._fetch(asked, "/v1/proof", files[-1], log=origin, index=str(newest))
         record = list(self.played.references.values())[-1]
@@ -150,6 +150,18 @@ class Archive:
         files.append(folder / "evidence.json")
         await self._fetch(asked, f"/v1/records/{record}/evidence", files[-1])
         self.saved.append(Saved(files, document))
+
+    async def _newest_confirmed(self, name: str) -> int:
+        """Return the index of the newest confirmed entry of a member's log, which a newcomer has only after a while."""
+        origin, size = self.here.origin_of(name), 0
+
+        async def has_any() -> bool:
+            nonlocal size
+            size = (await self.here.logs(name))[origin]["confirmed_size"]
+            return size > 0
+
+        await until(has_any)
+        return size - 1
 
     @staticmethod
     async def _fetch(asked: httpx.AsyncClient, path: str, file: Path, **query: str) -> None:
