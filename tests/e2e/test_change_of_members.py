@@ -157,7 +157,7 @@ class Archive:
 
         async def has_any() -> bool:
             nonlocal size
-            size = (await self.here.logs(name))[origin]["confirmed_size"]
+            size = int((await self.here.logs(name))[origin]["confirmed_size"])
             return size > 0
 
         await until(has_any)
