@@ -277,7 +277,7 @@ def make_entries(
     """Make the entries of these events, and of the shares of these numbers, behind a log; in a process of its own."""
     shares = (load.share(number, consumers[number % len(consumers)]) for number in numbers)
     time = BEGINNING + 1000 * (state.size // BLOCK)
-    texts, head = chain(state.chain, [canonical_json(one) for one in (*events, *shares)], time=time)
+    texts, head = chain(state.chain, [canonical_json(one).encode() for one in (*events, *shares)], time=time)
     entries = [parse_entry(raw) for raw in sign_texts(parse_skey(skey), texts)]
     batch = Batch()
     after = logs.append(state, entries, head, batch)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import httpx
 
@@ -12,12 +11,13 @@ from bench.context import Bench, flushes, require
 from bench.nodes import START_SECONDS_MAX, network_of, peer_transport
 from bench.report import Row, Target, ratio_row
 from cli.demo.network import DemoNetwork
+from ledger.encoding import canonical_json
 from ledger.entry import open_chain, verify_entries
 from ledger.merkle import root_of
 from ledger.network import Member
 from node.history import read_entries
 from node.outside import Outsider
-from node.sequencer import Prepared, prepare
+from node.sequencer import Prepared, prepare_text
 from node.service import Node, load_foundation
 
 BATCH = 1000
@@ -44,7 +44,7 @@ async def _append(bench: Bench, batches: int, *, check: bool) -> float:
     folder = bench.folder("append")
     network = network_of(folder, 2)
     consumer = network.departments["tax"].origin
-    values = [[load.share(batch * BATCH + number, consumer) for number in range(BATCH)] for batch in range(batches)]
+    values = bodies(consumer, batches)
     async with NodeHere(network) as node:
         syncs, rounds = flushes(), node.writer.rounds
         start = time.perf_counter()
@@ -61,7 +61,14 @@ async def _append(bench: Bench, batches: int, *, check: bool) -> float:
     return batches * BATCH / passed
 
 
-async def append(node: Node, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
+def bodies(consumer: str, batches: int, first: int = 0) -> list[list[bytes]]:
+    """Return batches of events as a client writes them: canonical JSON."""
+    numbers = range(first, first + batches * BATCH)
+    events = [canonical_json(load.share(number, consumer)).encode() for number in numbers]
+    return [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
+
+
+async def append(node: Node, batches: Sequence[Sequence[bytes]]) -> None:
     """Append batches as the API does: validated in a thread, a few of them at one time."""
     waiting = list(reversed(batches))
 
@@ -75,8 +82,8 @@ async def append(node: Node, batches: Sequence[Sequence[dict[str, Any]]]) -> Non
             group.create_task(work())
 
 
-def _prepared(values: Sequence[dict[str, Any]], origin: str) -> tuple[Prepared, ...]:
-    return tuple(prepare(value, origin=origin) for value in values)
+def _prepared(bodies: Sequence[bytes], origin: str) -> tuple[Prepared, ...]:
+    return tuple(prepare_text(body, origin=origin) for body in bodies)
 
 
 class NodeHere:

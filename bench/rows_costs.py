@@ -64,7 +64,10 @@ def _writing(bench: Bench) -> list[Row]:
     logs.append(state, entries, after, batch)
     pairs = list(batch)
     bundle = encode_bundle(raws)
-    answers = [Recorded(one.event.id, entry.ref, entry.time) for one, entry in zip(models, entries, strict=True)]
+    answers = [
+        Recorded(one.event.id, entry.ref.hash, entry.index, entry.origin, entry.time)
+        for one, entry in zip(models, entries, strict=True)
+    ]
 
     def verified() -> None:
         for one in entries:
@@ -102,12 +105,12 @@ def _writing(bench: Bench) -> list[Row]:
         (
             "append",
             "  of that: canonical_json and digest, again",
-            lambda: [logs.event_digest(canonical_json(one.event)) for one in entries],
+            lambda: [logs.event_digest(canonical_json(one.event).encode()) for one in entries],
         ),
         ("append", "  of that: tiles", lambda: state.edge.extended([one.leaf for one in entries])),
         ("append", "  of that: putting the pairs", put),
         ("append", "synced write of the batch", lambda: store.write(batch)),
-        ("append", "answer: reference and JSON", lambda: [as_json(one.to_json("recorded")) for one in answers]),
+        ("append", "answer: reference and JSON", lambda: [one.to_text("recorded") for one in answers]),
         (
             "replicate",
             "encode and parse a bundle",
@@ -115,7 +118,11 @@ def _writing(bench: Bench) -> list[Row]:
         ),
         ("replicate", "verify_entries: all of it", lambda: verify_entries(head, raws, key_at=lambda _: key)),
         ("replicate", "  of that: parse_entry", lambda: list(map(parse_entry, raws))),
-        ("replicate", "  of that: canonical JSON of the event", lambda: [parse_canonical_json(text) for text in texts]),
+        (
+            "replicate",
+            "  of that: canonical JSON of the event",
+            lambda: [parse_canonical_json(text.decode()) for text in texts],
+        ),
         ("replicate", "  of that: verify_signature", verified),
         (
             "replicate",

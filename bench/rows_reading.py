@@ -18,7 +18,7 @@ from bench.context import Bench, memory_mb, remove, require
 from bench.ledgers import HOPS, Ledger, copy, ledger_of, make_entries, network_in, opened
 from bench.nodes import NodeProcess, log_signer
 from bench.report import Row, Target, percentile, shown
-from bench.rows_append import BATCH, NodeHere, append
+from bench.rows_append import BATCH, NodeHere, append, bodies
 from cli.demo.network import free_ports
 from ledger.entry import verify_entries
 from ledger.event import Share
@@ -281,10 +281,7 @@ async def _write(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
         times = []
         for turn in range(3):
             first = ledger.events + turn * count * BATCH
-            values = [
-                [load.share(first + batch * BATCH + number, consumer) for number in range(BATCH)]
-                for batch in range(count)
-            ]
+            values = bodies(consumer, count, first)
             start = time.perf_counter()
             await append(node, values)
             times.append((time.perf_counter() - start) / (count * BATCH) * 1e6)

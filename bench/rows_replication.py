@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ENTRIES = 20_000  # of one run, at scale 1
 BACKLOG = 200_000  # of the one long run
 HYPERCORE_BATCH = 1000  # as many as our nodes fetch, and sync, at a time
-POLL_SECONDS = 0.03
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)

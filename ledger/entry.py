@@ -103,7 +103,7 @@ def open_chain(origin: str, network_text: bytes) -> ChainHead:
     return ChainHead(origin, 0, hashlib.sha256(network_text).digest(), 0)
 
 
-def chain(head: ChainHead, events: Sequence[str], *, time: int) -> tuple[list[bytes], ChainHead]:
+def chain(head: ChainHead, events: Sequence[bytes], *, time: int) -> tuple[list[bytes], ChainHead]:
     """Return the texts of the entries that record ``events`` (canonical JSON) after ``head``, and the new head.
 
     ``time`` is in milliseconds; where the clock has gone back, the last entry's time is kept.
@@ -112,14 +112,13 @@ def chain(head: ChainHead, events: Sequence[str], *, time: int) -> tuple[list[by
         TooLongError: an event for which an entry has no room, with its place in ``events``.
     """
     time = max(time, head.time)
-    stamp = format_time(time)
+    begin = f"{FORMAT}\n{head.origin}\n".encode()
+    stamp = format_time(time).encode("ascii")
     previous = head.previous
     texts: list[bytes] = []
     room = ENTRY_BYTES_MAX - signature_line_bytes(head.origin) - 1
     for offset, event in enumerate(events):
-        text = (
-            f"{FORMAT}\n{head.origin}\n{head.size + offset}\n{encode_base64(previous)}\n{stamp}\n{event}\n"
-        ).encode()
+        text = b"%b%d\n%b%b\n%b\n" % (begin, head.size + offset, b2a_base64(previous), stamp, event)
         if len(text) > room:
             raise TooLongError(
                 f"the entry would have {len(text) - room + ENTRY_BYTES_MAX} bytes",

@@ -210,5 +210,5 @@ class Adoption:
             "type": NetworkAdopt.TYPE,
             "version": network.version,
         }
-        event = Prepared(NetworkAdopt.model_validate(value), canonical_json(value))
+        event = Prepared(NetworkAdopt.model_validate(value), canonical_json(value).encode())
         await asyncio.wrap_future(self._writer.submit_to(self._sequencer, Submission((event,))))

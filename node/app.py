@@ -24,8 +24,12 @@ log = structlog.get_logger(__name__)
 DESCRIPTION = "The ledger that makes every transfer of data between departments traceable and provable."
 
 
-def create_app(node: Node) -> FastAPI:
+def create_app(node: Node) -> ASGIApp:
     """Return the application of ``node``; starting and stopping it starts and stops the node."""
+    return HotRoutes(_routed(node), NoBugEscapes)
+
+
+def _routed(node: Node) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,7 +51,6 @@ def create_app(node: Node) -> FastAPI:
     app.exception_handler(LedgerError)(_ledger_error)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
-    app.add_middleware(HotRoutes)
     app.add_middleware(NoBugEscapes)
     return app
 

@@ -4,30 +4,22 @@ A piece is a run of entries of one log as a peer gave them. Whether it follows w
 before it is stored; everything else (format, canonical JSON, order, signatures, schemas, index keys, leaf hashes) does
 not depend on that, takes nearly all of the time, and is pure. So it can be done ahead, and in a process beside.
 
-Such a process (see node/verifying.py) runs :func:`serve`: it says its version, then answers every piece with what
-:func:`check` gives, or with None for one that does not hold. It opens nothing, keeps nothing, and ends with its line.
+Such a process (see node/verifying.py) runs :func:`serve`: it answers every piece with what :func:`check` gives, or with
+None for one that does not hold.
 """
 
-import gc
-import pickle
-import socket
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from io import BufferedRWPair
 
 from ledger.entry import ChainHead, Confirmed, confirm_entries, parse_entry, verify_entries
 from ledger.errors import LedgerError
 from ledger.event import read_event
 from ledger.event.plain import read_plain
 from ledger.network import Member
-from node import logs
+from node import line, logs
 from node.layout import log_id
 from node.logs import Growth, Read
-
-GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which checking makes none
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +94,9 @@ def _checked(
     return Checked(head, Growth(leaves, chain, index))
 
 
-def build() -> str:
-    """Return which version of this software a process runs: an upgrade may have come after the node started."""
-    try:
-        return version("suyuan")
-    except PackageNotFoundError:
-        return ""
-
-
-def send(stream: BufferedRWPair, value: object) -> None:
-    """Write a value to the other side of the line."""
-    pickle.dump(value, stream, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.flush()
-
-
-def receive(stream: BufferedRWPair) -> object:
-    """Read a value from the other side of the line: this node's own process, nobody else can write there.
-
-    Raises:
-        EOFError, OSError: the other side has ended.
-    """
-    return pickle.load(stream)  # noqa: S301 - see above
-
-
-def serve(line: int) -> None:
-    """Check pieces that come over ``line``, a socket, until it is closed."""
-    gc.freeze()
-    gc.set_threshold(GARBAGE_MIN)
-    with socket.socket(fileno=line) as both, both.makefile("rwb") as stream, suppress(EOFError, OSError):
-        send(stream, build())
-        while True:
-            send(stream, _answer(receive(stream)))
+def serve(descriptor: int) -> None:
+    """Check pieces that come over a line, until it is closed."""
+    line.serve(descriptor, _answer)
 
 
 def _answer(piece: object) -> Checked | None:

@@ -120,6 +120,10 @@ class Settings(BaseSettings):
         int | None,
         Field(ge=0, le=256, description="processes that help while a log is far behind: one per core if not set"),
     ] = None
+    sign_processes: Annotated[
+        int | None,
+        Field(ge=0, le=256, description="processes that sign while much is recorded: one per core if not set"),
+    ] = None
     recovery_answers: Annotated[
         Literal["2f", "2f+1", "all"],
         Field(description="how many others must tell what they remember before this node writes after a start"),

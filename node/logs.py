@@ -173,7 +173,7 @@ def index(
         if isinstance(event, Violation):
             pairs.append((layout.finding_key(log, number), event.code.encode()))
             continue
-        pairs.append((layout.event_key(event.id, log), index_bytes + _digest(text)))
+        pairs.append((layout.event_key(event.id, log), index_bytes + event_digest(text)))
         if isinstance(event, SHARES):
             for record in event.records or ():
                 pairs.append((layout.record_prefix(record) + place, b""))  # noqa: PERF401 - mostly one
@@ -363,12 +363,8 @@ def hash_reader(
     )
 
 
-def event_digest(event_json: str) -> bytes:
+def event_digest(event_json: bytes) -> bytes:
     """Return what tells a repeated submission from another event under the same id."""
-    return _digest(event_json.encode())
-
-
-def _digest(event_json: bytes) -> bytes:
     return hashlib.sha256(event_json).digest()[:DIGEST_BYTES]
 
 

@@ -8,18 +8,18 @@
 5. Answer. A crash: as after 4.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 
-from ledger.encoding import JsonObject, canonical_json, encode_base64, format_time, parse_hash, parse_json
-from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, sign_texts, signature_line_bytes
+from ledger.encoding import canonical_json, encode_base64, format_time, parse_hash, parse_json
+from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, signature_line_bytes
 from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
 from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Share, parse_event, read_event
 from ledger.event.plain import RECEIPTS, SHARES, PlainEvent, PlainReceipt, PlainRef, PlainShare, recognise
 from ledger.event.transfer import Receipt
-from ledger.merkle import leaf_hash
 from ledger.network import Network
 from ledger.note import SigningKey
 from ledger.store import Store
@@ -40,6 +40,7 @@ from node.errors import (
 )
 from node.keys import MISSING_HINT, NodeKeys, named_keys
 from node.logs import Growth, LogState, Rotation
+from node.signing import Signed
 from node.writer import Transaction
 
 ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
@@ -58,7 +59,7 @@ class Prepared:
     """An event that has passed its schema, ready to be chained."""
 
     event: Event | PlainEvent
-    text: str  # canonical JSON
+    text: bytes  # canonical JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +67,22 @@ class Recorded:
     """Where an event stands."""
 
     event_id: str
-    ref: EntryRef
+    hash: str  # of its entry's leaf, in base64
+    index: int
+    log: str
     time: int  # milliseconds
 
-    def to_json(self, state: str) -> JsonObject:
-        """Return the answer to a submission."""
-        return {
-            "event_id": self.event_id,
-            "entry": self.ref.model_dump(),
-            "time": format_time(self.time),
-            "state": state,
-        }
+    @property
+    def ref(self) -> EntryRef:
+        """The reference to its entry."""
+        return EntryRef(hash=self.hash, index=self.index, log=self.log)
+
+    def to_text(self, state: str) -> str:
+        """Return the answer to a submission as JSON; nothing in it needs escaping."""
+        return (
+            f'{{"event_id":"{self.event_id}","entry":{{"hash":"{self.hash}","index":{self.index},"log":"{self.log}"}},'
+            f'"time":"{_stamp(self.time)}","state":"{state}"}}'
+        )
 
 
 def prepare(value: object, *, origin: str, types: frozenset[str] = SUBMITTED_TYPES) -> Prepared:
@@ -91,10 +97,10 @@ def prepare(value: object, *, origin: str, types: frozenset[str] = SUBMITTED_TYP
     assert isinstance(value, dict)
     if event.type not in types:
         raise BadValueError(f"events of type {event.type} are written by the node itself", field="type")
-    text = canonical_json(value)
+    text = canonical_json(value).encode()
     room = event_bytes_max(origin)
-    if len(text.encode()) > room:
-        raise TooLongError(f"the event has {len(text.encode())} bytes as canonical JSON", field="event", limit=room)
+    if len(text) > room:
+        raise TooLongError(f"the event has {len(text)} bytes as canonical JSON", field="event", limit=room)
     return Prepared(event, text)
 
 
@@ -107,7 +113,7 @@ def prepare_text(text: bytes, *, origin: str) -> Prepared:
     event = recognise(text)
     if event is None or len(text) > event_bytes_max(origin):
         return prepare(parse_json(text), origin=origin)
-    return Prepared(event, text.decode())
+    return Prepared(event, text)
 
 
 def event_bytes_max(origin: str) -> int:
@@ -126,13 +132,14 @@ class Sequencer:
         keys: Callable[[], NodeKeys],
         network: Callable[[], Network],
         clock: Clock,
-        pool: Executor | None,
+        begin_signing: Callable[[SigningKey, Sequence[bytes]], Callable[[], Signed]],
     ) -> None:
+        """``begin_signing``: has texts signed meanwhile, see :meth:`node.signatories.Signatories.begin`."""
         self._origin = origin
         self._keys = keys
         self._network = network
         self._clock = clock
-        self._pool = pool
+        self._begin_signing = begin_signing
 
     def run(self, transaction: Transaction, items: list[Submission]) -> list[list[Recorded] | LedgerError]:
         """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole."""
@@ -145,30 +152,41 @@ class Sequencer:
             states=transaction.committed_states,
         )
         outcomes = [round_.admit(item) for item in items]
-        texts, head = chain(state.chain, [event.text for event in round_.fresh], time=self._clock.now_ms())
-        raws: list[bytes] = []
-        for signer, group in groupby(round_.signers):  # one key, or two where the round crosses the end of one
-            raws += sign_texts(signer, texts[len(raws) : len(raws) + len(list(group))], pool=self._pool)
-        leaves = [leaf_hash(raw) for raw in raws]
-        if raws:
-            events = [(prepared.event, prepared.text.encode()) for prepared in round_.fresh]
-            index = logs.index(state.log, state.size, events, opening=state.chain.previous)
-            transaction.put_state(logs.grow(state, raws, Growth(leaves, head, index), transaction.batch))
+        time = max(self._clock.now_ms(), state.chain.time)
+        leaves = self._append(transaction, round_, time) if round_.fresh else []
 
         def answer(place: _Place) -> Recorded:
             if isinstance(place, Recorded):
                 return place
-            event_id, offset = place
-            ref = EntryRef(hash=encode_base64(leaves[offset]), index=state.size + offset, log=self._origin)
-            return Recorded(event_id, ref, head.time)
+            event_id, leaf = round_.fresh[place].event.id, leaves[place]
+            return Recorded(event_id, encode_base64(leaf), state.size + place, self._origin, time)
 
         return [
             outcome if isinstance(outcome, LedgerError) else [answer(place) for place in outcome]
             for outcome in outcomes
         ]
 
+    def _append(self, transaction: Transaction, round_: "_Round", time: int) -> list[bytes]:
+        """Put the round's events behind the log; return the leaf hash of each."""
+        state = round_.own
+        texts, head = chain(state.chain, [prepared.text for prepared in round_.fresh], time=time)
+        signing: list[Callable[[], Signed]] = []
+        start = 0
+        for signer, group in groupby(round_.signers):  # one key, or two where the round crosses the end of one
+            end = start + len(list(group))
+            signing.append(self._begin_signing(signer, texts[start:end]))
+            start = end
+        events = ((prepared.event, prepared.text) for prepared in round_.fresh)
+        index = logs.index(state.log, state.size, events, opening=state.chain.previous)
+        signed = Signed([], [])
+        for wait in signing:
+            signed += wait()
+        growth = Growth(signed.leaves, head, index)
+        transaction.put_state(logs.grow(state, signed.raws, growth, transaction.batch))
+        return signed.leaves
 
-_Place = Recorded | tuple[str, int]  # recorded before, or the id and its number in this round
+
+_Place = Recorded | int  # recorded before, or its number in this round
 
 
 @dataclass(slots=True)
@@ -182,6 +200,7 @@ class _Round:
     states: Mapping[str, LogState]  # as they are on the disk: what other jobs of the round have put cannot be read yet
     fresh: list[Prepared] = field(default_factory=list)
     signers: list[SigningKey] = field(default_factory=list)  # of each of them
+    chosen: tuple[int, SigningKey] | None = None  # up to which index which key signs
     announced: Rotation | None = None
     ids: dict[str, int] = field(default_factory=dict)
     answered: set[bytes] = field(default_factory=set)  # leaf hashes of shares
@@ -206,7 +225,7 @@ class _Round:
                 for taken in self.fresh[mark:]:
                     del self.ids[taken.event.id]
                 del self.fresh[mark:], self.signers[mark:]
-                self.answered, self.announced = answered, announced
+                self.answered, self.announced, self.chosen = answered, announced, None
                 return error.at(f"events[{number}]") if len(item.events) > 1 else error
         return places
 
@@ -220,7 +239,7 @@ class _Round:
         self.ids[prepared.event.id] = len(self.fresh)
         self.fresh.append(prepared)
         self.signers.append(signer)
-        return prepared.event.id, len(self.fresh) - 1
+        return len(self.fresh) - 1
 
     def _known(self, prepared: Prepared) -> _Place | None:
         """Return where the event stands already; the same id with other content is a conflict."""
@@ -229,16 +248,30 @@ class _Round:
         if number is not None:
             if self.fresh[number].text != prepared.text:
                 raise ConflictError(f"the id {event_id} is used for another event just now", field="id")
-            return event_id, number
+            return number
         value = self.store.get(layout.event_key(event_id, self.log))
         if value is None:
             return None
         if value[layout.INDEX_BYTES :] != logs.event_digest(prepared.text):
             raise ConflictError(f"the id {event_id} is recorded with other content", field="id")
         entry = read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
-        return Recorded(event_id, entry.ref, entry.time)
+        return Recorded(event_id, encode_base64(entry.leaf), entry.index, self.origin, entry.time)
 
     def _signer(self, index: int) -> SigningKey:
+        """Return the key that signs the log at ``index``, as :meth:`_choose` does; mostly that of the entry before."""
+        until, signer = self.chosen or (0, None)
+        if signer is not None and index < until:
+            return signer
+        signer = self._choose(index)
+        bounds = [bound for start, end, _ in self.network.member(self.origin).log_keys for bound in (start, end)]
+        bounds += [promise.start for promise in (self.announced, self.own.rotation) if promise is not None]
+        self.chosen = (
+            min((bound for bound in bounds if bound is not None and bound > index), default=sys.maxsize),
+            signer,
+        )
+        return signer
+
+    def _choose(self, index: int) -> SigningKey:
         """Return the key that signs the log at ``index``: what another one signed could never be verified.
 
         Raises:
@@ -303,7 +336,7 @@ class _Round:
         promised = before.start if before is not None and before.signed_by == signer.verifier.key_id else None
         if promised is not None and start > promised:
             raise RotationError(f"this log has promised another key from entry {promised} on", field="from")
-        self.announced = Rotation(start, event.key, signer.verifier.key_id)
+        self.announced, self.chosen = Rotation(start, event.key, signer.verifier.key_id), None
 
     def _check_share(self, share: Share | PlainShare) -> None:
         member = self.network.members.get(share.consumer)
@@ -354,6 +387,9 @@ class _Round:
             return None
         entry = read_entry(self.store, state.log, ref.index)
         return read_event(entry.event) if encode_base64(entry.leaf) == ref.hash else None
+
+
+_stamp = lru_cache(64)(format_time)  # the events of a round have one time
 
 
 def read_entry(store: Store, log: bytes, index: int) -> Entry:

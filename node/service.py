@@ -61,6 +61,7 @@ from node.readmission import Readmission
 from node.recovery import Recovery
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import ring_of
+from node.signatories import Signatories
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.verifying import Verifiers
@@ -204,6 +205,8 @@ class Node:
         self.pool = pool or ThreadPoolExecutor(cores, thread_name_prefix="suyuan-crypto")
         processes = self.settings.verify_processes
         self.verifiers = Verifiers(cores if processes is None else processes, pool=self.pool)
+        processes = self.settings.sign_processes
+        self.signatories = Signatories(cores if processes is None else processes, pool=self.pool)
         self.started_ms = self.clock.now_ms()
         self.store: Store = open_store(self.home.data) if store is None else store
         try:
@@ -239,7 +242,7 @@ class Node:
             keys=lambda: self.keys,
             network=lambda: self.network,
             clock=self.clock,
-            pool=self.pool,
+            begin_signing=self.signatories.begin,
         )
         self.tokens = TokenGate(self.home.tokens, self.clock.now_ms, look_ms=TOKENS_LOOK_MS)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)
@@ -305,6 +308,7 @@ class Node:
         await self.mirror.close()
         await self.verifiers.close()
         await asyncio.to_thread(self.writer.stop)
+        await asyncio.to_thread(self.signatories.close)
         for peer in self.peers.values():
             await peer.close()
         await self.outside.close()
@@ -353,9 +357,9 @@ class Node:
         future = self.writer.submit_to(self.sequencer, Submission(events), size=2 * size)
         recorded: list[Recorded] = await asyncio.wrap_future(future)
         if wait_confirmed:
-            await self._wait_confirmed(max(one.ref.index for one in recorded))
+            await self._wait_confirmed(max(one.index for one in recorded))
         confirmed = self.state.confirmed_size
-        return [(one, "confirmed" if one.ref.index < confirmed else "recorded") for one in recorded]
+        return [(one, "confirmed" if one.index < confirmed else "recorded") for one in recorded]
 
     async def add_checkpoint(self, body: bytes) -> Cosigned:
         """Answer an add-checkpoint request, for a member's log or a foreign one.
@@ -649,7 +653,7 @@ class Node:
             "software": software(),
             "type": LogOpen.TYPE,
         }
-        opening = Prepared(LogOpen.model_validate(value), canonical_json(value))
+        opening = Prepared(LogOpen.model_validate(value), canonical_json(value).encode())
         await asyncio.wrap_future(self.writer.submit_to(self.sequencer, Submission((opening,))))
 
     def _authority(self) -> str:
@@ -700,6 +704,7 @@ class Node:
         if own.size != self._noticed:
             self._noticed = own.size
             self.publisher.notice()
+            self.signatories.notice()
         self.outside.notice()
         while self._waiters and self._waiters[0][0] < own.confirmed_size:
             _, _, future = heapq.heappop(self._waiters)

@@ -1,21 +1,16 @@
 """Verifying a backlog on all cores: processes beside this one, which share no interpreter lock with it.
 
 Threads alone do not get there: half of what an entry costs is Python, and only one thread at a time runs that. So when
-a log is far behind, a few processes are started that check pieces (node/checking.py); they are ended when there has
-been nothing to do for a while, and with the node. A node that keeps up never starts one.
+a log is far behind, a few processes (node/worker.py) are started that check pieces (node/checking.py); they are ended
+when there has been nothing to do for a while, and with the node. A node that keeps up never starts one.
 
-A process is never forked from this one, whose store and threads a fork would break: it is a new interpreter, which
-imports the ledger and knows no key, no store and no network. What it says counts only where it says yes; whatever it
-refuses is judged again here, and so is everything when a process dies, does not answer, or cannot be started.
+What a process says counts only where it says yes; whatever it refuses is judged again here, and so is everything when a
+process dies, does not answer, or cannot be started.
 """
 
 import asyncio
-import socket
-import subprocess
-import sys
 from collections.abc import Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, cast
 
 import structlog
@@ -23,83 +18,14 @@ import structlog
 from ledger.entry import ChainHead
 from node import checking
 from node.checking import Checked, Piece
-from node.errors import NodeError
+from node.worker import Worker, WorkerLostError
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 20.0  # after which the processes end: another log may be far behind as well
 ANSWER_SECONDS_MAX = 60.0  # for one piece, which takes a tenth of a second; then the process is given up
+IDLE_SECONDS = 20.0  # after which the processes end: another log may be far behind as well
 PROCESSES_MIN = 10_000  # entries of a backlog; for fewer, which take threads a second, no process is started
 LOST_MAX = 3  # processes; after that it is threads until the node is started again, for something is wrong here
-_COMMAND = "from node.checking import serve; serve({line})"
-
-
-class WorkerLostError(NodeError):
-    """A verifying process has died, does not answer, or cannot be started; the work is done by threads instead."""
-
-    code = "worker_lost"
-    hint = "look into the system's log for what ended it (memory?); verify_processes = 0 does without them"
-
-
-class Worker:
-    """One verifying process."""
-
-    def __init__(self) -> None:
-        """Start it, and wait until it is ready.
-
-        Raises:
-            WorkerLostError: it does not start, or runs another version of the software.
-        """
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own module
-                    [sys.executable, "-P", "-c", _COMMAND.format(line=theirs.fileno())],
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # a Ctrl-C in the terminal is the node's to answer
-                )
-        except OSError as error:
-            ours.close()
-            raise WorkerLostError(f"a verifying process cannot be started: {error.strerror}") from None
-        ours.settimeout(ANSWER_SECONDS_MAX)
-        self._line = ours
-        self._stream = ours.makefile("rwb")
-        if (told := self._hear()) != checking.build():
-            self.end()
-            raise WorkerLostError(f"a verifying process runs version {told}: the software was changed under the node")
-
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return self._process.pid
-
-    def check(self, piece: Piece) -> Checked | None:
-        """Return what a piece comes to, or None if it does not hold.
-
-        Raises:
-            WorkerLostError: the process has died, or does not answer.
-        """
-        with suppress(OSError, ValueError):  # why not, is heard
-            checking.send(self._stream, piece)
-        return cast("Checked | None", self._hear())
-
-    def end(self) -> None:
-        """End the process at once, whatever it does: it has nothing that could be lost."""
-        self._process.kill()
-        self._process.wait()
-        with suppress(OSError):  # what could not be sent any more
-            self._stream.close()
-        self._line.close()
-
-    def _hear(self) -> object:
-        try:
-            return checking.receive(self._stream)
-        except Exception as error:  # noqa: BLE001 - it broke off at any byte, or is silent
-            self.end()
-            why = f"it ended with {self._process.returncode}: {error!r}"
-            raise WorkerLostError(f"the verifying process {self.pid} gives no answer; {why}") from None
 
 
 class Verifiers:
@@ -173,7 +99,7 @@ class Verifiers:
 
     async def _start(self) -> None:
         try:
-            worker = await self._in_thread(Worker)
+            worker = await self._in_thread(lambda: Worker("checking", seconds_max=ANSWER_SECONDS_MAX))
         except WorkerLostError as error:
             self._tell(error)
         else:
@@ -186,7 +112,7 @@ class Verifiers:
 
     async def _ask(self, worker: Worker, piece: Piece) -> Checked | None:
         try:
-            checked: Checked | None = await self._in_thread(worker.check, piece)
+            checked: Checked | None = await self._in_thread(worker.ask, piece)
         except WorkerLostError as error:
             self._workers.discard(worker)
             if not self._closed:

@@ -234,7 +234,7 @@ class Log:
     def append(self, *events: JsonObject, time: int | None = None, pool: Executor | None = None) -> EntryRef:
         """Record events; the last one's place."""
         at = TIME + 1000 * self.size if time is None else time
-        texts, _ = chain(self.head, [canonical_json(event) for event in events], time=at)
+        texts, _ = chain(self.head, [canonical_json(event).encode() for event in events], time=at)
         self.entries += [parse_entry(raw) for raw in sign_texts(self.owner.log, texts, pool=pool)]
         return self.entries[-1].ref
 

@@ -42,6 +42,7 @@ from node.logs import LogState
 from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare_text
 from node.service import Foundation, Node
 from node.setup import Profile, create_home, join_network, member_entry, member_json
+from node.signatories import Signatories
 from node.tokens import Role, TokenFile, new_token
 from node.writer import Transaction, Writer
 
@@ -252,7 +253,7 @@ class PaperLog:
         return len(self.raws)
 
     def append(self, *values: dict[str, Any]) -> list[Entry]:
-        texts, self.head = chain(self.head, [canonical_json(value) for value in values], time=self.time_ms)
+        texts, self.head = chain(self.head, [canonical_json(value).encode() for value in values], time=self.time_ms)
         raws = sign_texts(self.party.keys.log, texts)
         self.raws += raws
         return [parse_entry(raw) for raw in raws]
@@ -330,7 +331,11 @@ class Desk:
         self.store: Store = store or (self.disk.create() if self.disk.cells is None else self.disk.open())
         self.writer = Writer(self.store, self.load(self.store), reload=self.load)
         self.sequencer = Sequencer(
-            origin=party.origin, keys=lambda: party.keys, network=lambda: self.network, clock=self.clock, pool=None
+            origin=party.origin,
+            keys=lambda: party.keys,
+            network=lambda: self.network,
+            clock=self.clock,
+            begin_signing=Signatories(0, pool=None).begin,
         )
 
     def load(self, store: Store) -> dict[str, LogState]:
@@ -563,7 +568,7 @@ def make_home(folder: Path, party: Party, law: Paper, **settings: Any) -> Home:
 def open_log(node: Node) -> None:
     """Write the first entry of a node that is not started."""
     value = opening(10**9, node.network)
-    prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
+    prepared = Prepared(LogOpen.model_validate(value), canonical_json(value).encode())
     node.writer.submit_to(node.sequencer, Submission((prepared,))).result()
 
 

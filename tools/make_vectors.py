@@ -761,7 +761,7 @@ class Log:
 
     def append(self, event: JsonObject, time: int) -> JsonObject:
         """Record one event; return its reference."""
-        texts, self.head = chain(self.head, [canonical_json(event)], time=time)
+        texts, self.head = chain(self.head, [canonical_json(event).encode()], time=time)
         self.raws += sign_texts(self.department.log, texts)
         return parse_entry(self.raws[-1]).ref.model_dump()
 

@@ -177,8 +177,8 @@ MESSAGES = {
     "reject the share, with the reason, if other data has arrived": "若收到的是其他数据，请说明理由并拒收",
     "name the share by which this department received the data": "请写明本部门接收该数据的那次共享",
     "post the manifest first: suyuan share does so by itself": "请先提交清单：suyuan share 会自动提交",
-    "look into the system's log for what ended it (memory?); verify_processes = 0 does without them": (
-        "请查看系统日志，了解进程为何中止（内存不足？）；设置 verify_processes = 0 可不使用验证进程"
+    "look into the system's log for what ended it (memory?); verify_processes = 0, sign_processes = 0 do without": (
+        "请查看系统日志，了解进程为何中止（内存不足？）；设置 verify_processes = 0、sign_processes = 0 可不使用这些进程"
     ),
     "this node fetches the document from its peers; try again in a moment": "本节点正向其他节点获取该文件；请稍后再试",
     "two histories of the network itself: ask the governors, by another way than the network, which one counts": (

@@ -37,7 +37,8 @@ SEAL_NAME = "SEAL"
 
 _OPTIONS: dict[str, Any] = {
     "paranoid_checks": True,
-    "write_buffer_size": 64 << 20,  # with the default of 4 MiB, a steady load stalls for 400 ms at a time
+    "write_buffer_size": 24
+    << 20,  # with the default of 4 MiB a steady load stalls for 400 ms at a time, with 64 it takes 200 MB
     "max_file_size": 8 << 20,  # fifty million entries are then 4,000 files, with the default of 2 MiB 17,000
     "block_size": 4096,  # five entries: a larger block is read and verified in full for one of them
     "bloom_filter_bits": 10,  # one needless read in a hundred for a key that is absent

@@ -95,7 +95,7 @@ async def post_event(request: Request, wait: Wait = "recorded") -> Response:
     check_json_type(request)
     event = prepare_text(await read_body(request, EVENT_BODY_BYTES_MAX), origin=node.origin)
     [(recorded, state)] = await node.submit((event,), wait_confirmed=confirmed)
-    return JSONResponse(recorded.to_json(state), 201)
+    return answer(recorded.to_text(state))
 
 
 @router.post(
@@ -111,7 +111,7 @@ async def post_events(request: Request, wait: Wait = "recorded") -> Response:
     check_json_type(request)
     events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: _prepare_batch(body, node.origin))
     answers = await node.submit(events, wait_confirmed=confirmed)
-    return JSONResponse({"events": [recorded.to_json(state) for recorded, state in answers]}, 201)
+    return answer(f'{{"events":[{",".join([recorded.to_text(state) for recorded, state in answers])}]}}')
 
 
 @router.get("/v1/events/{event_id}", summary="Where an event stands")
@@ -166,10 +166,15 @@ def _admit(request: Request, wait: str) -> tuple[Node, bool]:
     return node_of(request), wait == "confirmed"
 
 
+def answer(text: str) -> Response:
+    """Return the answer to a submission."""
+    return Response(text, 201, media_type="application/json")
+
+
 def _prepare_batch(body: bytes, origin: str) -> tuple[Prepared, ...]:
     recognised, room = recognise_batch(body), event_bytes_max(origin)
     if recognised and len(recognised) <= EVENTS_MAX and all(len(text) <= room for _, text in recognised):
-        return tuple(Prepared(event, text.decode()) for event, text in recognised)
+        return tuple(Prepared(event, text) for event, text in recognised)
     value = parse_json(body)
     if not isinstance(value, dict):
         raise WrongTypeError('a batch is an object {"events": […]}', field="body")

@@ -8,6 +8,7 @@ to the same functions that the router would call; any other spelling goes throug
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,19 +27,26 @@ _WAITS: dict[bytes, _Wait] = {b"": "recorded", b"wait=recorded": "recorded", b"w
 class HotRoutes:
     """Answers these requests, and hands on all others."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: FastAPI, guard: Callable[[ASGIApp], ASGIApp]) -> None:
+        """``app`` routes all others; ``guard`` answers for a fault of the software, as it does there."""
         self._app = app
+        self._guarded = guard(self._serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            answer, wait = _PATHS.get(scope["path"]), _WAITS.get(scope["query_string"])
-            if answer is not None and wait is not None:
-                request = Request(scope, receive)
-                try:
-                    response = await answer(request, wait)
-                except LedgerError as error:
-                    response = problems.count_problem(request, problems.problem(error), error.code)
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        is_hot = (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and scope["path"] in _PATHS
+            and scope["query_string"] in _WAITS
+        )
+        await (self._guarded if is_hot else self._app)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self._app
+        request = Request(scope, receive)
+        try:
+            response = await _PATHS[scope["path"]](request, _WAITS[scope["query_string"]])
+        except LedgerError as error:
+            response = problems.count_problem(request, problems.problem(error), error.code)
+        await response(scope, receive, send)

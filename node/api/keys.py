@@ -1,12 +1,12 @@
 """Announcing the department's next keys in its log."""
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ledger.event import KeyRotate
 from node.api.auth import client, node_of
 from node.api.bodies import check_parameters, read_json
-from node.api.events import REFERENCES, Answer
+from node.api.events import REFERENCES, Answer, answer
 from node.sequencer import prepare
 
 router = APIRouter(tags=["system"])
@@ -34,4 +34,4 @@ async def post_key(request: Request) -> Response:
     value = await read_json(request, KEY_BODY_BYTES_MAX)
     prepared = prepare(value, origin=node.origin, types=frozenset({KeyRotate.TYPE}))
     recorded, state = await node.announce_key(prepared)
-    return JSONResponse(recorded.to_json(state), 201)
+    return answer(recorded.to_text(state))

@@ -99,7 +99,7 @@ def fill(world: World, name: str, events: list[dict[str, Any]]) -> list[EntryRef
     """Write a log with these events, its checkpoints included; return where they stand."""
     origin, log = world.origin(name), world.log(name)
     begin = open_chain(origin, world.network.text.encode())
-    texts, _ = chain(begin, [canonical_json(event) for event in events], time=NOW)
+    texts, _ = chain(begin, [canonical_json(event).encode() for event in events], time=NOW)
     raws = sign_texts(world.keys[name].log, texts)
     entries, head = verify_entries(begin, raws, key_at=world.network.member(origin).log_key_at)
     state, batch = LogState(origin, log, begin, Edge.empty()), Batch()

@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_while_it_writes_loses_nothing_that_it_answered
         with Desk(A, LAW.network, store=open_store(folder)) as desk:
             _check(desk, answered)
             again = desk.record(*batch(first))  # perhaps recorded, perhaps not: nobody was told
-            answered |= {one.event_id: one.to_json("recorded") for one in again}
+            answered |= {one.event_id: json.loads(one.to_text("recorded")) for one in again}
             first += len(again)
             _check(desk, answered)
     assert len(answered) > KILLS
@@ -83,7 +83,7 @@ def _check(desk: Desk, answered: dict[str, Any]) -> None:
     numbers = [int(name[-12:], 16) for name in some]
     values = [share(number, B, records=[reference(str(number))]) for number in numbers]
     for name, recorded in zip(some, desk.record(*values) if values else [], strict=True):
-        assert recorded.to_json("recorded") == answered[name]
+        assert json.loads(recorded.to_text("recorded")) == answered[name]
 
 
 # The whole node, over HTTP.

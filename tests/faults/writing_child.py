@@ -28,7 +28,7 @@ def main(folder: Path, first: int) -> None:
         while True:
             values = batch(first)
             recorded = desk.record(*values)
-            line = json.dumps({"first": first, "entries": [one.to_json("recorded") for one in recorded]})
+            line = json.dumps({"first": first, "entries": [json.loads(one.to_text("recorded")) for one in recorded]})
             os.write(1, f"{line}\n".encode())
             first += len(values)
 

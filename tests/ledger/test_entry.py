@@ -55,7 +55,10 @@ POLICE, TAX = NET.departments
 ORIGIN = POLICE.origin
 NETWORK_TEXT = NET.network.text.encode()
 START = open_chain(ORIGIN, NETWORK_TEXT)
-EVENTS = [canonical_json(event) for event in (open_event(), share_event(purpose="住房补贴"), share_event(name="again"))]
+EVENTS = [
+    canonical_json(event).encode()
+    for event in (open_event(), share_event(purpose="住房补贴"), share_event(name="again"))
+]
 
 
 def key_at(_: int) -> VerifierKey:
@@ -69,7 +72,7 @@ def read(text: bytes) -> JsonObject | None:
 
 def written(count: int, head: ChainHead = START, *, at: int = TIME) -> tuple[list[bytes], ChainHead]:
     """Entries behind a head, and the head behind them."""
-    events = [canonical_json(share_event(name=(head.size, number))) for number in range(count)]
+    events = [canonical_json(share_event(name=(head.size, number))).encode() for number in range(count)]
     texts, after = chain(head, events, time=at)
     return sign_texts(POLICE.log, texts), after
 
@@ -82,7 +85,7 @@ def raw_entry(**lines: str) -> bytes:
         "index": "0",
         "previous": encode_base64(START.previous),
         "time": STAMP,
-        "event": EVENTS[0],
+        "event": EVENTS[0].decode(),
         **lines,
     }
     end = parts.pop("end", None)
@@ -108,10 +111,10 @@ def mutants(data: bytes) -> Iterator[bytes]:
 def test_an_entry_has_the_lines_of_the_protocol() -> None:
     (text, second, _), head = chain(START, EVENTS, time=TIME)
     assert text.decode() == (
-        f"suyuan/entry/v1\n{ORIGIN}\n0\n{encode_base64(sha256(NETWORK_TEXT).digest())}\n{STAMP}\n{EVENTS[0]}\n"
+        f"suyuan/entry/v1\n{ORIGIN}\n0\n{encode_base64(sha256(NETWORK_TEXT).digest())}\n{STAMP}\n{EVENTS[0].decode()}\n"
     )
     assert second.decode() == (
-        f"suyuan/entry/v1\n{ORIGIN}\n1\n{encode_base64(sha256(text).digest())}\n{STAMP}\n{EVENTS[1]}\n"
+        f"suyuan/entry/v1\n{ORIGIN}\n1\n{encode_base64(sha256(text).digest())}\n{STAMP}\n{EVENTS[1].decode()}\n"
     )
     assert (head.size, head.time) == (3, TIME)
     raw = sign_texts(POLICE.log, [text])[0]
@@ -244,9 +247,8 @@ def test_what_does_not_hold_is_not_confirmed(change: str) -> None:
     raws, head = written(2)
     key = {"other key": lambda _: TAX.log.verifier, "no key": NET.network.member(TAX.origin).log_key_at}
     other = {"other log": open_chain(TAX.origin, NETWORK_TEXT), "bad log": open_chain("Nobody", NETWORK_TEXT)}
-    text = (
-        f"suyuan/entry/v1\n{ORIGIN}\n2\n{encode_base64(head.previous)}\n{format_time(TIME - 1)}\n{EVENTS[1]}\n".encode()
-    )
+    text = f"suyuan/entry/v1\n{ORIGIN}\n2\n{encode_base64(head.previous)}\n{format_time(TIME - 1)}\n".encode()
+    text += EVENTS[1] + b"\n"
     given_raws = {
         "swap": raws[::-1],
         "drop": raws[1:],
@@ -282,7 +284,7 @@ def test_hostile_entries_raise_nothing_but_ledger_errors(data: bytes, start: int
 def test_a_chain_goes_on_from_its_head_however_it_is_cut_into_batches() -> None:
     whole, end = written(5)
     first, middle = written(2)
-    events = [canonical_json(share_event(name=(0, number))) for number in range(2, 5)]
+    events = [canonical_json(share_event(name=(0, number))).encode() for number in range(2, 5)]
     texts, after = chain(middle, events, time=TIME)
     assert first + sign_texts(POLICE.log, texts) == whole
     assert after == end
@@ -395,7 +397,7 @@ def test_the_largest_entry_has_exactly_65535_bytes(origin: str) -> None:
     head = open_chain(origin, NETWORK_TEXT)
 
     def entry_of(padding: int) -> bytes:
-        texts, _ = chain(head, [canonical_json({"a": "法" * (padding // 3) + "x" * (padding % 3)})], time=TIME)
+        texts, _ = chain(head, [canonical_json({"a": "法" * (padding // 3) + "x" * (padding % 3)}).encode()], time=TIME)
         return sign_texts(owner, texts)[0]
 
     room = ENTRY_BYTES_MAX - len(entry_of(0))
@@ -411,7 +413,7 @@ def test_the_largest_entry_has_exactly_65535_bytes(origin: str) -> None:
 def test_a_share_of_as_many_records_and_parents_as_it_may_name_fits_into_an_entry() -> None:
     records = [builders.record(number) for number in range(RECORDS_MAX)]
     parents = [builders.ref_of(number).model_dump() for number in range(PARENTS_MAX)]
-    texts, _ = chain(START, [canonical_json(share_event(records=records, parents=parents))], time=TIME)
+    texts, _ = chain(START, [canonical_json(share_event(records=records, parents=parents)).encode()], time=TIME)
     assert len(sign_texts(POLICE.log, texts)[0]) < ENTRY_BYTES_MAX
 
 
@@ -426,7 +428,7 @@ def test_an_entry_above_the_limit_is_refused_before_it_is_looked_at() -> None:
 
 def test_the_event_that_is_too_long_is_named_by_its_place_in_the_batch() -> None:
     with pytest.raises(TooLongError) as caught:
-        chain(START, [EVENTS[0], canonical_json({"a": "x" * ENTRY_BYTES_MAX})], time=TIME)
+        chain(START, [EVENTS[0], canonical_json({"a": "x" * ENTRY_BYTES_MAX}).encode()], time=TIME)
     assert caught.value.field == "[1]"
 
 
@@ -438,7 +440,7 @@ def test_the_length_of_a_signature_line_is_known_before_it_is_signed() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, PARALLEL_MIN, 2 * PARALLEL_MIN - 1, 2 * PARALLEL_MIN, 2 * PARALLEL_MIN + 1])
 def test_work_on_two_cores_gives_what_work_on_one_gives(count: int) -> None:
-    texts, _ = chain(START, [canonical_json(share_event(name=number)) for number in range(count)], time=TIME)
+    texts, _ = chain(START, [canonical_json(share_event(name=number)).encode() for number in range(count)], time=TIME)
     with ThreadPoolExecutor(2) as pool:
         raws = sign_texts(POLICE.log, texts, pool=pool)
         assert raws == sign_texts(POLICE.log, texts)

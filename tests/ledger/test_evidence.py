@@ -392,7 +392,7 @@ def test_an_index_that_no_reference_can_name_is_refused_even_under_a_quorum() ->
     police = story()[0][0]
     index = 2**53
     head = ChainHead(police.origin, index, bytes(32), builders.TIME)
-    texts, _ = chain(head, [canonical_json(share_event())], time=builders.TIME)
+    texts, _ = chain(head, [canonical_json(share_event()).encode()], time=builders.TIME)
     raw = sign_texts(police.owner.log, texts)[0]
     checkpoint = Checkpoint(police.origin, TreeSize(index + 1), bytes(32))
     note = builders.cosigned(police.owner, checkpoint, NET.departments)

@@ -63,7 +63,7 @@ class Archive:
     async def open(self) -> None:
         await self.node.recovery.once()
         value = opening(1, LAW.network)
-        prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
+        prepared = Prepared(LogOpen.model_validate(value), canonical_json(value).encode())
         self.node.writer.submit_to(self.node.sequencer, Submission((prepared,))).result()
 
     async def record(self, value: dict[str, Any]) -> Recorded:
@@ -263,7 +263,7 @@ def substitutions() -> list[Any]:
     def resigned(entry: Entry, archive: Archive) -> bytes:
         """B itself signs another event for the same place, on the same predecessor."""
         head = type(archive.b.head)(B.origin, entry.index, entry.previous, entry.time)
-        texts, _ = chain(head, [canonical_json(share(10, A, purpose="another purpose"))], time=entry.time)
+        texts, _ = chain(head, [canonical_json(share(10, A, purpose="another purpose")).encode()], time=entry.time)
         return sign_texts(B.keys.log, texts)[0]
 
     return [

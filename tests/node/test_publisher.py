@@ -189,7 +189,7 @@ async def test_a_damaged_entry_makes_the_node_read_only(tmp_path: Path) -> None:
         disk = town.disks[A.name] = MemoryDisk()
         value = opening(1, town.law.network)
         with Desk(A, town.law.network, disk=disk) as desk:
-            prepared = Prepared(LogOpen.model_validate(value), canonical_json(value))
+            prepared = Prepared(LogOpen.model_validate(value), canonical_json(value).encode())
             desk.writer.submit_to(desk.sequencer, Submission((prepared,))).result(PATIENCE_SECONDS)
         disk.flip(layout.entry_key(OWN, 0))
         with capture_logs():
@@ -208,7 +208,7 @@ async def test_a_log_in_doubt_gets_no_checkpoint(town: Town) -> None:
     with capture_logs():
         nodes[0].raise_alarm(IntegrityAlarm("this is a test", field=A.origin))
     value = share(1, B)
-    prepared = Prepared(prepare(value, origin=A.origin).event, canonical_json(value))
+    prepared = Prepared(prepare(value, origin=A.origin).event, canonical_json(value).encode())
     nodes[0].writer.submit_to(nodes[0].sequencer, Submission((prepared,))).result(PATIENCE_SECONDS)
     await until(lambda: nodes[0]._noticed == 2)
     await until(lambda: not nodes[0].publisher._news.is_set())
@@ -509,7 +509,7 @@ async def test_a_full_queue_is_no_reason_to_wait_long(tmp_path: Path) -> None:
 
 def _opened(desk: Desk) -> Prepared:
     value = opening(1, desk.network)
-    return Prepared(LogOpen.model_validate(value), canonical_json(value))
+    return Prepared(LogOpen.model_validate(value), canonical_json(value).encode())
 
 
 async def test_a_publisher_that_is_cancelled_leaves_no_task_behind(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

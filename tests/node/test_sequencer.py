@@ -131,7 +131,7 @@ def test_the_times_of_entries_do_not_decrease_across_a_restart_with_a_wrong_cloc
 
 def test_the_answer_says_where_and_when(desk: Desk) -> None:
     [recorded] = desk.record(share(1, B))
-    assert recorded.to_json("recorded") == {
+    assert json.loads(recorded.to_text("recorded")) == {
         "event_id": event_id(1),
         "entry": {"hash": recorded.ref.hash, "index": 0, "log": A.origin},
         "time": "2026-11-21T08:15:30.123Z",

@@ -16,9 +16,10 @@ from structlog.testing import capture_logs
 
 from ledger.entry import open_chain
 from ledger.errors import LedgerError
-from node import checking, verifying
+from node import line, verifying
 from node.checking import Checked, Piece, check, judge
-from node.verifying import LOST_MAX, PROCESSES_MIN, Verifiers, Worker, WorkerLostError
+from node.verifying import LOST_MAX, PROCESSES_MIN, Verifiers
+from node.worker import Worker, WorkerLostError
 
 A, B = parties(2)
 LAW = paper([A, B])
@@ -56,7 +57,7 @@ def told(piece: Piece) -> Checked | None:
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    worker = Worker()
+    worker = Worker("checking", seconds_max=PATIENCE_SECONDS)
     yield worker
     worker.end()
 
@@ -73,7 +74,7 @@ def test_a_process_gives_what_the_thread_gives(worker: Worker, kinds: str, chang
         number %= len(raws)
         raws[number] = raws[number][:at] + put + raws[number][at + left_out :]
     piece = piece_of(raws)
-    checked = worker.check(piece)
+    checked = worker.ask(piece)
     assert checked == check(piece)
     expected = told(piece)
     if checked is not None and checked.follows(START):  # the first entry may be that of another history
@@ -170,9 +171,7 @@ async def test_when_a_process_is_lost_threads_go_on_and_it_is_told(
         assert [await task for task in tasks] == [check(piece) for piece in pieces]
     assert not is_up(pid)
     assert not verifiers.pids
-    [lost] = [
-        line for line in logs if line["event"] == "verifying goes on without a process" and str(pid) in line["error"]
-    ]
+    [lost] = [one for one in logs if one["event"] == "verifying goes on without a process" and str(pid) in one["error"]]
     assert (lost["log_level"], lost["code"]) == ("error", "worker_lost")
 
 
@@ -185,13 +184,13 @@ async def test_after_some_losses_no_more_processes_are_started(
         for _ in range(LOST_MAX + 2):
             assert await verifiers.begin(piece, 10**6) == check(piece)
             await until(lambda: not verifiers._starting)
-    assert [line["event"] for line in logs] == ["verifying goes on without a process"] * LOST_MAX
+    assert [one["event"] for one in logs] == ["verifying goes on without a process"] * LOST_MAX
 
 
 def test_a_process_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "build", lambda: "0.0.0")
+    monkeypatch.setattr(line, "build", lambda: "0.0.0")
     with pytest.raises(WorkerLostError, match="version"):
-        Worker()
+        Worker("checking", seconds_max=PATIENCE_SECONDS)
 
 
 async def test_idle_processes_are_ended_and_started_again(
