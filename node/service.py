@@ -354,8 +354,7 @@ class Node:
         if wait_confirmed and self._waiting >= WAITERS_MAX:
             raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
         size = sum(len(event.text) for event in events)
-        future = self.writer.submit_to(self.sequencer, Submission(events), size=2 * size)
-        recorded: list[Recorded] = await asyncio.wrap_future(future)
+        recorded: list[Recorded] = await self.writer.promise(self.sequencer, Submission(events), size=2 * size)
         if wait_confirmed:
             await self._wait_confirmed(max(one.index for one in recorded))
         confirmed = self.state.confirmed_size

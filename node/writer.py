@@ -8,11 +8,13 @@ A crash before the write loses all of the round, and nobody has been told otherw
 When a write fails, nobody is told that it was done: the store is opened again, and what it holds then is believed.
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import structlog
 
@@ -30,7 +32,22 @@ ROUND_BYTES_MAX = 24 << 20  # of what the jobs of a round bring, so that the lar
 ROUND_JOBS_MAX = 4_096  # jobs in one write: a round stays below about 100 ms of signing
 STOP_SECONDS_MAX = 30.0
 
-_Waiting = tuple[Any, Any, "Future[Any]", int]  # group or None, job or item, whom to tell, about how many bytes
+
+class _Promise:
+    """Whom to tell in an event loop; a future of a thread would wake it each time."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self.future.cancelled()
+
+
+_Told: TypeAlias = "Future[Any] | _Promise"
+_Waiting: TypeAlias = tuple[Any, Any, _Told, int]  # group or None, job or item, whom to tell, about how many bytes
 
 
 class Transaction:
@@ -159,7 +176,17 @@ class Writer:
         self._enqueue(group, item, future, size)
         return future
 
-    def _enqueue(self, group: Group | None, item: Any, future: "Future[Any]", size: int) -> None:
+    def promise(self, group: Group, item: Any, *, size: int = 0) -> "asyncio.Future[Any]":
+        """Do what :meth:`submit_to` does, for a coroutine: the results of a round come to its event loop together.
+
+        Raises:
+            BusyError, ReadOnlyError: as :meth:`submit`.
+        """
+        promise = _Promise()
+        self._enqueue(group, item, promise, size)
+        return promise.future
+
+    def _enqueue(self, group: Group | None, item: Any, future: _Told, size: int) -> None:
         with self._wake:
             if self._closing or self.failure is not None:
                 raise ReadOnlyError(f"nothing is written any more: {self.failure or 'the node is stopping'}")
@@ -181,9 +208,9 @@ class Writer:
                 taken = self._take()
             self._round(taken)
 
-    def _take(self) -> list[tuple[Any, Any, "Future[Any]"]]:
+    def _take(self) -> list[tuple[Any, Any, _Told]]:
         """Take jobs off the queue, as many as make one write."""
-        taken: list[tuple[Any, Any, Future[Any]]] = []
+        taken: list[tuple[Any, Any, _Told]] = []
         room = ROUND_BYTES_MAX
         while self._waiting and len(taken) < ROUND_JOBS_MAX and (room >= self._waiting[0][3] or not taken):
             group, item, future, size = self._waiting.popleft()
@@ -192,9 +219,9 @@ class Writer:
             room -= size
         return taken
 
-    def _round(self, taken: list[tuple[Any, Any, "Future[Any]"]]) -> None:
+    def _round(self, taken: list[tuple[Any, Any, _Told]]) -> None:
         transaction = Transaction(self._store, self._states)
-        done: list[tuple[Future[Any], Any]] = []
+        done: list[tuple[_Told, Any]] = []
         for group, items in _grouped(taken):
             done += _do(transaction, group, items)
         try:
@@ -208,11 +235,7 @@ class Writer:
             self._states = transaction.states
             self.rounds += 1
         self._announce()
-        for future, result in done:
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        _tell(done)
 
     def _announce(self) -> None:
         try:
@@ -232,15 +255,39 @@ class Writer:
             with self._wake:
                 self.failure = failure
                 waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-            for _, _, future, _ in waiting:
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(failure)
+            _tell([(future, failure) for _, _, future, _ in waiting if future.set_running_or_notify_cancel()])
 
 
-def _grouped(taken: Iterable[tuple[Any, Any, "Future[Any]"]]) -> list[tuple[Any, list[tuple[Any, "Future[Any]"]]]]:
+def _tell(done: Iterable[tuple[_Told, Any]]) -> None:
+    """Hand out results and errors; those of one event loop in one call."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for told, result in done:
+        if isinstance(told, _Promise):
+            loops.setdefault(told.loop, []).append((told.future, result))
+        else:
+            _settle(told, result)
+    for loop, those in loops.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_keep, those)
+
+
+def _keep(promises: Iterable[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, result in promises:
+        if not future.done():  # whoever waited may have given up
+            _settle(future, result)
+
+
+def _settle(future: "Future[Any] | asyncio.Future[Any]", result: Any) -> None:
+    if isinstance(result, BaseException):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _grouped(taken: Iterable[tuple[Any, Any, _Told]]) -> list[tuple[Any, list[tuple[Any, _Told]]]]:
     """Put the items of each group together, at the place of its first one; single jobs keep theirs."""
-    order: list[tuple[Any, list[tuple[Any, Future[Any]]]]] = []
-    groups: dict[int, list[tuple[Any, Future[Any]]]] = {}
+    order: list[tuple[Any, list[tuple[Any, _Told]]]] = []
+    groups: dict[int, list[tuple[Any, _Told]]] = {}
     for group, item, future in taken:
         if not future.set_running_or_notify_cancel():
             continue
@@ -254,9 +301,7 @@ def _grouped(taken: Iterable[tuple[Any, Any, "Future[Any]"]]) -> list[tuple[Any,
     return order
 
 
-def _do(
-    transaction: Transaction, group: Group | None, items: list[tuple[Any, "Future[Any]"]]
-) -> list[tuple["Future[Any]", Any]]:
+def _do(transaction: Transaction, group: Group | None, items: list[tuple[Any, _Told]]) -> list[tuple[_Told, Any]]:
     child = transaction.child()
     futures = [future for _, future in items]
     try:

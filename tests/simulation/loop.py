@@ -89,7 +89,7 @@ class InlineWriter(Writer):
         while self._waiting:
             self._round(self._take())
 
-    def _enqueue(self, group: Any, item: Any, future: "Future[Any]", size: int) -> None:
+    def _enqueue(self, group: Any, item: Any, future: Any, size: int) -> None:
         super()._enqueue(group, item, future, size)
         if not self._due:
             self._due = True
