@@ -350,15 +350,26 @@ class Node:
             RefusedError: the rules do not allow one of them.
             BusyError, ReadOnlyError, StoreError: nothing was written.
         """
-        self._check_writable()
         if wait_confirmed and self._waiting >= WAITERS_MAX:
             raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
-        size = sum(len(event.text) for event in events)
-        recorded: list[Recorded] = await self.writer.promise(self.sequencer, Submission(events), size=2 * size)
+        recorded = await self.record(events)
         if wait_confirmed:
             await self._wait_confirmed(max(one.index for one in recorded))
-        confirmed = self.state.confirmed_size
-        return [(one, "confirmed" if one.index < confirmed else "recorded") for one in recorded]
+        return [(one, self.state_of(one)) for one in recorded]
+
+    def record(self, events: tuple[Prepared, ...]) -> "asyncio.Future[list[Recorded]]":
+        """Begin to record events, all or none; what is returned raises as :meth:`submit` does.
+
+        Raises:
+            BusyError, ReadOnlyError: nothing will be written.
+        """
+        self._check_writable()
+        size = sum(len(event.text) for event in events)
+        return self.writer.promise(self.sequencer, Submission(events), size=2 * size)
+
+    def state_of(self, recorded: Recorded) -> str:
+        """Tell how far a recorded event is: ``confirmed``, or ``recorded``."""
+        return "confirmed" if recorded.index < self.state.confirmed_size else "recorded"
 
     async def add_checkpoint(self, body: bytes) -> Cosigned:
         """Answer an add-checkpoint request, for a member's log or a foreign one.

@@ -94,7 +94,16 @@ def check_json_type(request: Request) -> None:
     Raises:
         WrongMediaTypeError: it does.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    check_json_kind(request.headers.get("content-type"))
+
+
+def check_json_kind(content_type: str | None) -> None:
+    """Refuse a content type, if there is one, that says something else than JSON.
+
+    Raises:
+        WrongMediaTypeError: it does.
+    """
+    kind = "application/json" if content_type is None else content_type.partition(";")[0].strip().lower()
     if kind != "application/json":
         raise WrongMediaTypeError(f"{kind[:80]} where application/json is expected", field="content-type")
 

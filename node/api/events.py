@@ -1,5 +1,6 @@
 """Recording events and asking for them."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -23,6 +24,7 @@ from node.api.auth import client, is_peer, node_of, peer, reader
 from node.api.bodies import (
     BATCH_BODY_BYTES_MAX,
     EVENT_BODY_BYTES_MAX,
+    check_json_kind,
     check_json_type,
     check_parameters,
     read_body,
@@ -31,8 +33,9 @@ from node.api.bodies import (
 from node.api.docs import gives, takes_text
 from node.history import entry_json
 from node.manifests import read_manifest
-from node.sequencer import EVENTS_MAX, Prepared, event_bytes_max, prepare, prepare_text
+from node.sequencer import EVENTS_MAX, Prepared, Recorded, event_bytes_max, prepare, prepare_text
 from node.service import Node
+from node.tokens import require
 
 router = APIRouter(tags=["events"])
 
@@ -164,6 +167,19 @@ def _admit(request: Request, wait: str) -> tuple[Node, bool]:
     client(request, "submit")
     check_parameters(request, "wait")
     return node_of(request), wait == "confirmed"
+
+
+def record(
+    node: Node, authorization: str | None, content_type: str | None, body: bytes
+) -> asyncio.Future[list[Recorded]]:
+    """Begin to record the event of a request, and return what will say where it stands; in the event loop.
+
+    Raises:
+        LedgerError: as for the same request by way of the router; what is returned may raise as well.
+    """
+    require(node.tokens.identify(authorization), "submit")
+    check_json_kind(content_type)
+    return node.record((prepare_text(body, origin=node.origin),))
 
 
 def answer(text: str) -> Response:

@@ -22,6 +22,7 @@ from node.api.auth import node_of
 from node.api.bodies import BodyBrokenOffError, BodyTooLargeError, WrongMediaTypeError
 from node.errors import NodeError
 from node.peers import PeerError
+from node.service import Node
 from node.transport import PeerAuthError
 from node.witness import RejectedError
 
@@ -114,7 +115,21 @@ def bug() -> Response:
 
 def count_problem(request: Request, response: Response, code: str) -> Response:
     """Count a refused request, and return its answer."""
-    node_of(request).metrics.refused.labels(code).inc()
+    return _counted(node_of(request), response, code)
+
+
+def refuse(node: Node, error: ledger_errors.LedgerError) -> Response:
+    """Count a request that ``node`` refuses, and return its answer."""
+    return _counted(node, problem(error), error.code)
+
+
+def refuse_for_bug(node: Node) -> Response:
+    """Count a request that has met a fault of the software, and return its answer."""
+    return _counted(node, bug(), "bug")
+
+
+def _counted(node: Node, response: Response, code: str) -> Response:
+    node.metrics.refused.labels(code).inc()
     return response
 
 

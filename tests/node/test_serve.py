@@ -1,6 +1,5 @@
 """The web server around the node: over a real socket, with bounds on what a request may be."""
 
-import asyncio
 import logging
 import shutil
 import socket
@@ -15,23 +14,17 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI
 from node_helpers import PATIENCE_SECONDS, Paper, Town, entry_of, event_id, make_home, paper, parties, share
-from structlog.testing import capture_logs
+from serving import running, wait_for
 
 from cli.demo.network import free_ports
-from node import serve
+from node import bounded, serve
 from node.api import bodies
+from node.bounded import CONNECTIONS_PER_ADDRESS_MAX, HEAD_BYTES_MAX, BoundedHttp
 from node.errors import ConfigError
+from node.express import ExpressHttp
 from node.peers import tls_context
-from node.serve import (
-    CONNECTIONS_MAX,
-    CONNECTIONS_PER_ADDRESS_MAX,
-    HEAD_BYTES_MAX,
-    BoundedHttp,
-    Server,
-    configure_logging,
-)
+from node.serve import CONNECTIONS_MAX, Server, configure_logging
 from node.service import Node, load_foundation
 
 A, B = parties(2)
@@ -47,30 +40,6 @@ def serving(node: Node) -> Iterator[str]:
     with running(node) as server:
         host, port = server.servers[0].sockets[0].getsockname()
         yield f"{host}:{port}"
-
-
-@contextmanager
-def running(node: Node) -> Iterator[Server]:
-    server = Server(node)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    with capture_logs():
-        thread.start()
-        try:
-            wait_for(lambda: server.started)
-            yield server
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE_SECONDS)
-    assert not thread.is_alive()
-
-
-def wait_for(condition: Any) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_SECONDS * 200)):
-        if condition():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it never came about")
 
 
 def raw(address: str, request: bytes) -> bytes:
@@ -217,7 +186,7 @@ def test_one_address_cannot_take_all_connections(address: str) -> None:
 def test_a_request_that_does_not_end_is_not_waited_for(
     address: str, monkeypatch: pytest.MonkeyPatch, begun: bytes, answered: int
 ) -> None:
-    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(bounded, "REQUEST_SECONDS_MAX", 0.3)
     with dial(address) as connection:
         connection.sendall(begun)
         assert rest(connection).count(b"HTTP/1.1 ") == answered
@@ -228,7 +197,7 @@ def test_a_client_that_sends_a_little_now_and_then_gains_no_time(
     address: str, monkeypatch: pytest.MonkeyPatch, drop: bytes
 ) -> None:
     """Once after an answer, where the first byte stops uvicorn's own timer."""
-    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(bounded, "REQUEST_SECONDS_MAX", 0.3)
     with dial(address) as connection:
         connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -247,7 +216,7 @@ def test_a_client_that_sends_a_little_now_and_then_gains_no_time(
 
 def test_a_request_that_is_being_answered_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its body is late by several deadlines, and the next request has begun: the handler's own deadline counts."""
-    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(bounded, "REQUEST_SECONDS_MAX", 0.05)
     home = make_home(tmp_path, A, lone_law(), checkpoint_interval_ms=10, port=0)
     with serving(Node(load_foundation(home))) as address, dial(address) as connection:
         connection.sendall(POST + b"Content-Length: 2\r\n\r\n{")
@@ -259,7 +228,7 @@ def test_a_request_that_is_being_answered_is_waited_for(tmp_path: Path, monkeypa
 def test_a_body_that_does_not_come_is_answered_and_then_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "REQUEST_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(bounded, "REQUEST_SECONDS_MAX", 0.2)
     monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.4)
     home = make_home(tmp_path, A, lone_law(), checkpoint_interval_ms=10, port=0)
     with serving(Node(load_foundation(home))) as address, dial(address) as connection:
@@ -286,7 +255,7 @@ def unread(tmp_path: Path) -> Iterator[tuple[socket.socket, BoundedHttp]]:
 
 
 def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "STALL_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(bounded, "STALL_SECONDS_MAX", 0.3)
     with unread(tmp_path) as (connection, protocol):
         wait_for(lambda: protocol not in protocol.connections)
         assert rest(connection).count(b"HTTP/1.1 200") < 400
@@ -378,8 +347,8 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
     nodes: list[Node] = []
 
     def run(server: Server) -> None:
-        assert isinstance(server.config.app, FastAPI)
-        nodes.append(server.config.app.state.node)
+        assert issubclass(server.config.http_protocol_class, ExpressHttp)
+        nodes.append(server.config.http_protocol_class.node)
         server.started = outcomes.pop(0)
 
     home = make_home(tmp_path, A, lone_law(), log_format="json", log_level="error")
