@@ -97,6 +97,7 @@ def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -
     first = 1
     for delay in (0.15, 0.3):
         with serving(home, A.token) as (process, client):
+            _wait_writing(client)
             posting = _Posting(client, first)
             posting.start()
             time.sleep(delay)
@@ -105,6 +106,7 @@ def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -
             answered |= posting.answered
             first = posting.next
     with serving(home, A.token) as (_, client):
+        _wait_writing(client)
         own = next(one for one in client.get("/v1/logs").json()["logs"] if one["own"])
         notes: list[Any] = []
         while len(notes) < own["size"]:
@@ -121,6 +123,17 @@ def test_a_node_that_is_killed_under_load_goes_on_where_it_was(tmp_path: Path) -
     assert answered
     with Desk(A, LAW.network, store=open_store(home.data)) as desk:
         assert len(desk.entries()) == own["size"]
+
+
+def _wait_writing(client: httpx.Client) -> None:
+    """Wait until the node has come back to where it was, and has opened its log."""
+    deadline = time.monotonic() + 2 * PATIENCE_SECONDS  # noqa: TID251 - a real process takes real time
+    while True:
+        own = next(one for one in client.get("/v1/logs").json()["logs"] if one["own"])
+        if own["size"] and client.get("/v1/health").json()["recovery"]["done"]:
+            return
+        assert time.monotonic() < deadline  # noqa: TID251
+        time.sleep(0.02)
 
 
 class _Posting(threading.Thread):
