@@ -22,6 +22,7 @@ from cli.files import write_file
 from cli.language import _, noted
 from cli.options import NEW_FILE
 from cli.session import Session, node_options
+from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from ledger.event import KeyRotate
@@ -32,6 +33,18 @@ ROLES = ("log", "cosigner", "transport", "sealing")
 MARGIN_DEFAULT = 1000
 MEMBER_NAME = "member.json"
 NOT_FOUND = 404
+READ_ONLY = "read_only"
+USED_FROM = {
+    "cosigner": noted(
+        "The node cosigns with the new key as soon as the network document names it; until then with the old one."
+    ),
+    "transport": noted(
+        "The node signs its requests to peers with the new key as soon as the network document names it."
+    ),
+    "sealing": noted(
+        "Others seal to the new key as soon as the network document names it; the old one opens what was sealed before."
+    ),
+}
 
 
 @click.command("rotate", cls=Command)
@@ -64,19 +77,53 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
         raise click.UsageError(_("whose keys? Give --config with the node's folder"))
     network = load_network(home)[0]
     key = public or _new_key(home, network, role)
-    _announce(session, role, key, margin)
+    try:
+        _announce(session, role, key, margin)
+    except LedgerError as error:
+        _tell_unannounced(home, role, key, error)
+        raise
     announced = [event for one in ROLES for event in _announced(session, network, one, key if one == role else None)]
     entry = rotated_entry(network.member(home.settings.origin).entry, announced)
     path = out or home.folder / MEMBER_NAME
     write_file(path, (json.dumps(member_json(entry), ensure_ascii=False, indent=2) + "\n").encode())
     output.data(str(path))
     for event in announced:
-        if event.start is not None:
-            output.note(
-                _("The new log key begins with entry {start}; until then the old one signs.", start=event.start)
-            )
+        _tell(event, path, asked=event.role == role)
     output.note(_("Back up the folder {path} now: it has a new key.", path=home.keys))
     output.note(_("Next: give {path} to the governors (suyuan network revise NETWORK --replace {path}).", path=path))
+
+
+def _tell(event: "KeyRotate", path: Path, *, asked: bool) -> None:
+    """Say from when on a key is used; of one that was announced before this was asked, that it waits."""
+    if not asked:
+        output.note(_("{path} also names the {role} key that was announced before.", path=path, role=event.role))
+    elif event.start is not None:
+        output.note(_("The new log key begins with entry {start}; until then the old one signs.", start=event.start))
+    else:
+        output.note(_(USED_FROM[event.role]))
+
+
+def _tell_unannounced(home: "Home", role: str, key: str, error: LedgerError) -> None:
+    """Say what there is by now, and how to go on: the key was there before the node was asked to announce it."""
+    output.note(_("The new {role} key is made but not announced; nothing uses it yet.", role=role))
+    output.note(_("It is in {place}, and its public half is", place=_place(home, role, key)))
+    output.note(f"    {key}")
+    output.note(_("Asked again, the same command announces this key and makes no other."))
+    if role == "log" and error.code == READ_ONLY:
+        output.note(
+            _("If the log is frozen, it cannot announce anything: give the key above to the governors, who name it "
+              "when they readmit the log: suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 "
+              "--key {key}", log=home.settings.origin, key=key)
+        )  # fmt: skip
+
+
+def _place(home: "Home", role: str, key: str) -> str:
+    from node.keys import key_files  # noqa: PLC0415 - as above
+
+    if role in home.key_uris:
+        return home.key_uris[role]
+    files = key_files(home.keys, home.settings.origin, [role])
+    return next((str(file.path) for file in files if file.public == key), str(home.keys))
 
 
 def _new_key(home: "Home", network: "Network", role: str) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "suyuan.log-history/1"
 SHOWN_DEFAULT = 20
-ROOT_CHARACTERS = 12
 
 
 @click.command("history", cls=Command)
@@ -109,17 +108,15 @@ def _show(rows: list[dict[str, Any]], count: int, *, verified: bool) -> None:
     grown = [None, *(row["size"] for row in rows)]
     drawn = [
         (
-            str(row["size"]),
-            f"+{row['size'] - before}" if isinstance(before, int) and isinstance(row["size"], int) else "",
-            output.moment(row["vouched"]),
+            f"{row['size']}\n{_growth(row['size'], before)}",
+            _proven(row),
             _("{count} of {needed}", count=len(row["cosigned_by"] or ()), needed=row["needed"]),
             _version(row),
-            _root(row),
         )
         for before, row in zip(grown, rows, strict=False)
     ]
-    headings = (_("Entries"), _("Grown by"), _("Vouched for (UTC)"), _("Cosigned"), _("Version"), _("Root"))
-    output.show(output.table(*headings, rows=drawn, right=(0, 1)))
+    two_lines = (f"{_('Entries')}\n{_('Grown by')}", f"{_('Vouched for (UTC)')}\n{_('Root')}")
+    output.show(output.table(*two_lines, _("Cosigned"), _("Version"), rows=drawn, right=(0,)))
     _tell(rows, count, verified=verified)
 
 
@@ -143,7 +140,13 @@ def _version(row: dict[str, Any]) -> str:
     return str(row["network_version"]) if row["network_version"] is not None else ""
 
 
-def _root(row: dict[str, Any]) -> "Text":
+def _growth(size: object, before: object) -> str:
+    return f"+{size - before}" if isinstance(before, int) and isinstance(size, int) else ""
+
+
+def _proven(row: dict[str, Any]) -> "Text":
+    """Return when the quorum vouched and, below it, the whole root: what two histories are compared by."""
     if row["problem"] is not None:
-        return output.words((_("NOT verified: {problem}", problem=row["problem"]), output.BAD))
-    return output.words(f"{str(row['root'])[:ROOT_CHARACTERS]}…")
+        problem = _("NOT verified: {problem}", problem=row["problem"])
+        return output.words(f"{output.moment(row['vouched'])}\n", (problem, output.BAD), f"\n{row['root']}")
+    return output.words(f"{output.moment(row['vouched'])}\n{row['root']}")

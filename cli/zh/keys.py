@@ -100,6 +100,28 @@ MESSAGES = {
         "交给治理方的文件；默认为节点文件夹中的 member.json。"
     ),
     "Announced in {entry}.": "已在 {entry} 公告。",
+    "The node cosigns with the new key as soon as the network document names it; until then with the old one.": (
+        "网络文件写明新密钥后，节点即用新密钥共同签名；此前仍用旧密钥。"
+    ),
+    "The node signs its requests to peers with the new key as soon as the network document names it.": (
+        "网络文件写明新密钥后，节点即用新密钥签署发给其他节点的请求。"
+    ),
+    "Others seal to the new key as soon as the network document names it; the old one opens what was sealed before.": (
+        "网络文件写明新密钥后，他人即用新密钥加密；此前加密的内容仍由旧密钥打开。"
+    ),
+    "{path} also names the {role} key that was announced before.": "{path} 还写有此前公告的 {role} 密钥。",
+    "The new {role} key is made but not announced; nothing uses it yet.": (
+        "新的 {role} 密钥已生成，但尚未公告；目前没有任何地方使用它。"
+    ),
+    "It is in {place}, and its public half is": "密钥在 {place}，其公钥为",
+    "Asked again, the same command announces this key and makes no other.": (
+        "再次运行同一命令会公告这个密钥，不会另行生成。"
+    ),
+    "If the log is frozen, it cannot announce anything: give the key above to the governors, who name it when they "
+    "readmit the log: suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 --key {key}": (
+        "账本若已冻结，则无法公告任何内容：请把上述公钥交给治理方，由其在重新接纳该账本时写明："
+        "suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 --key {key}"
+    ),
     "Back up the folder {path} now: it has a new key.": "请立即备份文件夹 {path}：其中有新密钥。",
     "The new log key begins with entry {start}; until then the old one signs.": (
         "新的账本密钥自第 {start} 条起使用；此前由旧密钥签名。"

@@ -313,7 +313,10 @@ def test_keys_are_replaced_while_the_node_runs(solo: Solo, suyuan: Any) -> None:
     assert again.out == member.out
     assert (len(solo.keys("log")), solo.size()) == (2, 2)
     assert "begins with entry 5" in again.err
-    solo("keys", "rotate", "cosigner", *solo.ask)
+    cosigner = solo("keys", "rotate", "cosigner", *solo.ask).err
+    assert "cosigns with the new key as soon as" in cosigner
+    assert "also names the log key that was announced before" in cosigner
+    assert "begins with entry" not in cosigner
     spans = parse_json((solo.home / "member.json").read_bytes())
     assert isinstance(spans, dict)
     assert spans["log_keys"] == [
@@ -360,9 +363,31 @@ def test_rotating_takes_an_admin_a_node_that_runs_and_a_key_that_is_here(solo: S
     assert suyuan("keys", "rotate", "sealing", "--config", solo.home, "--token", reader, env=GIVEN).code == 4
     ran = suyuan("keys", "rotate", "sealing", *solo.ask, "--url", "http://127.0.0.1:1", env=GIVEN)
     assert ran.code == 5
-    assert len(solo.keys("sealing")) == 2  # made, and taken when it is announced
+    new = solo.keys("sealing")[1]  # made, and taken when it is announced
+    assert f"made but not announced; nothing uses it yet.\nIt is in {solo.home / new['place']}" in ran.err
+    assert f"\n    {new['key']}\n" in ran.err
+    assert "makes no other" in ran.err
+    assert "readmit" not in ran.err
     member = solo.folder / "elsewhere.json"
     assert solo("keys", "rotate", "sealing", *solo.ask, "--out", member).out == f"{member}\n"
     assert len(solo.keys("sealing")) == 2
     assert json.loads(member.read_text())["sealing"] == solo.keys("sealing")[1]["key"]
     assert os.listdir(solo.home / "keys").count("sealing.2.key") == 1  # noqa: PTH208 - names are wanted
+
+
+def test_a_frozen_log_says_which_key_the_governors_are_to_name(
+    suyuan: Any, network: Any, liar: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "police"
+    shutil.copytree(network.home("police"), home)
+    problem = {"code": "read_only", "detail": "this node's own log is in doubt", "status": 503}
+    liar.lies["/v1/events/"] = lambda _: (503, "application/problem+json", json.dumps(problem).encode())
+    for _ in range(2):  # the second time it is the same key
+        ran = suyuan("keys", "rotate", "log", "--config", home, "--url", liar.url, "--token", liar.token)
+        assert (ran.code, ran.out) == (5, "")
+        said = json.loads(suyuan("keys", "list", "--config", home, "--json").out)["keys"]
+        old, new = (one for one in said if one["role"] == "log")
+        assert f"It is in {home / new['place']}, and its public half is\n    {new['key']}\n" in ran.err
+        assert f"--readmit {network.origin('police')} --at SIZE --root BASE64 --key {new['key']}" in ran.err
+        assert old["named"]
+        assert not new["named"]

@@ -112,6 +112,7 @@ def test_a_logs_history_is_shown_with_its_keys_and_verified(suyuan: Any, story: 
     sizes = [one["size"] for one in said["checkpoints"]]
     assert sizes == sorted(set(sizes))
     assert all(one["verified"] and one["network_version"] == 1 for one in said["checkpoints"])
+    assert all(one["root"] in people.out for one in said["checkpoints"])  # whole, in one line
     assert said["keys"][0]["from"] == 0
 
 
@@ -183,7 +184,7 @@ def test_a_long_history_is_cut_unless_all_of_it_is_asked_for(suyuan: Any, story:
     asked = ("log", "history", story.network.origin("police"), "--url", liar.url, "--token", liar.token)
     ran = suyuan(*asked)
     assert "5 earlier checkpoints are kept" in ran.err
-    assert len(ran.out.splitlines()) + 5 == len(suyuan(*asked, "--all").out.splitlines())
+    assert len(ran.out.splitlines()) + 10 == len(suyuan(*asked, "--all").out.splitlines())
 
 
 def test_a_log_without_confirmed_checkpoints_says_so(suyuan: Any, story: Any, liar: Any) -> None:
