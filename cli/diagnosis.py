@@ -320,6 +320,10 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
             Words("integrity alarm: {alarms}", alarms=alarms),
             noted("stop the node and keep its folder as it is") if own else EVIDENCE_HINT,
         )
+    if (missing := _missing_keys(health)) is not None:
+        return missing
+    if health.get("status") == "recovering":
+        return _recovering(health.get("recovery"))
     if health.get("status") != "ok":
         words = Words("it runs, and cannot write: {problem}", problem=str(health.get("failure")))
         return Check(
@@ -334,6 +338,26 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         confirmed=health.get("confirmed_size"),
     )
     return Check("node", "ok", words)
+
+
+def _missing_keys(health: dict[str, Any]) -> Check | None:
+    told = [one for one in health.get("missing_keys") or () if isinstance(one, dict)]
+    if not told:
+        return None
+    keys = ", ".join(f"{one.get('role')} {one.get('key')}" for one in told)
+    words = Words("it runs, and cannot sign with keys that the network document names: {keys}", keys=keys)
+    return Check("node", "problem", words, noted("put the files of these keys into the folder keys, and restart it"))
+
+
+def _recovering(told: object) -> Check:
+    recovery = told if isinstance(told, dict) else {}
+    words = Words(
+        "it asks its peers what it has said before, and does not write yet: {answered} of {needed} have answered",
+        answered=recovery.get("answered"), needed=recovery.get("needed"),
+    )  # fmt: skip
+    if recovery.get("problem"):
+        words = Words("it restores its own log, and does not write yet: {problem}", problem=str(recovery["problem"]))
+    return Check("node", "problem", words, noted("it goes on by itself when enough of the others answer"))
 
 
 def check_freshness(health: dict[str, Any]) -> Check | None:

@@ -115,19 +115,26 @@ def named_keys(member: Member) -> dict[str, str]:
     }
 
 
+def missing_keys(publics: Mapping[str, Collection[str]], member: Member) -> dict[str, str]:
+    """Return the keys that the network document names and that are not here, by role; ``publics`` are those that are.
+
+    A node that has joined with all its keys may miss one later: the governors have named another, or a ruling has.
+    """
+    return {role: public for role, public in named_keys(member).items() if public not in publics[role]}
+
+
 def check_named(publics: Mapping[str, Collection[str]], member: Member) -> None:
     """Check that the keys that the network document names are here; ``publics`` are those that are, by role.
 
     Raises:
         ConfigError: it names another one.
     """
-    for role, public in named_keys(member).items():
-        if public not in publics[role]:
-            raise ConfigError(
-                f"the network document names another {role} key for {member.origin}",
-                field=f"keys/{role}.key",
-                hint=MISSING_HINT,
-            )
+    for role in missing_keys(publics, member):
+        raise ConfigError(
+            f"the network document names another {role} key for {member.origin}",
+            field=f"keys/{role}.key",
+            hint=MISSING_HINT,
+        )
 
 
 def key_name(origin: str, role: str) -> str:

@@ -392,6 +392,17 @@ MESSAGES = {
     "see the node's log; free some disk space or mend the disk, then start it again": (
         "请查看节点日志；腾出或修复磁盘后重新启动"
     ),
+    "it runs, and cannot sign with keys that the network document names: {keys}": (
+        "正在运行，但本机没有网络文件写明的密钥，无法用其签名：{keys}"
+    ),
+    "put the files of these keys into the folder keys, and restart it": (
+        "请把这些密钥的文件放入文件夹 keys，然后重启节点"
+    ),
+    "it asks its peers what it has said before, and does not write yet: {answered} of {needed} have answered": (
+        "正在向其他节点询问自己说过什么，尚不写入：须 {needed} 个应答，已有 {answered} 个"
+    ),
+    "it restores its own log, and does not write yet: {problem}": "正在恢复自己的账本，尚不写入：{problem}",
+    "it goes on by itself when enough of the others answer": "足够多的其他节点应答后会自动继续",
     "it runs: {size} entries, {confirmed} confirmed": "正在运行：{size} 条账目，{confirmed} 条已确认",
     "{count} of {all} peers answer": "{all} 个其他节点中 {count} 个有应答",
     "{count} of {all} peers answer; not: {silent}": "{all} 个其他节点中 {count} 个有应答；无应答：{silent}",

@@ -9,10 +9,12 @@ from starlette.responses import JSONResponse, Response
 
 from ledger.encoding import format_time
 from ledger.errors import StoreError
+from ledger.network import Member
 from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
+from node.keys import missing_keys
 from node.mirror import CatchUp
 from node.peers import CHAIN_BYTES_MAX, Peer, Seen
 from node.service import Node, software
@@ -149,13 +151,26 @@ def health(node: Node) -> dict[str, Any]:
         "time": format_time(node.clock.now_ms()),
         "alarms": [{"log": name, "alarm": message} for name, message in list(node.alarms.items())],
         "failure": str(failure) if failure else None,
+        "missing_keys": [
+            {"role": role, "key": key} for role, key in missing_keys(node.ring.publics, _own_member(node)).items()
+        ],
     }
 
 
 def _is_well(node: Node) -> bool:
     """Tell whether this node does its work, whatever it has found out about others."""
     others = node.network.members.keys() - {node.origin}
-    return node.alarms.keys() <= others and node.writer.failure is None and _writes(node)
+    sound = node.alarms.keys() <= others and node.writer.failure is None
+    return sound and not _lacks_keys(node) and _writes(node)
+
+
+def _own_member(node: Node) -> Member:
+    return node.network.member(node.origin)
+
+
+def _lacks_keys(node: Node) -> bool:
+    """Tell whether the network document names a key of this node that is not here: what it signs is not signed."""
+    return bool(missing_keys(node.ring.publics, _own_member(node)))
 
 
 def _freshness(node: Node) -> dict[str, Any]:
@@ -189,6 +204,8 @@ def _status(node: Node) -> str:
         return "alarm"
     if node.writer.failure:
         return "failed"
+    if _lacks_keys(node):
+        return "keys_missing"
     return "ok" if _writes(node) else "recovering"
 
 

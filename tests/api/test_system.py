@@ -47,6 +47,7 @@ async def test_a_node_that_is_well_says_so(office: "Office") -> None:
         "time": format_time(NOW_MS),
         "alarms": [],
         "failure": None,
+        "missing_keys": [],
     }
 
 

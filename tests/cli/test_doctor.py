@@ -108,12 +108,28 @@ def test_without_peers_nobody_judges_the_clock() -> None:
         (None, True, "problem"),
         ({"status": "ok", "alarms": [], "size": 1, "confirmed_size": 1}, True, "ok"),
         ({"status": "failed", "alarms": [], "failure": "disk full"}, True, "problem"),
+        ({"status": "keys_missing", "missing_keys": [{"role": "log", "key": "vkey"}]}, True, "problem"),
+        ({"status": "recovering", "recovery": {"answered": 0, "needed": 2, "problem": None}}, True, "problem"),
+        ({"status": "recovering", "recovery": {"problem": "nobody has it"}}, True, "problem"),
         ({"status": "alarm", "alarms": [{"log": "a", "alarm": "fork"}]}, True, "damage"),
     ],
-    ids=["it does not run", "it hangs", "well", "it cannot write", "alarm"],
+    ids=[
+        "it does not run",
+        "it hangs",
+        "well",
+        "it cannot write",
+        "a key is not here",
+        "it asks",
+        "it restores",
+        "alarm",
+    ],
 )
 def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, status: str) -> None:
-    assert diagnosis.check_health(health, runs=runs).status == status
+    found = diagnosis.check_health(health, runs=runs)
+    assert found.status == status
+    assert "None" not in found.words.english
+    if health is not None and "missing_keys" in health:
+        assert found.words.english.endswith("names: log vkey")
 
 
 def test_silent_peers_are_a_warning_until_the_quorum_is_out_of_reach(network: Any) -> None:
