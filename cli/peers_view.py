@@ -53,7 +53,7 @@ def summary(answer: Row, names: Names) -> "list[RenderableType]":
     rows = [
         (
             output.member(peer["log"], names),
-            _state(peer),
+            output.words(_state(peer), "\n", _version(peer, answer["network_version"])),
             _age(peer["last_seen"], answer["time"]) or _("never"),
             str(peer["lag"]),
             _histories(peer),
@@ -61,7 +61,9 @@ def summary(answer: Row, names: Names) -> "list[RenderableType]":
         for peer in answer["peers"]
     ]
     headings = (_("Member"), _("State"), _("Seen"), _("Lag"), _("Histories"))
-    return [output.table(*headings, rows=rows, right=(2, 3)), *running(answer, names)]
+    acts = _("This node acts under version {version} of the network document.", version=answer["network_version"])
+    table = output.table(*headings, rows=rows, right=(2, 3))
+    return [table, output.words(""), output.words((acts, output.FAINT)), *running(answer, names)]
 
 
 def of_log(answer: Row, log: str, names: Names) -> "list[RenderableType]":
@@ -85,6 +87,7 @@ def of_peer(answer: Row, peer: Row, names: Names) -> "list[RenderableType]":
         (_("State"), _state(peer)),
         (_("Address"), peer["url"]),
         (_("Last answer (UTC)"), output.moment(peer["last_seen"]) or _("never")),
+        (_("Acts under"), _version(peer, answer["network_version"])),
     ]
     drawn: list[RenderableType] = [
         output.heading(f"{names[peer['log']]}, {peer['log']}" if peer["log"] in names else peer["log"]),
@@ -151,12 +154,23 @@ def _state(peer: Row) -> "Text":
     return output.words((_("does not answer"), output.BAD), f"\n{peer['last_error'] or ''}", tail)
 
 
+def _version(peer: Row, own: int) -> "Text":
+    """Return under which version of the network document a peer acts, and how that is to the asked node's own."""
+    version = peer["network_version"]
+    if version is None:
+        return output.words((_("version unknown"), output.FAINT))
+    if version == own:
+        return output.words((_("version {version}", version=version), output.FAINT))
+    words = _("version {version}, older") if version < own else _("version {version}, newer")
+    return output.words((words.format(version=version), output.OPEN))
+
+
 def _histories(peer: Row) -> "Text":
     counts = Counter(_agreement(one) for one in peer["logs"])
     parts: list[tuple[str, str]] = []
     for name, (_sign, word, style) in AGREEMENTS.items():
         if counts[name]:
-            parts += [(", ", output.FAINT)] if parts else []
+            parts += [("\n", output.FAINT)] if parts else []
             parts.append((f"{counts[name]} {_(word)}", style))
     return output.words(*parts) if parts else output.words("?")
 

@@ -23,7 +23,7 @@ from cli.files import read_file
 from cli.language import _
 from ledger.encoding import decode_utf8
 from ledger.errors import LedgerError, QuorumError
-from ledger.network import DOCUMENT_BYTES_MAX, Network, check_continuity, verify_next
+from ledger.network import DOCUMENT_BYTES_MAX, GOVERNORS_HINT, Network, check_continuity, verify_next
 from ledger.note import VerifierKey, parse_vkey
 
 DRAFT_SUFFIX = ".draft"
@@ -230,7 +230,13 @@ def newest_signed(data: bytes) -> list[Network]:
     versions = read_networks(data)
     missing = missing_signatures(versions[0], None)
     if missing > 0:
-        raise QuorumError(f"version {versions[0].version} lacks {missing} governors", field="signatures")
+        first, needed = versions[0].version, versions[0].body.governors.threshold
+        raise QuorumError(
+            f"version {first} has {needed - missing} of the {needed} signatures that it needs by governors of version "
+            f"{first}",
+            field="signatures",
+            hint=GOVERNORS_HINT,
+        )
     for before, after in pairwise(versions):
         verify_next(before, after)
     return versions

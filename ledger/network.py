@@ -60,6 +60,7 @@ LOG_KEYS_MAX = 100  # one a year for a century
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024  # 5,000 members of about 2 KB, with room
 VERSIONS_MAX = 1000
 URL_CHARACTERS_MAX = 500
+GOVERNORS_HINT = "have more governors sign it with suyuan network sign, each in the file that the one before has made"
 
 # To check a key's point takes a tenth of a millisecond, and versions of a document have most of their keys in common.
 _key = lru_cache(maxsize=4 * MEMBERS_MAX)(parse_vkey)
@@ -456,14 +457,16 @@ def _check_governors(document: Network, judge: Network) -> None:
     try:
         signed = open_note(document.note, judge.governors)  # at most one signature of each
     except UnsignedError as error:
+        error.hint = GOVERNORS_HINT
         raise error.at("signatures") from None
     threshold = judge.body.governors.threshold
     if len(signed) < threshold:
         raise QuorumError(
-            f"version {document.version} is signed by {len(signed)} governors of version {judge.version}, "
-            f"{threshold} are needed",
+            f"version {document.version} has {len(signed)} of the {threshold} signatures that it needs by governors of "
+            f"version {judge.version}",
             field="signatures",
             limit=threshold,
+            hint=GOVERNORS_HINT,
         )
 
 

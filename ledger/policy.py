@@ -161,6 +161,7 @@ def judge_by_policy(data: bytes | Note, policy: Policy) -> Accepted:
         raise QuorumError(
             f"{len(times)} witnesses of the policy have cosigned, which is no quorum {shown(policy.quorum)}",
             field="checkpoint",
+            hint="wait until more of the policy's witnesses have cosigned",
         )
     return Accepted(checkpoint, note, tuple((one.name, times[one.key]) for one in policy.witnesses if one.key in times))
 

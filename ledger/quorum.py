@@ -130,7 +130,7 @@ def require_quorum(judged: Judged) -> Judged:
     """
     if not judged.confirmed:
         raise QuorumError(
-            f"{len(judged.cosigners)} members have cosigned, {judged.needed} are needed",
+            f"the checkpoint has {len(judged.cosigners)} of the {judged.needed} cosignatures by members that it needs",
             field="checkpoint",
             limit=judged.needed,
         )

@@ -50,7 +50,9 @@ _PROBLEM = "application/problem+json"
 _LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "vouched", "alarm"})
 _CHECKPOINT_MEMBERS = frozenset({"size", "root", "vouched", "cosigned_by", "needed", "note"})
 _PROOF_MEMBERS = frozenset({"id", "log", "kind", "words", "size", "until", "bytes", "standing"})
-_PEER_MEMBERS = frozenset({"log", "url", "reachable", "last_seen", "last_error", "lag", "faults", "logs"})
+_PEER_MEMBERS = frozenset(
+    {"log", "url", "reachable", "last_seen", "last_error", "network_version", "lag", "faults", "logs"}
+)
 _PEER_LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "seen", "lag", "agreement"})
 
 
@@ -301,7 +303,7 @@ class Client:
     def peers(self) -> JsonObject:
         """Return what the node sees of its peers (schema suyuan.peers/2)."""
         answer = self._json("GET", "/v1/peers", schema="suyuan.peers/2")
-        _expect_members([answer], frozenset({"own", "time"}))
+        _expect_members([answer], frozenset({"own", "time", "network_version"}))
         for name in ("logs", "catching_up"):
             _expect_members(_objects(answer, name), frozenset({"log"}))
         for peer in _objects(answer, "peers"):

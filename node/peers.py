@@ -195,6 +195,7 @@ class PeerStatus:
     reachable: bool | None = None  # None: not tried yet
     last_seen_ms: int | None = None
     last_error: str | None = None
+    version: int | None = None  # of the network document under which it acts, as it has told last
     failures: int = 0  # in a row
     sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer has claimed it
     heads: dict[str, Seen] = field(default_factory=dict)  # of each log, as it was told last
@@ -350,7 +351,9 @@ class Peer:
         """
         status, answer, _ = await self._call("GET", "/v1/logs", LOGS_BYTES_MAX)
         _expect(status, answer)
-        return await asyncio.to_thread(_heads, answer)
+        heads = await asyncio.to_thread(_heads, answer)
+        self.status.version = heads.version
+        return heads
 
     @_counted
     async def equivocation(self, name: str) -> bytes:
@@ -374,7 +377,9 @@ class Peer:
         """
         status, answer, _ = await self._call("GET", "/v1/memory", LOGS_BYTES_MAX)
         _expect(status, answer)
-        return await asyncio.to_thread(_memory, answer)
+        memory = await asyncio.to_thread(_memory, answer)
+        self.status.version = memory.version
+        return memory
 
     @_counted
     async def network(self) -> bytes:
@@ -397,6 +402,7 @@ class Peer:
         _, answer, _ = await self._call("GET", "/v1/health", HEALTH_BYTES_MAX, signed=False)
         match _checked(lambda: parse_json(answer)):
             case {"network": {"version": int(version)}}:
+                self.status.version = version
                 return version
         raise PeerMalformedError("the answer about its health has another form")
 

@@ -199,6 +199,25 @@ MESSAGES = {
         "请停止节点，保持文件夹原样，并运行 suyuan doctor"
     ),
     "suyuan init makes a node's folder; give it with --config": "suyuan init 建立节点文件夹；请用 --config 给出",
+    "have more governors sign it with suyuan network sign, each in the file that the one before has made": (
+        "请由更多治理方用 suyuan network sign 签署，各自接着前一位签好的文件"
+    ),
+    "wait until more of the policy's witnesses have cosigned": "请等待信任策略中更多的见证方共同签名",
+    "GET /v1/logs lists them": "见 GET /v1/logs",
+    "another member's node may have it whole": "其他成员的节点可能存有完整内容",
+    "create the folder above it first": "请先建立上级文件夹",
+    "get the newest network document from a governor or a peer: GET /v1/network": (
+        "请向治理方或其他节点取得最新的网络文件：GET /v1/network"
+    ),
+    "install plyvel, or use a store of kind sqlite": "请安装 plyvel，或使用 sqlite 存储",
+    "it is fetched from the other members; try again later": "正从其他成员取回；请稍后再试",
+    "open it as what it is": "请按其实际种类打开",
+    "open it with the version that made it": "请用生成它的版本打开",
+    "see /docs": "见 /docs",
+    "suyuan receive --records-file FILE": "suyuan receive --records-file FILE",
+    "the governors decide who takes part: suyuan network show": "由治理方决定谁参加：suyuan network show",
+    "this is a fault of the software: please report it with the node's log": "这是软件故障：请附上节点日志报告",
+    "write it as file:keys/log.key": "请写作 file:keys/log.key",
     "suyuan init DIR --network FILE --fingerprint HEX": "suyuan init DIR --network FILE --fingerprint HEX",
     "choose another folder": "请换一个文件夹",
     "make a new folder with suyuan init": "请用 suyuan init 建立新文件夹",

@@ -82,8 +82,27 @@ MESSAGES = {
     "Next: the governors sign it: suyuan network sign {draft} --key FILE --out NETWORK": (
         "下一步：由治理方签署：suyuan network sign {draft} --key FILE --out NETWORK"
     ),
-    "Version {version} of network {name} is signed in {path}.": "网络 {name} 的第 {version} 版已签署，见 {path}。",
-    "It counts when {count} more governor has signed.": "还须 {count} 个治理方签署方可生效。",
+    "{path} does not exist: version {version} goes behind the signed versions; give their file with --out": (
+        "{path} 不存在：第 {version} 版须接在已签署的各版之后；请用 --out 给出其文件"
+    ),
+    "{path} is a new file, with version {version} of network {name}.": (
+        "{path} 是新文件，内有网络 {name} 的第 {version} 版。"
+    ),
+    "Version {version} of network {name} stands in {path}, behind the ones before it.": (
+        "网络 {name} 的第 {version} 版已写入 {path}，接在此前各版之后。"
+    ),
+    "Version {version} of network {name} had this signature already; {path} stays as it is.": (
+        "网络 {name} 的第 {version} 版已有此签名；{path} 保持不变。"
+    ),
+    "The signature is added to version {version} of network {name} in {path}.": (
+        "签名已加入 {path} 中网络 {name} 的第 {version} 版。"
+    ),
+    "It has {count} of the {needed} signatures that it needs by governors of version {version}: {names}": (
+        "按第 {version} 版的治理方，须 {needed} 个签名，已有 {count} 个：{names}"
+    ),
+    "Next: another governor signs: suyuan network sign {draft} --key FILE --out {path}": (
+        "下一步：由另一治理方签署：suyuan network sign {draft} --key FILE --out {path}"
+    ),
     "The line above is the network's fingerprint; every member pins it: suyuan init DIR --network FILE "
     "--fingerprint HEX": ("上一行是网络指纹，各成员须固定它：suyuan init DIR --network FILE --fingerprint HEX"),
     "version {version} does not follow the last one of the signed versions; give their file with --out": (

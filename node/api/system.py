@@ -102,6 +102,7 @@ def get_peers(request: Request) -> Response:
         {
             "schema": "suyuan.peers/2",
             "own": node.origin,
+            "network_version": node.network.version,
             "time": format_time(node.clock.now_ms()),
             "logs": [
                 {"log": origin, "size": state.size, "confirmed_size": state.confirmed_size}
@@ -234,6 +235,7 @@ def _peer(node: Node, peer: Peer) -> dict[str, Any]:
         "reachable": status.reachable,
         "last_seen": format_time(status.last_seen_ms) if status.last_seen_ms is not None else None,
         "last_error": status.last_error,
+        "network_version": status.version,
         "lag": lag_of(node, peer),
         "faults": [
             {"kind": kind, "count": fault.count, "last": format_time(fault.last_ms), "words": fault.words}

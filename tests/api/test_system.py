@@ -173,6 +173,7 @@ async def test_the_peers_are_shown_as_they_were_seen(office: "Office") -> None:
         "reachable": True,
         "last_seen": format_time(NOW_MS),
         "last_error": None,
+        "network_version": 1,
         "lag": 0,
         "logs": [
             {
@@ -186,6 +187,7 @@ async def test_the_peers_are_shown_as_they_were_seen(office: "Office") -> None:
         ],
     }
     assert {one["kind"]: one["count"] for one in shown[C.origin]["faults"]} == {"unreachable": 2}  # once at the start
+    assert (body["network_version"], shown[C.origin]["network_version"]) == (1, None)
     assert body["logs"][1] == {"log": B.origin, "size": 1, "confirmed_size": 1}
     assert (body["time"], body["catching_up"]) == (format_time(NOW_MS), [])
     assert (shown[C.origin]["reachable"], shown[C.origin]["last_error"]) == (False, "nobody answers")

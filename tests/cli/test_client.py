@@ -50,7 +50,15 @@ CALLS: list[tuple[Callable[[Client], Any], str, str, Any]] = [
         lambda c: c.peers(),
         "GET",
         "/v1/peers",
-        {"schema": "suyuan.peers/2", "own": "a/log", "time": "", "logs": [], "catching_up": [], "peers": []},
+        {
+            "schema": "suyuan.peers/2",
+            "own": "a/log",
+            "network_version": 1,
+            "time": "",
+            "logs": [],
+            "catching_up": [],
+            "peers": [],
+        },
     ),
     (
         lambda c: c.checkpoints("a/log"),

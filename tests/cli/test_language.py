@@ -85,6 +85,29 @@ def test_every_error_has_a_chinese_title_and_hint() -> None:
     assert not sorted({kind.hint for kind in classes if kind.hint} - messages.keys())
 
 
+def given_hints() -> Iterator[str]:
+    """The hints that ledger and node give with an error in the place of its class's own."""
+    for package in (ledger_errors, node_errors):
+        assert package.__file__
+        for path in sorted(Path(package.__file__).parent.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                values = (
+                    [word.value for word in node.keywords if word.arg == "hint"] if isinstance(node, ast.Call) else []
+                )
+                if isinstance(node, (ast.Assign, ast.AnnAssign)):
+                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                    named = any(isinstance(one, ast.Name) and one.id.endswith("HINT") for one in targets)
+                    values = [node.value] if named and node.value is not None else []
+                for value in values:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value
+
+
+def test_every_hint_that_an_error_is_given_has_a_chinese_translation() -> None:
+    missing = sorted(set(given_hints()) - language.load("zh").keys())
+    assert not missing
+
+
 def test_a_translation_has_the_same_fields_as_its_sentence() -> None:
     messages = language.load("zh")
     wrong = {sentence for sentence in shown() & messages.keys() if fields(sentence) != fields(messages[sentence])}

@@ -159,11 +159,22 @@ def test_several_governors_sign_one_after_the_other(desk: Desk) -> None:
     desk.new(2, "--threshold", 2)
     first = desk.sign(1)
     fingerprint = first.out.strip()
-    assert "1 more governor" in first.err
+    assert f"{desk.path('network.note')} is a new file, with version 1 of network ordos." in first.err
+    assert "It has 1 of the 2 signatures that it needs by governors of version 1: ordos/governor-1\n" in first.err
+    assert "Next: another governor signs" in first.err
     unfinished = desk("verify", desk.path("network.note"), "--fingerprint", fingerprint)
     assert unfinished.code == 1
     assert "no_quorum" in unfinished.out
-    assert desk.sign(2).out.strip() == fingerprint
+    again = desk.sign(1)
+    assert "had this signature already" in again.err
+    assert "1 of the 2" in again.err
+    second = desk.sign(2)
+    assert second.out.strip() == fingerprint
+    assert "The signature is added to version 1 of network ordos" in second.err
+    assert (
+        "2 of the 2 signatures that it needs by governors of version 1: ordos/governor-1, ordos/governor" in second.err
+    )
+    assert "another governor" not in second.err
     assert desk("verify", desk.path("network.note"), "--fingerprint", fingerprint).code == 0
 
 
@@ -203,6 +214,8 @@ def test_the_next_version_begins_from_the_signed_one_and_goes_behind_it(desk: De
     signed = desk.sign(1)
     assert signed.code == 0
     assert signed.out == ""
+    assert "Version 2 of network ordos stands in" in signed.err
+    assert signed.err.count("signatures that it needs") == 1
     data = desk.path("network.note").read_bytes()
     assert [parse_network(one).version for one in split_versions(data)] == [1, 2]
     assert len(verify_chain(data, fingerprint).members) == 2
@@ -216,7 +229,8 @@ def test_a_version_without_the_ones_before_it_is_not_signed(desk: Desk) -> None:
     desk.path("network.note").unlink()
     ran = desk.sign(1)
     assert ran.code == 2
-    assert "does not follow" in ran.err
+    assert f"{desk.path('network.note')} does not exist: version 2 goes behind the signed versions" in ran.err
+    assert not desk.path("network.note").exists()
 
 
 def test_the_draft_of_a_next_version_replaces_no_other_draft(desk: Desk) -> None:

@@ -27,6 +27,7 @@ def peer(number: int, logs: int, **changes: Any) -> dict[str, Any]:
         "reachable": True,
         "last_seen": format_time(NOW - 90_000),
         "last_error": None,
+        "network_version": 3,
         "lag": number,
         "faults": [],
         "logs": [at(log, AGREEMENTS[(number + log) % len(AGREEMENTS)]) for log in range(logs)],
@@ -50,6 +51,7 @@ def answer(members: int, **changes: Any) -> dict[str, Any]:
     return {
         "schema": "suyuan.peers/2",
         "own": origin(0),
+        "network_version": 3,
         "time": format_time(NOW),
         "logs": [{"log": origin(log), "size": 1000, "confirmed_size": 990} for log in range(members)],
         "catching_up": [],
@@ -84,6 +86,19 @@ def test_a_peer_has_a_line_with_its_lag_and_its_histories(shown: Any) -> None:
     assert "1 min" in line
     assert "3 same" in ran.out
     assert "1 behind" in ran.out
+
+
+def test_the_version_of_the_network_document_is_shown_for_each_peer(shown: Any) -> None:
+    told = answer(5)
+    for one, version in zip(told["peers"], (3, 2, 4, None), strict=True):
+        one["network_version"] = version
+    out = shown(told).out
+    rows = [out.index(origin(number)) for number in range(1, 5)] + [len(out)]
+    wanted = ("version 3\n", "version 2, older", "version 4, newer", "version unknown")
+    for words, start, end in zip(wanted, rows, rows[1:], strict=False):
+        assert words in "\n".join(line.strip() for line in out[start:end].splitlines()).replace("  ", "\n"), words
+    assert "This node acts under version 3" in out
+    assert "version 2, older" in shown(told, "--peer", origin(2)).out
 
 
 def test_a_peer_that_shows_another_history_is_a_finding(shown: Any) -> None:

@@ -71,7 +71,7 @@ def test_a_checkpoint_with_a_quorum_is_confirmed_and_one_below_it_is_not() -> No
             with pytest.raises(QuorumError) as caught:
                 require_quorum(found)
             assert (caught.value.limit, caught.value.code, caught.value.field) == (5, "no_quorum", "checkpoint")
-            assert f"{count} members" in str(caught.value)
+            assert f"has {count} of the 5 cosignatures" in str(caught.value)
 
 
 def test_a_quorum_vouches_at_the_time_of_its_oldest_member() -> None:
