@@ -6,7 +6,7 @@
     3    not found, or not there yet
     4    not authorised
     5    a node did not answer, is busy, or has no quorum
-    6    integrity alarm: stored or signed data is not what it must be
+    6    integrity alarm: stored or signed data is not what it must be, or a log is proven to have told two stories
     70   a fault of this software
     130  interrupted
     141  whoever read the output has gone before its end

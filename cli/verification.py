@@ -183,7 +183,9 @@ def verify_network(name: str, data: bytes, fingerprint: str) -> Verdict:
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """Return 0 when everything was verified, else 1."""
+    """Return 6 when a log is proven to have told two stories, else 1 when anything is not verified, else 0."""
+    if any(verdict.equivocation is not None for verdict in verdicts):
+        return exits.INTEGRITY
     return exits.OK if all(verdict.verified for verdict in verdicts) else exits.FINDINGS
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import exits, output
+from cli import output
 from cli.command import Command
 from cli.commands.evidence_common import PROOF_ID, fetch
 from cli.options import json_option
@@ -16,7 +16,8 @@ from cli.session import Session, trusting_options
 def command(*, digits: str, session: Session, as_json: bool) -> int:
     """Verify a proof here, and tell the two stories that the log has signed.
 
-    Exit code 6 when the proof holds, 1 when it does not.
+    Exit code 6 when the proof holds, 1 when it does not: as suyuan verify says of its file, also when the governors
+    have ruled since.
     """
     from cli import verification  # noqa: PLC0415 - slow to import
 
@@ -27,4 +28,4 @@ def command(*, digits: str, session: Session, as_json: bool) -> int:
         output.emit(verification.to_json([verdict], trust.fingerprint))
     else:
         output.show(*verification.parts(verdict))
-    return exits.INTEGRITY if verdict.verified else exits.FINDINGS
+    return verification.exit_code([verdict])

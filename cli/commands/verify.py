@@ -38,7 +38,8 @@ def command(
     Nothing is believed but the fingerprint. Every signature, every place in a log, and every quorum is checked; exit
     code 1 when anything does not hold.
 
-    A file that accuses a log of two stories is verified when the log's own signatures convict it.
+    A file that accuses a log of two stories is verified when the log's own signatures convict it; exit code 6 then,
+    whatever the other files are.
 
     \b
     suyuan verify evidence.json --fingerprint 3f1c…

@@ -61,7 +61,8 @@ MESSAGES = {
     "Verify a proof here, and tell the two stories that the log has signed.": (
         "在本机核验一份证明，并说明该账本签出的两种说法。"
     ),
-    "Exit code 6 when the proof holds, 1 when it does not.": "证明成立时退出码为 6，不成立时为 1。",
+    "Exit code 6 when the proof holds, 1 when it does not: as suyuan verify says of its file, also when the governors "
+    "have ruled since.": "证明成立时退出码为 6，不成立时为 1：与 suyuan verify 对其文件的结论相同，治理方已裁定的亦同。",
     "Save a proof as a file that needs nothing but the network's fingerprint to be judged.": (
         "把一份证明存为文件，只凭网络指纹即可核验。"
     ),
@@ -280,8 +281,9 @@ MESSAGES = {
     "checked; exit code 1 when anything does not hold.": (
         "只相信指纹。逐一检查每个签名、每个账本位置和每个法定数量；任何一项不成立，退出码为 1。"
     ),
-    "A file that accuses a log of two stories is verified when the log's own signatures convict it.": (
-        "指控某账本说法不一的文件：账本自己的签名足以证实时，即核验通过。"
+    "A file that accuses a log of two stories is verified when the log's own signatures convict it; exit code 6 then, "
+    "whatever the other files are.": (
+        "指控某账本说法不一的文件：账本自己的签名足以证实时，即核验通过；此时无论其他文件如何，退出码均为 6。"
     ),
     "The entry of a proof that does not carry it.": "证明未附带账目时，给出账目文件。",
     "Show the settings of a node. They are changed in its suyuan.toml, or by SUYUAN_<NAME> in the environment.": (

@@ -161,7 +161,7 @@ PROVEN: dict[str, tuple[Callable[[], bytes], list[str], JsonObject]] = {
 def test_a_proven_equivocation_says_who_has_told_which_two_stories(judge: Judge, name: str) -> None:
     make, sentences, _ = PROVEN[name]
     ran = judge(make())
-    assert ran.code == 0
+    assert ran.code == 6
     assert ran.out.startswith(f"PROVEN: {ONE.origin} has told two stories\n")
     for sentence in sentences:
         assert sentence in ran.out
@@ -171,7 +171,7 @@ def test_a_proven_equivocation_says_who_has_told_which_two_stories(judge: Judge,
 def test_a_proven_equivocation_for_a_program_has_both_stories(judge: Judge, name: str) -> None:
     make, _, facts = PROVEN[name]
     ran = judge(make(), "--json")
-    assert ran.code == 0
+    assert ran.code == 6
     said = json.loads(ran.out)
     assert said["verified"]
     (file,) = said["files"]
@@ -227,15 +227,26 @@ def test_the_newer_of_two_network_documents_judges(judge: Judge, tmp_path: Path)
     first, second = tmp_path / "first.note", tmp_path / "second.note"
     first.write_bytes(NET.document)
     second.write_bytes(NET.document + b"\n" + later)
-    assert judge(two_heads(), "--network", first).code == 0
+    assert judge(two_heads(), "--network", first).code == 6
     assert judge(two_heads(), "--network", second).code == 1  # the key had ended
     value = {**json.loads(two_heads()), "network": text_to_lines(second.read_bytes())}
     assert judge((canonical_json(value) + "\n").encode(), "--network", first).code == 1
 
 
+def test_a_convicted_log_is_an_alarm_whatever_the_other_files_are(suyuan: Any, tmp_path: Path) -> None:
+    files = {"proof": two_heads(), "one story": two_heads(second=ONE), "document": NET.document}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+
+    def verify_all(*names: str) -> Any:
+        return suyuan("verify", *(tmp_path / name for name in names), "--fingerprint", NET.fingerprint).code
+
+    assert [verify_all("document"), verify_all("document", "one story"), verify_all(*files)] == [0, 1, 6]
+
+
 def test_the_verdict_is_said_in_chinese(judge: Judge) -> None:
     ran = judge(two_entries(), "--lang", "zh")
-    assert ran.code == 0
+    assert ran.code == 6
     assert f"已证实：{ONE.origin} 说法不一" in ran.out
     assert "自账目 5 起" in ran.out
     ran = judge(two_heads(second=ONE), "--lang", "zh")
