@@ -32,8 +32,13 @@ from node.hearsay import Hearsay
 from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
 from node.peers import Head, Peer, PeerError, PeerRefusedError, Peers, PeerStaleError, Seen, not_verified
+from node.repeats import Repeats
 
 log = structlog.get_logger(__name__)
+
+NOT_TAKEN = "a log is not taken"
+VERSION_UNKNOWN = "a log acts under a version that is not here yet"
+ANOTHER_HISTORY = "a peer shows another history"
 
 FAILED_PEER_ROUNDS_MAX = 15  # a peer that keeps failing is asked that much more rarely at most
 LOGS_AT_ONCE = 4  # of one peer: as many as it gets connections
@@ -56,6 +61,7 @@ class Gossip:
         hearsay: Hearsay,
         interval_ms: int,
     ) -> None:
+        self._repeats = Repeats(log)
         self._mirror = mirror
         self._adoption = adoption
         self._clock = clock
@@ -137,8 +143,11 @@ class Gossip:
                 agrees, compared = self._agrees(origin, head), now
             peer.status.heads[origin] = Seen(head, now, agrees, compared)
             peer.status.sizes[origin] = head.size
+            about = {"peer": peer.origin, "log": origin}
             if agrees is False and not known:
-                log.warning("a peer shows another history", peer=peer.origin, log=origin, size=head.size)
+                self._repeats.failed("warning", ANOTHER_HISTORY, about, size=head.size)
+            elif agrees:
+                self._repeats.over(ANOTHER_HISTORY, about)
 
     def _agrees(self, origin: str, head: Head) -> bool | None:
         try:
@@ -162,6 +171,7 @@ class Gossip:
         It is counted against a peer that acts under the same network document: under another one, what it gives may
         well be right.
         """
+        about = {"peer": peer.origin, "log": origin}
         async with room:
             try:
                 if peer.status.heads[origin].agrees is False and self._mirror.is_usable(self._states()[origin]):
@@ -173,23 +183,27 @@ class Gossip:
                 if self._mirror.is_usable(self._states()[origin]) and self._wants(peer, origin, head):
                     await self._mirror.take_signed(await peer.head(origin), origin=origin, hint=peer.origin)
             except UnknownVersionError:
-                log.info("a log acts under a version that is not here yet", peer=peer.origin, log=origin)
+                self._repeats.failed("info", VERSION_UNKNOWN, about)
             except PeerError as error:
                 log.debug("a log could not be had", peer=peer.origin, log=origin, error=str(error))
             except (BusyError, ReadOnlyError, StoreError, IntegrityAlarm) as error:  # no fault of this peer
-                log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
+                self._repeats.failed("warning", NOT_TAKEN, about, error)
             except LedgerError as error:
                 self._mirror.count_ended(error, origin)
                 if same_law:
                     peer.blame(not_verified(f"its checkpoint of {origin}", error))
-                log.warning("a log is not taken", peer=peer.origin, log=origin, error=str(error), code=error.code)
+                self._repeats.failed("warning", NOT_TAKEN, about, error)
+            else:
+                self._repeats.over(NOT_TAKEN, about)
+                self._repeats.over(VERSION_UNKNOWN, about)
 
     async def _compare_entries(self, peer: Peer, origin: str, head: Head) -> None:
         """Compare the last entry of what both hold: where two histories have parted, all entries after it differ."""
         try:
             raws = await peer.entries(origin, max(head.size - 1, 0), 1)
         except PeerError as error:
-            log.info("a peer does not show what it holds", peer=peer.origin, log=origin, error=str(error))
+            about = {"peer": peer.origin, "log": origin}
+            self._repeats.failed("info", "a peer does not show what it holds", about, error)
             return
         await asyncio.to_thread(self._equivocations.accuse_entries, origin, raws)
         self._equivocations.require_trusted(origin)

@@ -29,10 +29,13 @@ from node.errors import BusyError, ManifestsWaitingError, NotFoundError, ReadOnl
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer, PeerBusyError, PeerError, PeerUnreachableError
+from node.repeats import Repeats
 from node.sequencer import read_entry
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+MISSING = "manifests of shares to this department are missing"
 
 UNNAMED_MAX = 100  # manifests of one client that no share names yet: some 8 MB on the disk each at most
 AT_ONCE_MAX = 4  # manifests in memory while they are fetched: some 15 MB each when parsed
@@ -122,6 +125,7 @@ class Manifests:
         interval_ms: int,
     ) -> None:
         """Fetch what the shares in the logs ``origins`` name, and try again after ``interval_ms``, then ever later."""
+        self._repeats = Repeats(log)
         self._store = store
         self._writer = writer
         self._peers = peers
@@ -173,13 +177,12 @@ class Manifests:
             missing = await asyncio.to_thread(self._count, origin)
             self._metrics.manifests_missing.labels(origin).set(missing)
             if not missing:
+                self._repeats.over(MISSING, {"log": origin})
                 pause = self._interval
                 await news.wait()
             elif problem is not None:
-                log.warning(
-                    "manifests of shares to this department are missing",
-                    log=origin, missing=missing, error=str(problem), code=problem.code, again_in_s=pause,
-                )  # fmt: skip
+                about = {"log": origin}
+                self._repeats.failed("warning", MISSING, about, problem, missing=missing, again_in_s=pause)
                 try:
                     async with asyncio.timeout(pause):
                         await news.wait()
@@ -200,7 +203,8 @@ class Manifests:
                 problem = error
                 failures += 1
                 self._metrics.manifest_failures.labels(origin).inc()
-                log.info("a manifest could not be had", share=f"{origin}#{index}", error=str(error), code=error.code)
+                share = f"{origin}#{index}"
+                self._repeats.failed("info", "a manifest could not be had", {"log": origin}, error, share=share)
                 if isinstance(error, _LATER):
                     return index, problem
             start = index + 1

@@ -37,10 +37,13 @@ from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Head, Peer, PeerError, not_verified
+from node.repeats import Repeats
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+SOURCE_FAILED = "a source failed"
 
 BOUND = " (confirmed)"  # ends the name of a task that fetches what a quorum has confirmed
 
@@ -94,6 +97,7 @@ class Mirror:
         wanted: Callable[[str], None],
     ) -> None:
         """Mirror into ``store`` what ``peers`` have; ``wanted`` is told which logs have shares to us with manifests."""
+        self._repeats = Repeats(log)
         self._own = own
         self._store = store
         self._writer = writer
@@ -348,7 +352,7 @@ class Mirror:
         """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
         if isinstance(error, KeyEndedError):
             self._metrics.ended_keys.labels(origin).inc()
-            log.warning("signed with a key that had ended", log=origin, problem=error.message)
+            self._repeats.failed("warning", "signed with a key that had ended", {"log": origin}, error)
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -375,9 +379,10 @@ class Mirror:
                     peer.blame(not_verified(f"entries of {origin}", error))
                 self._metrics.fetch_failures.labels(origin).inc()
                 self.count_ended(error, origin)
-                log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
+                self._repeats.failed("info", SOURCE_FAILED, {"log": origin, "source": peer.origin}, error)
                 problems.append(f"{peer.origin}: {error}")
                 continue
+            self._repeats.over(SOURCE_FAILED, {"log": origin, "source": peer.origin})
             return
         raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
 

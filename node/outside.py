@@ -47,9 +47,12 @@ from node.peers import (
     StaleSizeError,
     wary_client,
 )
+from node.repeats import Repeats
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+NOT_COSIGNED = "a witness did not cosign"
 
 ANSWER_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
 INTERVAL_SECONDS = 1.0  # between two checkpoints that are sent to a witness: most of them are others' services
@@ -192,6 +195,7 @@ class Outside:
         metrics: Metrics,
     ) -> None:
         """Ask ``clients``, those of the witnesses of ``policy`` that can be asked; without a policy, nobody."""
+        self._repeats = Repeats(log)
         self._own = own
         self.policy = policy
         self.clients = tuple(clients)
@@ -305,11 +309,12 @@ class Outside:
                 await self._corrected(client, asked, current, error.size)
             except LedgerError as error:
                 self._failed(client, str(error))
-                log.info("a witness did not cosign", witness=client.outsider.label, error=str(error),
-                         again_in_s=asked.delay)  # fmt: skip
+                about = {"witness": client.outsider.label}
+                self._repeats.failed("info", NOT_COSIGNED, about, error, again_in_s=asked.delay)
                 await asked.pause()
             else:
                 asked.known, asked.done, asked.delay, asked.stale = current.size, current, RETRY_SECONDS_MIN, 0
+                self._repeats.over(NOT_COSIGNED, {"witness": client.outsider.label})
                 self._cosigned(client, current, signature)
                 await self._judge(current)
 
@@ -337,7 +342,9 @@ class Outside:
             return
         why = f"it says that it has cosigned size {size}, where {asked.known} of {current.size} were told"
         self._failed(client, why)
-        log.warning("a witness has another idea of this log", witness=client.outsider.label, problem=why)
+        self._repeats.failed(
+            "warning", "a witness has another idea of this log", {"witness": client.outsider.label}, problem=why
+        )
         asked.known, asked.stale = min(size, current.size), 0
         await asked.pause()
 

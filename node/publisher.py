@@ -38,9 +38,13 @@ from node.keys import MISSING_HINT, NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
+from node.repeats import Repeats
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+PUSH_FAILED = "a push failed"
+WAITS = "a checkpoint waits for its quorum"
 
 RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 15.0
@@ -106,6 +110,7 @@ class Publisher:
         alarm: Callable[[IntegrityAlarm], None],
     ) -> None:
         """Publish from ``store``; ``alarms`` are those that are raised, by log, and ``alarm`` raises one."""
+        self._repeats = Repeats(log)
         self._own = own
         self._keys = keys
         self._store = store
@@ -238,17 +243,14 @@ class Publisher:
                 async with asyncio.timeout(self._timeout):
                     await current.over.wait()
             except TimeoutError:
-                log.warning(
-                    "a checkpoint waits for its quorum",
-                    size=current.size,
-                    cosigned=len(current.cosignatures),
-                    needed=network.quorum,
-                )
+                cosigned = len(current.cosignatures)
+                self._repeats.failed("warning", WAITS, {}, size=current.size, cosigned=cosigned, needed=network.quorum)
                 if self._news.is_set():
                     return
         if current.network is not self._network():
             return
         stored = await self._confirm(current)
+        self._repeats.over(WAITS, {})
         self._metrics.confirm_seconds.observe((self._clock.now_ms() - current.started_ms) / 1000)
         self._metrics.confirmations.inc()
         if not self._news.is_set():
@@ -366,6 +368,7 @@ class Publisher:
             try:
                 pushed.known = await self._push(peer, current, pushed.known)
                 pushed.done, pushed.delay, pushed.stale = current, RETRY_SECONDS_MIN, 0
+                self._repeats.over(PUSH_FAILED, {"peer": peer.origin})
             except StaleSizeError as error:
                 if error.size <= self._writer.states[self._own].size:
                     await self._corrected(pushed, current, error.size)
@@ -373,14 +376,19 @@ class Publisher:
                     return
                 else:  # anybody can write a number into an answer
                     peer.blame(PeerFalseError(f"it claims {error.size} entries of this node's log, and proves none"))
-                    log.warning("a peer claims more of this log than there is", peer=peer.origin, size=error.size)
+                    self._repeats.failed(
+                        "warning",
+                        "a peer claims more of this log than there is",
+                        {"peer": peer.origin},
+                        size=error.size,
+                    )
                     await pushed.pause()
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except LedgerError as error:
                 if not isinstance(error, PeerError):
                     peer.blame(PeerFalseError(f"its cosignature: {error}"))
-                log.info("a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=pushed.delay)
+                self._repeats.failed("info", PUSH_FAILED, {"peer": peer.origin}, error, again_in_s=pushed.delay)
                 await pushed.pause()
 
     @staticmethod

@@ -26,10 +26,13 @@ from node.errors import IntegrityAlarm
 from node.logs import LogState
 from node.mirror import Mirror
 from node.peers import PeerError
+from node.repeats import Repeats
 from node.truncation import truncate
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+NOT_RULED = "a log does not have the ruled history yet"
 
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 15.0
@@ -49,6 +52,7 @@ class Readmission:
         settled: Callable[[str], None],
     ) -> None:
         """Raise ``alarm`` where a ruling contradicts what is confirmed here; ``settled`` is told which log goes on."""
+        self._repeats = Repeats(log)
         self._store = store
         self._writer = writer
         self._mirror = mirror
@@ -89,8 +93,9 @@ class Readmission:
             self._alarm(alarm)
             return True  # no retry helps
         except LedgerError as error:
-            log.warning("a log does not have the ruled history yet", log=origin, error=str(error), code=error.code)
+            self._repeats.failed("warning", NOT_RULED, {"log": origin}, error)
             return False
+        self._repeats.over(NOT_RULED, {"log": origin})
         return True
 
     async def settle(self, origin: str) -> None:

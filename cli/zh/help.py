@@ -62,7 +62,9 @@ MESSAGES = {
         "在本机核验一份证明，并说明该账本签出的两种说法。"
     ),
     "Exit code 6 when the proof holds, 1 when it does not: as suyuan verify says of its file, also when the governors "
-    "have ruled since.": "证明成立时退出码为 6，不成立时为 1：与 suyuan verify 对其文件的结论相同，治理方已裁定的亦同。",
+    "have ruled since.": (
+        "证明成立时退出码为 6，不成立时为 1：与 suyuan verify 对其文件的结论相同，治理方已裁定的亦同。"
+    ),
     "Save a proof as a file that needs nothing but the network's fingerprint to be judged.": (
         "把一份证明存为文件，只凭网络指纹即可核验。"
     ),

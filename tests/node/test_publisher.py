@@ -523,6 +523,25 @@ async def test_a_publisher_that_is_cancelled_leaves_no_task_behind(town: Town, m
     await until(lambda: {task.get_name() for task in asyncio.all_tasks()} <= {_own_name()})
 
 
+async def test_a_peer_that_is_down_is_logged_at_doubling_intervals_and_once_when_it_is_back(town: Town) -> None:
+    with capture_logs() as logged:
+
+        def pushes(event: str) -> list[Any]:
+            return [one for one in logged if event in (one["event"], one.get("what")) and one.get("peer") == D.origin]
+
+        town.wire.cut.add("d3.test")
+        node, *_ = await town.start(A, B, C)
+        failing = node.peers[D.origin].status
+        await until(lambda: failing.failures >= 20)
+        failed = [one.get("times", 1) for one in pushes(publisher.PUSH_FAILED) if one["event"] == publisher.PUSH_FAILED]
+        by_code = len({one["code"] for one in pushes(publisher.PUSH_FAILED)})
+        assert {times & (times - 1) for times in failed} == {0}
+        assert len(failed) <= 3 * by_code * 5  # of each of the three nodes: 1, 2, 4, 8, 16
+        town.wire.cut.clear()
+        await town.start(D)
+        await until(lambda: "a failure is over" in {one["event"] for one in pushes(publisher.PUSH_FAILED)})
+
+
 def _own_name() -> str:
     task = asyncio.current_task()
     assert task is not None
