@@ -64,12 +64,9 @@ SECTIONS = (
 def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
     del parameter
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only here
+        from node.release import release  # noqa: PLC0415 - only here
 
-        try:
-            output.data(f"{NAME} {version(NAME)}")
-        except PackageNotFoundError:
-            output.data(NAME)
+        output.data(f"{NAME} {release()}")
         ctx.exit()
 
 

@@ -1,7 +1,7 @@
 """The line between this node and a process beside it, which works something out and keeps nothing.
 
 Such a process runs :func:`serve`: it says its version, then answers every value with what its function gives. It opens
-nothing, and ends with its line. What stands here is all that it imports of the node besides its function.
+nothing, and ends with its line. What stands here, and the version, is all that it imports of the node besides its function.
 """
 
 import gc
@@ -9,18 +9,16 @@ import pickle
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from io import BufferedRWPair
+
+from node.release import release
 
 GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which such work makes none
 
 
 def build() -> str:
     """Return which version of this software a process runs: an upgrade may have come after the node started."""
-    try:
-        return version("suyuan")
-    except PackageNotFoundError:
-        return ""
+    return release()
 
 
 def send(stream: BufferedRWPair, value: object) -> None:

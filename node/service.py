@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any
 
@@ -59,6 +58,7 @@ from node.peers import Peer, Peers, tls_context
 from node.publisher import Publisher
 from node.readmission import Readmission
 from node.recovery import Recovery
+from node.release import NAME, release
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
 from node.setup import ring_of
 from node.signatories import Signatories
@@ -82,10 +82,7 @@ OPENING_SECONDS_MAX = 15.0
 
 def software() -> str:
     """Return name and version of this software."""
-    try:
-        return f"suyuan {version('suyuan')}"
-    except PackageNotFoundError:
-        return "suyuan"
+    return f"{NAME} {release()}"
 
 
 @dataclass(frozen=True, slots=True)

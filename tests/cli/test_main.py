@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -310,4 +311,4 @@ def test_nothing_is_coloured_where_nobody_looks(suyuan: Any, network: Any) -> No
 def test_the_version_is_told(suyuan: Any) -> None:
     ran = suyuan("--version")
     assert ran.code == 0
-    assert ran.out.startswith("suyuan")
+    assert re.fullmatch(r"suyuan \d+\.\d+\.\d+(\+source)?\n", ran.out)
