@@ -224,6 +224,13 @@ def test_several_changes_go_into_one_version(office: Office) -> None:
     assert sorted(change["what"] for change in said["changes"]) == ["member.added", "member.status", "member.url"]
 
 
+def test_several_members_may_leave_in_one_version_and_the_governors_are_warned(office: Office) -> None:
+    others = [origin for origin in office.net.network.members if origin != TAX]
+    said = office.changes("--suspend", TAX, "--end", others[0])
+    assert [change["what"] for change in said["changes"]] == ["member.status", "member.status"]
+    assert {"fewer_voters", "fewer_faults", "member_ended"} <= {risk["code"] for risk in said["warnings"]}
+
+
 def test_raising_n_across_a_boundary_of_the_quorum_is_told_as_numbers(office: Office) -> None:
     ran = office.revise("--add", office.member(4), "--add", office.member(5), "--add", office.member(6))
     assert "active members: 4 → 7" in ran.err
