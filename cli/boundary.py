@@ -13,7 +13,7 @@ import click
 
 from cli import exits, output
 from cli.command import HelpWantedError, UnknownCommandError, UnknownNameError
-from cli.language import _, noted, title_of
+from cli.language import _, detail, noted, title_of
 from ledger.errors import LedgerError
 
 DEBUG_VARIABLE = "SUYUAN_DEBUG"
@@ -76,7 +76,7 @@ def wants_debug(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
 def told(error: LedgerError) -> str:
     """Return an error as one line: what it means, where, and its code."""
     title = title_of(error.code)
-    return f"{title} [{error.code}] {error}" if title else f"{error} [{error.code}]"
+    return f"{title} [{error.code}] {detail(str(error))}" if title else f"{error} [{error.code}]"
 
 
 def _report_known(error: LedgerError) -> int:

@@ -5,26 +5,41 @@
 The English sentence is the key, as with gettext; the catalogue of a language is a package of this one (``cli/zh``),
 read only when that language is spoken. What a program reads (JSON, codes, the names of options) is never translated.
 
+Ledger and node word their errors in English, with the values in them: ``detail`` finds the sentence again by its form.
+
 The language is ``--lang``, else SUYUAN_LANG, else that of LC_ALL, LC_MESSAGES or LANG, else English.
 """
 
 import gettext
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 LANGUAGES: Final = ("en", "zh")
+DETAILS: Final = "details"  # the module of a language that has the sentences of errors and alarms
+DETAIL_CHARACTERS_MAX: Final = 2000
+SENTENCES: Final = frozenset({"alarms", "holder", "problem", "silent", "stories", "words"})
+BESIDE: Final = "; "  # between two sentences
+PLACES_MAX: Final = 3  # before a sentence: a file, a line, a log
 VARIABLES: Final = ("SUYUAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
 
 
 class Catalogue(gettext.NullTranslations):
     """A language as a dictionary; what it lacks is said in English."""
 
-    def __init__(self, language: str, messages: Mapping[str, str]) -> None:
+    def __init__(self, language: str, messages: Mapping[str, str], details: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.language = language
         self._messages = messages
+        self._details = details or {}
+
+    @cached_property
+    def forms(self) -> list[tuple[re.Pattern[str], str]]:
+        """The sentences of errors and alarms, each as the pattern of its English form and in this language."""
+        return [(re.compile(_pattern(form), re.DOTALL), said) for form, said in self._details.items()]
 
     def gettext(self, message: str) -> str:
         """Return the sentence in this language."""
@@ -76,13 +91,16 @@ class Words:
         return self.text.format(**self.values)
 
     def __str__(self) -> str:
-        return _Spoken.catalogue.gettext(self.text).format(**self.values)
+        return _Spoken.catalogue.gettext(self.text).format(**_said(self.values))
 
 
 def _(text: str, **values: Any) -> str:
-    """Return ``text`` in the reader's language, its ``{names}`` replaced by ``values``."""
+    """Return ``text`` in the reader's language, its ``{names}`` replaced by ``values``.
+
+    Those of the names ``SENTENCES`` are sentences of an error or alarm, or of the system: :func:`detail` says them.
+    """
     said = _Spoken.catalogue.gettext(text)
-    return said.format(**values) if values else said
+    return said.format(**_said(values)) if values else said
 
 
 def plural(count: int, one: str, many: str, **values: Any) -> str:
@@ -106,6 +124,24 @@ def title_of(code: str) -> str:
     return "" if said == code else said
 
 
+def detail(text: str, *, places: int = PLACES_MAX) -> str:
+    """Return what an error or alarm says of the case at hand in the reader's language, where that is known.
+
+    A sentence may stand behind a few places (``"suyuan.toml: …"``), beside others (``"…; …"``), or within another one.
+    """
+    if not _Spoken.catalogue.forms or len(text) > DETAIL_CHARACTERS_MAX:  # nobody's but a hostile node's is so long
+        return text
+    for form, said in _Spoken.catalogue.forms:
+        match = form.fullmatch(text)
+        if match is not None:
+            return said.format(**{name: detail(value) for name, value in match.groupdict().items()})
+    if BESIDE in text:
+        return "；".join(map(detail, text.split(BESIDE)))
+    place, colon, rest = text.partition(": ")
+    known = detail(rest, places=places - 1) if colon and places else rest
+    return text if known == rest else f"{place}：{known}"
+
+
 def name_of(names: _Names) -> str:
     """Return a member's name in the reader's language."""
     return names.zh if speaks() == "zh" else names.en
@@ -123,7 +159,7 @@ def speaks() -> str:
 
 def speak(language: str) -> None:
     """Speak one of ``LANGUAGES`` from now on."""
-    _Spoken.catalogue = Catalogue(language, load(language))
+    _Spoken.catalogue = Catalogue(language, load(language), load_details(language))
 
 
 def load(language: str) -> dict[str, str]:
@@ -135,6 +171,14 @@ def load(language: str) -> dict[str, str]:
     for module in pkgutil.iter_modules(package.__path__):
         messages |= importlib.import_module(f"{package.__name__}.{module.name}").MESSAGES
     return messages
+
+
+def load_details(language: str) -> dict[str, str]:
+    """Return the sentences of errors and alarms in a language, by their English form."""
+    if language == "en":
+        return {}
+    module = importlib.import_module(f"cli.{language}.{DETAILS}")
+    return {**module.DETAILS, **module.FOREIGN}
 
 
 def choose(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -153,3 +197,17 @@ def _option(arguments: Sequence[str]) -> str | None:
         if argument.startswith("--lang="):
             return argument.removeprefix("--lang=")
     return None
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: detail(value) if name in SENTENCES and isinstance(value, str) else value for name, value in values.items()
+    }
+
+
+def _pattern(form: str) -> str:
+    """Return the pattern of a sentence: its ``{names}`` are groups, the rest stands for itself."""
+    parts = re.split(r"\{(\w+)\}", form)
+    return "".join(
+        rf"(?P<{part}>(?:(?!{BESIDE}).)*?)" if number % 2 else re.escape(part) for number, part in enumerate(parts)
+    )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import _, listed, noted
+from cli.language import _, detail, listed, noted
 from ledger.encoding import parse_time
 from ledger.errors import LedgerError
 
@@ -96,7 +96,8 @@ def of_peer(answer: Row, peer: Row, names: Names) -> "list[RenderableType]":
     ]
     if peer["faults"]:
         rows = [
-            (_kind(one["kind"]), str(one["count"]), output.moment(one["last"]), one["words"]) for one in peer["faults"]
+            (_kind(one["kind"]), str(one["count"]), output.moment(one["last"]), detail(one["words"]))
+            for one in peer["faults"]
         ]
         titles = (_("What it did wrong"), _("Times"), _("Last (UTC)"), _("Then"))
         drawn += [output.table(*titles, rows=rows, right=(1,)), output.words("")]
@@ -151,7 +152,7 @@ def _state(peer: Row) -> "Text":
         return output.words((_("not asked yet"), output.FAINT), tail)
     if peer["reachable"]:
         return output.words((_("answers"), output.GOOD), tail)
-    return output.words((_("does not answer"), output.BAD), f"\n{peer['last_error'] or ''}", tail)
+    return output.words((_("does not answer"), output.BAD), f"\n{detail(peer['last_error'] or '')}", tail)
 
 
 def _version(peer: Row, own: int) -> "Text":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import Words, _, listed, noted, plural, title_of
+from cli.language import Words, _, detail, listed, noted, plural, title_of
 from ledger.encoding import format_time
 from ledger.provenance import Gap, Holder, Hop, Trace
 
@@ -149,7 +149,7 @@ def _holders(holders: Sequence[Holder], names: Mapping[str, str]) -> "Renderable
 
 def _gap_row(gap: Gap) -> "tuple[str, Text]":
     style = output.BAD if gap.kind in DAMAGE else output.OPEN
-    return title_of(gap.kind) or gap.kind.replace("_", " "), output.words((gap.detail, style))
+    return title_of(gap.kind) or gap.kind.replace("_", " "), output.words((detail(gap.detail), style))
 
 
 def _checkpoints(checkpoints: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> "RenderableType":

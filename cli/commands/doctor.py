@@ -10,7 +10,7 @@ import click
 
 from cli import exits, output
 from cli.command import Command, option
-from cli.language import _, noted
+from cli.language import _, detail, noted, title_of
 from cli.options import config_option, json_option
 from cli.session import url_of
 
@@ -179,7 +179,9 @@ def _show(origin: str, checks: "list[Check]", audit: "Audit | None") -> None:
     output.show(output.heading(_("The node of {log}", log=origin or "?")))
     for check in checks:
         label, style = STATUS_WORDS[check.status]
-        rows = [(check.name, output.words((_(label), style), "  ", str(check.words)))]
+        rows = [
+            (title_of(f"check_{check.name}") or check.name, output.words((_(label), style), "  ", str(check.words)))
+        ]
         if check.hint and check.status != "ok":
             rows.append(("", output.words(f"{_('hint:')} {_(check.hint)}")))
         output.show(output.pairs(rows, first=12))
@@ -200,6 +202,7 @@ def _show_audit(audit: "Audit") -> None:
         )
         output.show(output.words((words, output.GOOD)))
     for damage in audit.damages:
-        output.show(output.pairs([(damage.code, output.words((damage.place, output.BAD), f"\n{damage.message}"))]))
+        found = output.words((damage.place, output.BAD), f"\n{detail(damage.message)}")
+        output.show(output.pairs([(title_of(damage.code) or damage.code, found)]))
     if audit.truncated:
         output.show(output.words((_("There is more damage than is named here."), output.BAD)))

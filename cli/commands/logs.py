@@ -7,7 +7,7 @@ import click
 from cli import exits, output
 from cli.boundary import told
 from cli.command import Command
-from cli.language import _
+from cli.language import _, detail
 from cli.options import json_option
 from cli.session import Session, trusting_options
 
@@ -84,7 +84,7 @@ def _show(session: Session, logs: list[dict[str, Any]], checked: "dict[str, Chec
 def _times(log: dict[str, Any], checked: "dict[str, Checked] | None") -> "Text":
     """Return the time of the newest entry and, below it, when the quorum last vouched; or what is wrong."""
     if log["alarm"]:
-        return output.words((log["alarm"], output.BAD))
+        return output.words((detail(log["alarm"]), output.BAD))
     problem = checked[log["log"]].problem if checked is not None and log["log"] in checked else None
     if problem is not None:
         return output.words((_("NOT verified: {problem}", problem=told(problem)), output.BAD))

@@ -6,7 +6,7 @@ import click
 
 from cli import output
 from cli.command import Command
-from cli.language import _
+from cli.language import _, detail
 from cli.options import json_option
 from cli.session import Session, node_options
 
@@ -70,4 +70,4 @@ def _state(one: dict[str, Any]) -> Any:
         return output.words((_("not asked yet"), output.FAINT))
     if one["reachable"]:
         return output.words((_("answers"), output.GOOD))
-    return output.words((_("does not cosign"), output.BAD), f"\n{one['last_error'] or ''}")
+    return output.words((_("does not cosign"), output.BAD), f"\n{detail(one['last_error'] or '')}")

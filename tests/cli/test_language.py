@@ -3,9 +3,11 @@
 import ast
 import importlib
 import json
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from cli import language
 from cli.command import VERBATIM, Group, columns, paragraphs, wrap
 from cli.entry_view import VALUE_WORDS
 from cli.main import app
+from cli.zh import details
 from ledger import errors as ledger_errors
 from node import errors as node_errors
 
@@ -106,6 +109,18 @@ def given_hints() -> Iterator[str]:
 def test_every_hint_that_an_error_is_given_has_a_chinese_translation() -> None:
     missing = sorted(set(given_hints()) - language.load("zh").keys())
     assert not missing
+
+
+def test_every_check_of_the_doctor_has_a_chinese_name() -> None:
+    tree = ast.parse((PACKAGE / "diagnosis.py").read_text("utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    names = {
+        str(call.args[0].value)
+        for call in calls
+        if call.func.id in {"Check", "failed", "_tried"} and isinstance(call.args[0], ast.Constant)  # type: ignore[attr-defined]
+    }
+    assert {"config", "node", "skew"} <= names
+    assert not {f"check_{name}" for name in names} - language.load("zh").keys()
 
 
 def test_a_translation_has_the_same_fields_as_its_sentence() -> None:
@@ -200,3 +215,73 @@ def test_chinese_text_breaks_between_characters_and_never_before_punctuation() -
 
 def test_english_text_breaks_between_words() -> None:
     assert wrap("the node that is asked is not believed", 20) == ["the node that is", "asked is not", "believed"]
+
+
+# What errors and alarms say of the case at hand.
+
+
+def worded() -> set[str]:
+    """Every text of the three packages, ``{}`` in the place of what is filled in."""
+    found: set[str] = set()
+    for package in (PACKAGE, *(Path(module.__file__ or "").parent for module in (ledger_errors, node_errors))):
+        for path in package.rglob("*.py"):
+            if "zh" not in path.relative_to(package).parts:
+                found |= {shape(node) for node in ast.walk(ast.parse(path.read_text("utf-8")))}
+    return found
+
+
+def shape(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        return text.replace("{}#{}", "{}")  # an entry
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def test_every_detail_that_is_translated_is_what_the_source_says() -> None:
+    known = worded()
+    known |= {
+        f"{{}} {text}" for text in known if text.startswith("has signed")
+    }  # ledger/equivocation.py puts the log first
+    stale = sorted(form for form in details.DETAILS if re.sub(r"\{\w+\}", "{}", form) not in known)
+    assert not stale
+
+
+def test_a_detail_has_the_same_fields_in_chinese() -> None:
+    assert not {form for form, said in details.DETAILS.items() if fields(form) != fields(said)}
+    assert len(details.DETAILS) >= 30
+
+
+@pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("signatures: version 2 has 1 of the 2 signatures that it needs by governors of version 1",
+         "signatures：第 2 版须有 2 个签名（按第 1 版的治理方），现有 1 个"),
+        ("http://127.0.0.1:1 did not answer: [Errno 111] Connection refused", "http://127.0.0.1:1 无应答：连接被拒绝"),
+        ("this node's own log is in doubt: a/log has signed two roots for size 4",
+         "本节点自己的账本存疑：a/log 为同一长度 4 签了两个根"),
+        ("a/log has signed two roots for size 4; b/log has signed two entries with index 5",
+         "a/log 为同一长度 4 签了两个根；b/log 签了两条编号同为 5 的账目"),
+        ("keys/log.key: line 3: this is no key file", "keys/log.key：line 3：这不是密钥文件"),
+        ("nobody has translated {this}: not at all", "nobody has translated {this}: not at all"),
+        ("b/log has {braces} and words", "b/log has {braces} and words"),
+        ("x is x in version {0} of the network document", "x 在网络文件第 {0} 版中的状态为 x"),
+        ("this takes a token" + "!" * 2000, "this takes a token" + "!" * 2000),
+    ],
+)  # fmt: skip
+def test_what_an_error_says_is_said_in_chinese_where_its_form_is_known(text: str, said: str) -> None:
+    assert language.detail(text) == said
+
+
+@pytest.mark.usefixtures("chinese")
+def test_hostile_words_are_given_up_soon() -> None:
+    for text in (" is " * 480, ": " * 990, "; " * 990, "version " * 240, " of the " * 240, "the  " * 390):
+        started = process_time()
+        language.detail(text)
+        assert process_time() - started < 5
+
+
+def test_in_english_details_are_as_they_were_worded(suyuan: Any) -> None:
+    assert language.detail("a: b; this takes a token") == "a: b; this takes a token"
+    assert "did not answer: [Errno" in suyuan("logs", "--url", "http://127.0.0.1:1", "--lang", "en").err
+    assert "无应答：连接被拒绝" in suyuan("logs", "--url", "http://127.0.0.1:1", "--lang", "zh").err

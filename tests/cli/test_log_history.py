@@ -114,6 +114,9 @@ def test_a_logs_history_is_shown_with_its_keys_and_verified(suyuan: Any, story: 
     assert all(one["verified"] and one["network_version"] == 1 for one in said["checkpoints"])
     assert all(one["root"] in people.out for one in said["checkpoints"])  # whole, in one line
     assert said["keys"][0]["from"] == 0
+    name, key_id, public = said["keys"][0]["key"].split("+", 2)
+    assert f"{name}+{key_id}, from entry 0 on" in people.out
+    assert public[:4] not in people.out
 
 
 def test_it_speaks_chinese(suyuan: Any, story: Any) -> None:
