@@ -21,8 +21,9 @@ from typing import Any, Final, Protocol
 LANGUAGES: Final = ("en", "zh")
 DETAILS: Final = "details"  # the module of a language that has the sentences of errors and alarms
 DETAIL_CHARACTERS_MAX: Final = 2000
-SENTENCES: Final = frozenset({"alarms", "holder", "problem", "silent", "stories", "words"})
+SENTENCES: Final = frozenset({"alarms", "holder", "problem", "silent", "status", "stories", "words"})
 BESIDE: Final = "; "  # between two sentences
+PLACED: Final = ": "  # between a place and what is wrong there
 PLACES_MAX: Final = 3  # before a sentence: a file, a line, a log
 VARIABLES: Final = ("SUYUAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
 
@@ -137,7 +138,7 @@ def detail(text: str, *, places: int = PLACES_MAX) -> str:
             return said.format(**{name: detail(value) for name, value in match.groupdict().items()})
     if BESIDE in text:
         return "；".join(map(detail, text.split(BESIDE)))
-    place, colon, rest = text.partition(": ")
+    place, colon, rest = text.partition(PLACED)
     known = detail(rest, places=places - 1) if colon and places else rest
     return text if known == rest else f"{place}：{known}"
 
@@ -206,8 +207,14 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pattern(form: str) -> str:
-    """Return the pattern of a sentence: its ``{names}`` are groups, the rest stands for itself."""
+    """Return the pattern of a sentence: its ``{names}`` are groups, the rest stands for itself.
+
+    Another sentence, behind a place or not, is in ``{error}`` alone.
+    """
     parts = re.split(r"\{(\w+)\}", form)
-    return "".join(
-        rf"(?P<{part}>(?:(?!{BESIDE}).)*?)" if number % 2 else re.escape(part) for number, part in enumerate(parts)
-    )
+    return "".join(_group(part) if number % 2 else re.escape(part) for number, part in enumerate(parts))
+
+
+def _group(name: str) -> str:
+    beyond = BESIDE if name == "error" else f"{BESIDE}|{PLACED}"
+    return rf"(?P<{name}>(?:(?!{beyond}).)*?)"
