@@ -386,7 +386,7 @@ def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Chec
     words = Words("{count} of {all} peers answer", count=len(answering), all=len(peers))
     if not unreachable:
         return Check("peers", "ok", words)
-    silent = ", ".join(f"{origin} ({why})" for origin, why in sorted(unreachable.items()))
+    silent = "; ".join(f"{origin}: {why}" for origin, why in sorted(unreachable.items()))
     words = Words("{count} of {all} peers answer; not: {silent}", count=len(answering), all=len(peers), silent=silent)
     if len(answering) + 1 < network.quorum:
         return Check(

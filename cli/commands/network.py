@@ -7,6 +7,7 @@ from cli.language import noted
 
 ENTRIES = (
     Entry("new", "cli.commands.network_new", noted("draft a new network, with keys for its governors")),
+    Entry("new-governor", "cli.commands.network_governor", noted("make the key of a governor who is to join")),
     Entry("add-member", "cli.commands.network_add", noted("put members into a draft, or begin the next version")),
     Entry("revise", "cli.commands.network_revise", noted("draft the next version: members, keys, governors, rules")),
     Entry("diff", "cli.commands.network_diff", noted("show what a version changes, before it is signed")),

@@ -81,14 +81,24 @@ def command(
 
 def _governor(network: str, number: int, path: Path, *, encrypt: bool) -> "VerifierKey":
     """Return a governor's public key; its secret one is made where the file is not there."""
-    from ledger.note import ED25519, Signer  # noqa: PLC0415 - slow to import
-    from node.keyfile import write_secret  # noqa: PLC0415 - as above
-    from node.keys import GOVERNOR, closed_text  # noqa: PLC0415 - as above
-    from node.signers import read_signer  # noqa: PLC0415 - as above
+    from node.signers import read_signer  # noqa: PLC0415 - slow to import
 
     if path.exists():
         return read_signer(path, lock_of(path)).verifier
-    signer = Signer(f"{network}/governor-{number}", ED25519, secrets.token_bytes(SEED_BYTES))
+    return make_governor(f"{network}/governor-{number}", path, encrypt=encrypt)
+
+
+def make_governor(name: str, path: Path, *, encrypt: bool) -> "VerifierKey":
+    """Make a governor's key, write the secret half to its file, and return the public one.
+
+    Raises:
+        LedgerError: the name cannot be a key's, the file is there already, or no passphrase is given.
+    """
+    from ledger.note import ED25519, Signer  # noqa: PLC0415 - as above
+    from node.keyfile import write_secret  # noqa: PLC0415 - as above
+    from node.keys import GOVERNOR, closed_text  # noqa: PLC0415 - as above
+
+    signer = Signer(name, ED25519, secrets.token_bytes(SEED_BYTES))
     lock = lock_of(path, new=True)
     write_secret(path, closed_text(GOVERNOR, signer.skey, secrets.token_bytes, lock) if encrypt else signer.skey)
     output.note(_("{path}: a new secret key of {name}", path=path, name=signer.name))

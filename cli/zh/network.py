@@ -2,6 +2,18 @@
 
 MESSAGES = {
     # Help.
+    "make the key of a governor who is to join": "为将要加入的治理方生成密钥",
+    "The file for the secret key; it is never replaced.": "私钥文件；从不覆盖。",
+    "Make the key of a governor called NAME, who is to join those of a network.": (
+        "为名为 NAME 的治理方生成密钥，该治理方将加入网络的治理方。"
+    ),
+    "The secret half stays in its file, with the governor alone. The public half is printed: give it to the "
+    "governors.": (
+        "私钥留在文件中，只由该治理方保管。公钥会显示出来：请交给治理方。"
+    ),
+    "Next: give the line above to the governors: suyuan network revise NETWORK --add-governor FILE": (
+        "下一步：把上一行交给治理方：suyuan network revise NETWORK --add-governor FILE"
+    ),
     "draft the next version: members, keys, governors, rules": "起草下一版本：成员、密钥、治理方、规则",
     "show what a version changes, before it is signed": "显示某一版本改动了什么，签署前阅读",
     "have a node act under a new version": "让节点按新版本运行",

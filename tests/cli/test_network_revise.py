@@ -11,7 +11,7 @@ from builders import Net, department, make_network, next_version, signer
 
 from ledger.encoding import encode_base64
 from ledger.network import Network, network_text, parse_network, split_versions, verify_chain
-from ledger.note import COSIGNATURE, ED25519, Signer
+from ledger.note import COSIGNATURE, ED25519, Signer, parse_skey
 
 pytest_plugins = ("departments",)
 
@@ -204,6 +204,21 @@ def test_a_governors_key_may_be_given_as_the_file_of_the_public_one(office: Offi
     vkey = signer("ordos/governor-4").verifier.vkey
     (office.folder / "g4.pub").write_text(vkey + "\n")
     assert vkey in office.revised("--add-governor", office.folder / "g4.pub")["governors"]["keys"]
+
+
+def test_a_governor_who_is_to_join_makes_a_key_and_gives_the_public_half(office: Office) -> None:
+    path, public = office.folder / "governor-4.key", office.folder / "governor-4.pub"
+    made = office("new-governor", "ordos/governor-4", "--key", path)
+    assert made.code == 0
+    public.write_text(made.out)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert made.out.strip() in office.revised("--add-governor", public)["governors"]["keys"]
+    assert parse_skey(path.read_text().strip()).verifier.vkey == made.out.strip()
+    before = path.read_bytes()
+    assert office("new-governor", "ordos/governor-5", "--key", path).code == 2
+    assert path.read_bytes() == before
+    assert office("new-governor", "no name", "--key", office.folder / "other.key").code == 2
+    assert not (office.folder / "other.key").exists()
 
 
 def test_rules_of_the_network_change(office: Office) -> None:
