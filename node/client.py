@@ -50,6 +50,10 @@ _PROBLEM = "application/problem+json"
 _LOG_MEMBERS = frozenset({"log", "size", "confirmed_size", "cosigned_by", "needed", "time", "vouched", "alarm"})
 _CHECKPOINT_MEMBERS = frozenset({"size", "root", "vouched", "cosigned_by", "needed", "note"})
 _PROOF_MEMBERS = frozenset({"id", "log", "kind", "words", "size", "until", "bytes", "standing"})
+UNTRUSTED_HINT = (
+    "give the authority of its certificate with --ca, or as peer_ca in the settings; the certificate must be valid for "
+    "the host name that is asked"
+)
 _PEER_MEMBERS = frozenset(
     {"log", "url", "reachable", "last_seen", "last_error", "network_version", "lag", "faults", "logs"}
 )
@@ -372,7 +376,8 @@ class Client:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise BadUrlError(f"{self.url}: {error}", field="url") from None
         except (httpx.HTTPError, OSError) as error:
-            raise UnreachableError(f"{self.url} did not answer: {error or type(error).__name__}") from None
+            hint = UNTRUSTED_HINT if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
+            raise UnreachableError(f"{self.url} did not answer: {error or type(error).__name__}", hint=hint) from None
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return response.status_code, bytes(answer), kind
 

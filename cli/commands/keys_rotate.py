@@ -33,7 +33,6 @@ ROLES = ("log", "cosigner", "transport", "sealing")
 MARGIN_DEFAULT = 1000
 MEMBER_NAME = "member.json"
 NOT_FOUND = 404
-READ_ONLY = "read_only"
 USED_FROM = {
     "cosigner": noted(
         "The node cosigns with the new key as soon as the network document names it; until then with the old one."
@@ -79,8 +78,8 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
     key = public or _new_key(home, network, role)
     try:
         _announce(session, role, key, margin)
-    except LedgerError as error:
-        _tell_unannounced(home, role, key, error)
+    except LedgerError:
+        _tell_unannounced(session, role, key)
         raise
     announced = [event for one in ROLES for event in _announced(session, network, one, key if one == role else None)]
     entry = rotated_entry(network.member(home.settings.origin).entry, announced)
@@ -89,6 +88,8 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
     output.data(str(path))
     for event in announced:
         _tell(event, path, asked=event.role == role)
+    if role == "log":
+        _tell_frozen(session, key)
     output.note(_("Back up the folder {path} now: it has a new key.", path=home.keys))
     output.note(_("Next: give {path} to the governors (suyuan network revise NETWORK --replace {path}).", path=path))
 
@@ -103,17 +104,30 @@ def _tell(event: "KeyRotate", path: Path, *, asked: bool) -> None:
         output.note(_(USED_FROM[event.role]))
 
 
-def _tell_unannounced(home: "Home", role: str, key: str, error: LedgerError) -> None:
+def _tell_unannounced(session: Session, role: str, key: str) -> None:
     """Say what there is by now, and how to go on: the key was there before the node was asked to announce it."""
+    assert session.home is not None
     output.note(_("The new {role} key is made but not announced; nothing uses it yet.", role=role))
-    output.note(_("It is in {place}, and its public half is", place=_place(home, role, key)))
+    output.note(_("It is in {place}, and its public half is", place=_place(session.home, role, key)))
     output.note(f"    {key}")
     output.note(_("Asked again, the same command announces this key and makes no other."))
-    if role == "log" and error.code == READ_ONLY:
+    if role == "log":
+        _tell_frozen(session, key)
+
+
+def _tell_frozen(session: Session, key: str) -> None:
+    """Say how a log goes on against which an alarm stands: its announcement, if there is one, does not do it."""
+    assert session.home is not None
+    log = session.home.settings.origin
+    try:
+        alarms = session.client.health()["alarms"]
+    except (LedgerError, KeyError):
+        return
+    for alarm in (one["alarm"] for one in alarms if one.get("log") == log):
+        output.note(_("This log is in doubt: {problem}", problem=alarm))
         output.note(
-            _("If the log is frozen, it cannot announce anything: give the key above to the governors, who name it "
-              "when they readmit the log: suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 "
-              "--key {key}", log=home.settings.origin, key=key)
+            _("It goes on when the governors readmit it with this key: suyuan network revise NETWORK --readmit {log} "
+              "--at SIZE --root BASE64 --key {key}", log=log, key=key)
         )  # fmt: skip
 
 

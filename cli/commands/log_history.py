@@ -110,7 +110,7 @@ def _show(rows: list[dict[str, Any]], count: int, *, verified: bool) -> None:
         (
             f"{row['size']}\n{_growth(row['size'], before)}",
             _proven(row),
-            _("{count} of {needed}", count=len(row["cosigned_by"] or ()), needed=row["needed"]),
+            _("{count} ({needed} needed)", count=len(row["cosigned_by"] or ()), needed=row["needed"]),
             _version(row),
         )
         for before, row in zip(grown, rows, strict=False)

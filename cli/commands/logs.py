@@ -66,7 +66,7 @@ def _show(session: Session, logs: list[dict[str, Any]], checked: "dict[str, Chec
             output.member(log["log"], names),
             str(log["size"]),
             str(log["confirmed_size"]),
-            _("{count} of {needed}", count=len(log["cosigned_by"]), needed=log["needed"]),
+            _("{count} ({needed} needed)", count=len(log["cosigned_by"]), needed=log["needed"]),
             _times(log, checked),
         )
         for log in logs

@@ -224,6 +224,8 @@ MESSAGES = {
     "is the node running, and is this its address? suyuan run starts it, suyuan doctor looks closer": (
         "节点是否在运行，地址是否正确？suyuan run 可启动节点，suyuan doctor 可进一步检查"
     ),
+    "give the authority of its certificate with --ca, or as peer_ca in the settings; the certificate must be valid for "
+    "the host name that is asked": ("请用 --ca 或设置 peer_ca 给出其证书的签发机构；证书须对所访问的主机名有效"),
     "is this a node of Suyuan, of this version, without something in between that changes answers?": (
         "这是同一版本的溯源节点吗？中间是否有设备改动了应答？"
     ),

@@ -117,10 +117,11 @@ MESSAGES = {
     "Asked again, the same command announces this key and makes no other.": (
         "再次运行同一命令会公告这个密钥，不会另行生成。"
     ),
-    "If the log is frozen, it cannot announce anything: give the key above to the governors, who name it when they "
-    "readmit the log: suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 --key {key}": (
-        "账本若已冻结，则无法公告任何内容：请把上述公钥交给治理方，由其在重新接纳该账本时写明："
-        "suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 --key {key}"
+    "This log is in doubt: {problem}": "本账本存疑：{problem}",
+    "It goes on when the governors readmit it with this key: suyuan network revise NETWORK --readmit {log} --at SIZE "
+    "--root BASE64 --key {key}": (
+        "治理方以此密钥重新接纳后方可继续：suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 "
+        "--key {key}"
     ),
     "Back up the folder {path} now: it has a new key.": "请立即备份文件夹 {path}：其中有新密钥。",
     "The new log key begins with entry {start}; until then the old one signs.": (

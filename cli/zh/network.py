@@ -8,9 +8,7 @@ MESSAGES = {
         "为名为 NAME 的治理方生成密钥，该治理方将加入网络的治理方。"
     ),
     "The secret half stays in its file, with the governor alone. The public half is printed: give it to the "
-    "governors.": (
-        "私钥留在文件中，只由该治理方保管。公钥会显示出来：请交给治理方。"
-    ),
+    "governors.": ("私钥留在文件中，只由该治理方保管。公钥会显示出来：请交给治理方。"),
     "Next: give the line above to the governors: suyuan network revise NETWORK --add-governor FILE": (
         "下一步：把上一行交给治理方：suyuan network revise NETWORK --add-governor FILE"
     ),

@@ -310,7 +310,7 @@ MESSAGES = {
     "Entries": "账目数",
     "Confirmed": "已确认",
     "Cosigned": "共同签名",
-    "{count} of {needed}": "{count}（须 {needed}）",
+    "{count} ({needed} needed)": "{count}（须 {needed}）",
     "State": "状态",
     "Last answer (UTC)": "最近应答（UTC）",
     "not asked yet": "尚未询问",

@@ -144,14 +144,21 @@ def test_a_hostile_problem_is_cut_short() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [httpx.ConnectError("refused"), httpx.ReadTimeout("late"), httpx.RemoteProtocolError("garbage"), OSError("x")],
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("late"),
+        httpx.RemoteProtocolError("garbage"),
+        OSError("x"),
+        httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"),
+    ],
 )
 def test_no_answer_is_unreachable(error: Exception) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise error
 
-    with pytest.raises(UnreachableError, match="did not answer"):
+    with pytest.raises(UnreachableError, match="did not answer") as caught:
         client(handler).logs()
+    assert ("--ca" in caught.value.hint) == ("CERTIFICATE" in str(error))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -382,12 +383,35 @@ def test_a_frozen_log_says_which_key_the_governors_are_to_name(
     shutil.copytree(network.home("police"), home)
     problem = {"code": "read_only", "detail": "this node's own log is in doubt", "status": 503}
     liar.lies["/v1/events/"] = lambda _: (503, "application/problem+json", json.dumps(problem).encode())
+    alarms = [
+        {"log": network.origin("tax"), "alarm": "others"},
+        {"log": network.origin("police"), "alarm": "two roots"},
+    ]
+
+    def health(honest: Any) -> tuple[int, str, bytes]:
+        return 503, "application/json", json.dumps(honest.json() | {"status": "alarm", "alarms": alarms}).encode()
+
+    liar.lies["/v1/health"] = health
+    new: dict[str, Any] = {}
     for _ in range(2):  # the second time it is the same key
         ran = suyuan("keys", "rotate", "log", "--config", home, "--url", liar.url, "--token", liar.token)
         assert (ran.code, ran.out) == (5, "")
         said = json.loads(suyuan("keys", "list", "--config", home, "--json").out)["keys"]
         old, new = (one for one in said if one["role"] == "log")
         assert f"It is in {home / new['place']}, and its public half is\n    {new['key']}\n" in ran.err
+        assert "This log is in doubt: two roots\n" in ran.err
         assert f"--readmit {network.origin('police')} --at SIZE --root BASE64 --key {new['key']}" in ran.err
         assert old["named"]
         assert not new["named"]
+    entry = {
+        "key": new["key"],
+        "from": 9,
+        "role": "log",
+        "type": "key.rotate",
+        "id": str(uuid.UUID(int=4 << 76 | 2 << 62)),
+    }
+    liar.lies["/v1/events/"] = lambda _: (200, "application/json", json.dumps({"event": entry}).encode())
+    ran = suyuan("keys", "rotate", "log", "--config", home, "--url", liar.url, "--token", liar.token)
+    assert ran.code == 0  # announced before it was frozen
+    assert "begins with entry 9" in ran.err
+    assert f"--root BASE64 --key {new['key']}" in ran.err
