@@ -1,7 +1,8 @@
 """The line between this node and a process beside it, which works something out and keeps nothing.
 
 Such a process runs :func:`serve`: it says its version, then answers every value with what its function gives. It opens
-nothing, and ends with its line. What stands here, and the version, is all that it imports of the node besides its function.
+nothing, and ends with its line. What stands here, and the version, is all that it imports of the node besides its
+function.
 """
 
 import gc
