@@ -17,6 +17,7 @@ import hashlib
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -203,6 +204,36 @@ def verify_signature(entry: Entry, key: VerifierKey) -> None:
         )
     if not verify_detached(key.public_key, entry.text, entry.signature):
         raise InvalidSignatureError(f"the signature of {entry.origin}#{entry.index} is false", field="line 8")
+
+
+class SignatureMemory:
+    """Remembers which entries' signatures were verified, so that each takes the time once. Any thread.
+
+    What is remembered is the leaf hash, made of the bytes that have just been read, and the whole key: where a byte or
+    the key is another one, nothing is remembered. It is true for ever, whatever becomes of the log.
+    """
+
+    def __init__(self, entries_max: int) -> None:
+        """Remember so many at most, those that were asked for last; each takes about 200 bytes."""
+        self._max = entries_max
+        self._verified: dict[tuple[bytes, VerifierKey], bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._verified)
+
+    def verify(self, entry: Entry, key: VerifierKey) -> None:
+        """Check that ``key`` signed ``entry``, as :func:`verify_signature` does.
+
+        Raises:
+            UnsignedError, InvalidSignatureError: it did not.
+        """
+        name = entry.leaf, key
+        if not self._verified.pop(name, False):
+            verify_signature(entry, key)
+            while len(self._verified) >= self._max:
+                with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+                    del self._verified[next(iter(self._verified))]
+        self._verified[name] = True
 
 
 def verify_entries(

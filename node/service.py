@@ -27,6 +27,7 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
+from ledger.entry import SignatureMemory
 from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
@@ -74,7 +75,8 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
-ROWS_MAX = 8192  # tiles of which a part is remembered, some 10 MB: two million entries
+ROWS_MAX = 8192  # tiles of which a part is remembered, some 11 MB: two million entries
+SIGNATURES_KEPT_MAX = 16_384  # signatures of entries that are verified once, some 4 MB: 800 histories of ten hops
 TOKENS_LOOK_MS = 250  # how long a token that was revoked may still be good
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
@@ -252,6 +254,7 @@ class Node:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
         self._waiting = 0
         self._rows = MiddleRows(ROWS_MAX)
+        self._signatures = SignatureMemory(SIGNATURES_KEPT_MAX)
         self._released = False  # nobody waits any more
         self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
@@ -341,7 +344,7 @@ class Node:
 
     def history(self) -> History:
         """Return a reader of the logs as they are now."""
-        return History(self.store, self.states, self.network, rows=self._rows)
+        return History(self.store, self.states, self.network, rows=self._rows, signatures=self._signatures)
 
     async def submit(self, events: tuple[Prepared, ...], *, wait_confirmed: bool) -> list[tuple[Recorded, str]]:
         """Record events, all or none; return where each stands, and its state.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from http.client import BadStatusLine, RemoteDisconnected
+from http.client import BadStatusLine, IncompleteRead
 from typing import Any
 
 import httpx
@@ -158,7 +158,7 @@ def test_a_hostile_problem_is_cut_short() -> None:
     [
         ConnectionRefusedError("refused"),
         TimeoutError("late"),
-        RemoteDisconnected(),
+        IncompleteRead(b"half"),
         BadStatusLine("x"),
         OSError(),
     ],
