@@ -7,6 +7,7 @@ large backlog the next pieces are fetched and checked meanwhile (node/backlog.py
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Head, Peer, PeerError, not_verified
+from node.sources import Want, note_failure, order
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 
@@ -114,10 +116,13 @@ class Mirror:
         """Return a log as of the last commit."""
         return self._writer.states[origin]
 
-    async def catch_up(self, origin: str, size: int, *, hint: str | None = None, bound: bool = False) -> None:
+    async def catch_up(
+        self, origin: str, size: int, *, hint: str | None = None, bound: bool = False, claimed: bool = False
+    ) -> None:
         """Return when this node has ``size`` entries of a log; ``hint`` names a peer that has them.
 
         ``bound``: a quorum stands behind them, so that they are history whatever the log has said besides.
+        ``claimed``: nothing but a peer's word says that there are so many.
 
         Raises:
             FrozenError: the log has told two stories, and the governors have not readmitted it.
@@ -130,8 +135,9 @@ class Mirror:
             if task is None:
                 here = self.state(origin).size
                 self.running[origin] = CatchUp(origin, here, self._clock.now_ms(), want=size, have=here)
+                want = Want(origin=origin, here=here, size=size, hint=hint, claimed=claimed)
                 task = asyncio.create_task(
-                    self._fetch(origin, size, hint, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
+                    self._fetch(want, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
                 )
                 task.add_done_callback(lambda ended: self._ended(origin, ended))
                 self._tasks[origin] = task
@@ -142,6 +148,10 @@ class Mirror:
                 continue  # it was not for what a quorum has confirmed
             if error is not None and self.state(origin).size < size:
                 raise error  # whatever size it was for: nobody has given the entry that comes next
+
+    def wanted(self, origin: str, size: int) -> Want:
+        """Return what there is to fetch of a log up to a size that somebody has signed."""
+        return Want(origin=origin, here=self.state(origin).size, size=size)
 
     def is_usable(self, state: LogState) -> bool:
         """Tell whether a log may grow here, and its heads be cosigned."""
@@ -162,15 +172,17 @@ class Mirror:
                 f"{state.origin} is being brought to the history that the governors have ruled", field="origin"
             )
 
-    async def fetch_ruled(self, peer: Peer, origin: str, size: int) -> None:
+    async def fetch_ruled(self, peer: Peer, origin: str, size: int, *, patient: bool) -> bool:
         """Fetch a log up to the size of the governors' ruling from one peer, whatever stands against the log.
+
+        Tell whether all of it is here; without patience a source that lags is left behind.
 
         Raises:
             PeerError: the peer does not give it.
             StoreError, BusyError, ReadOnlyError: it cannot be stored.
         """
         try:
-            await self._fetch_from(peer, origin, size, ruled=True)
+            return await self._fetch_from(peer, self.wanted(origin, size), patient=patient, ruled=True)
         except (BusyError, ReadOnlyError, StoreError, PeerError):
             raise
         except LedgerError as error:
@@ -362,42 +374,60 @@ class Mirror:
         self.require_usable(state, bound=True)
         transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
 
-    async def _fetch(self, origin: str, size: int, hint: str | None, *, bound: bool) -> None:
-        """Fetch until ``size`` entries are there, asking one source after the other."""
+    async def _fetch(self, want: Want, *, bound: bool) -> None:
+        """Fetch until all wanted entries are there, from one source after the other; one that lags has its turn again.
+
+        Raises:
+            PeerError: no source gives them.
+        """
+        origin = want.origin
         problems: list[str] = []
-        for peer in self.sources(origin, hint):
+        waiting = deque(self.sources(want))
+        while waiting:
+            peer = waiting.popleft()
             try:
-                await self._fetch_from(peer, origin, size, bound=bound)
+                if await self._fetch_from(peer, want, patient=not waiting, bound=bound):
+                    return
             except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
                 raise
             except LedgerError as error:
                 if not isinstance(error, PeerError):
                     peer.blame(not_verified(f"entries of {origin}", error))
+                note_failure(peer, error, now_ms=self._clock.now_ms())
                 self._metrics.fetch_failures.labels(origin).inc()
                 self.count_ended(error, origin)
                 log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
                 problems.append(f"{peer.origin}: {error}")
-                continue
-            return
-        raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
+            else:
+                waiting.append(peer)
+        raise PeerError(f"nobody has the entries of {origin} up to {want.size}: {'; '.join(problems)[:500]}")
 
-    def sources(self, origin: str, hint: str | None = None) -> list[Peer]:
-        """Return whom to ask: the owner, then who is known to have it, then all others; the silent ones come last."""
-        first = [name for name in (origin, hint) if name is not None and name in self._peers]
-        rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
-        sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
-        return sorted(sources, key=lambda peer: peer.status.failures > 0)
+    def sources(self, want: Want) -> list[Peer]:
+        """Return whom to ask, in order."""
+        return order(self._peers, want, self._clock.now_ms())
 
     async def _fetch_from(
-        self, peer: Peer, origin: str, size: int, *, ruled: bool = False, bound: bool = False
-    ) -> None:
+        self, peer: Peer, want: Want, *, patient: bool, ruled: bool = False, bound: bool = False
+    ) -> bool:
+        """Fetch from one source; tell whether all is here, which it is not where it lags and nobody is patient."""
+        origin = want.origin
         async with Reading(
-            peer, self._network().member(origin), size, consumer=self._own, verifiers=self._verifiers, room=self._room
+            peer,
+            self._network().member(origin),
+            want.size,
+            consumer=self._own,
+            verifiers=self._verifiers,
+            room=self._room,
+            clock=self._clock,
         ) as reading:
-            while (state := self.state(origin)).size < size:
-                await self._take(state, await reading.next(state.size), ruled=ruled, bound=bound)
+            while (state := self.state(origin)).size < want.size:
+                arrived = await reading.next(state.size)
+                await self._take(state, arrived, ruled=ruled, bound=bound)
                 if (running := self.running.get(origin)) is not None:
                     running.have, running.source = self.state(origin).size, peer.origin
+                if arrived.lags and not patient:
+                    break
+        return self.state(origin).size >= want.size
 
     async def _take(self, state: LogState, arrived: Arrived, *, ruled: bool, bound: bool) -> None:
         """Store a piece if it continues the log.

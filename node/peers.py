@@ -55,6 +55,7 @@ PROOF_BYTES_MAX = 24 * 1024 * 1024  # of a proof of equivocation, as large as on
 IDS_MAX = 1000  # proofs that a peer may list
 CONNECTIONS_MAX = 4  # to one peer
 ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
+SLOW_PARTS = 4  # an answer that takes so large a part of the longest wait is a slow one
 PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
 FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
@@ -199,6 +200,7 @@ class PeerStatus:
     sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer has claimed it
     heads: dict[str, Seen] = field(default_factory=dict)  # of each log, as it was told last
     faults: dict[str, Fault] = field(default_factory=dict)  # by kind, since the start
+    lagged_ms: int | None = None  # when it last gave fewer entries than it should, or late (see node/sources.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ class Peer:
         """Ask ``member``; ``on_fault`` is told the member and the kind of each fault."""
         self._on_fault = on_fault
         self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
+        self.slow_ms = timeout_ms // SLOW_PARTS
         self._clock = clock
         self._auth = auth
         self.member = member

@@ -12,6 +12,7 @@ The newest network document says of a member ``readmitted {size, root}``, and a 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -106,11 +107,13 @@ class Readmission:
             return
         await self._drop(origin)
         problems: list[str] = []
-        for peer in self._mirror.sources(origin):
-            if logs.agrees(self._store, self._state(origin), ruling):
-                break
+        sources = self._mirror.sources(self._mirror.wanted(origin, ruling.size))
+        waiting = deque((peer, False) for peer in sources)
+        while waiting and not logs.agrees(self._store, self._state(origin), ruling):
+            peer, patient = waiting.popleft()
             try:
-                await self._mirror.fetch_ruled(peer, origin, ruling.size)
+                if not await self._mirror.fetch_ruled(peer, origin, ruling.size, patient=patient):
+                    waiting.append((peer, True))
             except PeerError as error:
                 problems.append(f"{peer.origin}: {error}")
             await self._drop(origin)

@@ -279,7 +279,7 @@ class Recovery:
         while (before := self._mirror.state(self._own).size) < (claimed := self._claimed):
             log.warning("this node's store may be behind its own past", here=before, there=claimed)
             try:
-                await self._mirror.catch_up(self._own, claimed)
+                await self._mirror.catch_up(self._own, claimed, claimed=True)
             except PeerError as error:
                 tries = 0 if self._mirror.state(self._own).size > before else tries + 1
                 if tries < CLAIM_TRIES_MAX:

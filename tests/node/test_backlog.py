@@ -179,7 +179,13 @@ async def test_a_log_that_somebody_else_has_written_meanwhile_is_read_on_from_it
     member = LAW.network.member(B.origin)
     room = Room()
     async with backlog.Reading(
-        peer, member, 15 * PIECE, consumer=A.origin, verifiers=archive.node.verifiers, room=room
+        peer,
+        member,
+        15 * PIECE,
+        consumer=A.origin,
+        verifiers=archive.node.verifiers,
+        room=room,
+        clock=archive.node.clock,
     ) as reading:
         assert (await reading.next(stored)).piece.start == stored
         assert (await reading.next(5 * PIECE + 3)).piece.start == 5 * PIECE + 3

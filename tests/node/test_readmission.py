@@ -13,6 +13,7 @@ from node_helpers import (
     PaperLog,
     Party,
     Town,
+    bundle,
     entry_of,
     event_id,
     paper,
@@ -244,6 +245,26 @@ async def test_of_sources_that_give_the_other_story_nothing_stays(town: Town) ->
     await node.readmission.settle(B.origin)
     assert node.states[B.origin].edge.root() == ONE.root(RULED)
     assert not node.alarms
+
+
+@pytest.mark.parametrize(("others", "asked"), [(True, [0]), (False, [0, *range(RULED)])])
+async def test_who_gives_one_entry_at_a_time_holds_up_a_ruling_only_where_nobody_else_has_it(
+    town: Town, asked: list[int], *, others: bool
+) -> None:
+    starts: list[int] = []
+
+    async def drip(request: httpx.Request) -> httpx.Response:
+        starts.append(start := int(request.url.params["start"]))
+        return bundle(ONE.raws[start : start + 1])
+
+    town.law = SECOND
+    node = town.open(A)
+    town.wire.answer(B, drip)
+    if others:
+        town.wire.answer(C, only(ONE))
+    await node.readmission.settle(B.origin)
+    assert node.states[B.origin].edge.root() == ONE.root(RULED)
+    assert starts == asked
 
 
 async def test_until_it_is_settled_a_log_neither_grows_nor_is_cosigned(town: Town) -> None:
