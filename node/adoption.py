@@ -140,7 +140,7 @@ class Adoption:
         for mine, given in zip(self.network.versions, network.versions, strict=False):
             if mine.text_hash != given.text_hash:
                 problem = f"two documents are signed as version {mine.version} of network {mine.name}"
-                self._alarm(IntegrityAlarm(problem, field=f"network {mine.name}"))
+                self._alarm(IntegrityAlarm(problem, field=f"network {mine.name}", cause="fork"))
                 raise NetworkForkError(problem, field=f"version {mine.version}")
 
     async def hear(self, peer: Peer, version: int) -> None:

@@ -34,7 +34,7 @@ from node.backlog import Arrived, Reading, Room
 from node.checking import Checked, Piece
 from node.clock import Clock
 from node.equivocations import Equivocations
-from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Head, Peer, PeerError, not_verified
@@ -218,7 +218,9 @@ class Mirror:
             raise BusyError("this node's own log is being restored", field="origin")
         if origin == self._own and judged.size > self.state(origin).size:
             self.raise_alarm(
-                f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin
+                f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}",
+                origin,
+                "ahead",
             )
         await self.catch_up(origin, judged.size, hint=hint, bound=True)
         await asyncio.to_thread(self.check_root, judged)
@@ -279,7 +281,7 @@ class Mirror:
         if origin == self._own:
             if self.own_log_restored and judged.size > state.size:
                 self.raise_alarm(
-                    f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin
+                    f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin, "ahead"
                 )
             return False
         await self.catch_up(origin, judged.size, hint=hint)
@@ -344,15 +346,15 @@ class Mirror:
         with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
             if self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
                 self._writer.submit(lambda transaction: _keep(transaction, judged))
-        self.raise_alarm(message, origin)
+        self.raise_alarm(message, origin, "contradiction")
 
-    def raise_alarm(self, message: str, origin: str) -> None:
+    def raise_alarm(self, message: str, origin: str, cause: AlarmCause) -> None:
         """Tell the operator that two histories do not fit; from any thread.
 
         Raises:
             IntegrityAlarm: always.
         """
-        alarm = IntegrityAlarm(message, field=origin)
+        alarm = IntegrityAlarm(message, field=origin, cause=cause)
         self._alarm(alarm)
         raise alarm
 

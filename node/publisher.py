@@ -408,6 +408,7 @@ class Publisher:
             IntegrityAlarm(
                 f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, which has {own}",
                 field=self._own,
+                cause="ahead",
             )
         )
         return True

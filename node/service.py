@@ -42,6 +42,7 @@ from ledger.tile import MiddleRows
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
+from node.alarms import BY_RULING, Alarms
 from node.clock import Clock, SystemClock
 from node.config import Home
 from node.equivocations import Equivocations
@@ -200,7 +201,7 @@ class Node:
         self.keys: NodeKeys = self.ring.select(self.network.member(self.origin))
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
-        self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
+        self.alarms = Alarms(self.origin, self.metrics)  # one about this node's own log makes it read-only
         self._writer_class = writer
         self._random = random
         cores = os.cpu_count() or 1
@@ -233,8 +234,8 @@ class Node:
             network=lambda: self.network,
             document=lambda: self.network_document,
             fingerprint=self.fingerprint,
-            alarm=self.raise_alarm,
-            lift=self.lift_alarm,
+            alarm=self.alarms.take,
+            lift=lambda origin: self.alarms.lift(origin, "equivocation"),
         )
         self.equivocations.load()
         for state in states.values():
@@ -442,7 +443,7 @@ class Node:
             self.keys = ring.select(network.member(self.origin))
             self.ring = ring
         except (ConfigError, SignerError) as error:
-            self.raise_alarm(IntegrityAlarm(str(error), field=self.origin))
+            self.alarms.take(IntegrityAlarm(str(error), field=self.origin, cause="keys"))
 
     def _find_ended_keys(self, states: Mapping[str, LogState]) -> None:
         """Raise the alarm for every log that has entries here which are void: signed by a key that had ended."""
@@ -452,20 +453,8 @@ class Node:
                 continue  # what is void is about to be dropped, as the governors have ruled
             found = logs.find_ended(self.store, state, member)
             if found is not None:
-                self.raise_alarm(IntegrityAlarm(logs.ended_words(state.origin, *found), field=state.origin))
-
-    def raise_alarm(self, alarm: IntegrityAlarm) -> None:
-        """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
-        name = alarm.field or self.origin
-        if name not in self.alarms:
-            self.alarms[name] = alarm.message
-            self.metrics.alarms.inc()
-            log.critical("integrity alarm", log=name, alarm=alarm.message)
-
-    def lift_alarm(self, origin: str) -> None:
-        """Take back the alarm about a log that nothing stands against any more."""
-        if self.alarms.pop(origin, None) is not None:
-            log.warning("an integrity alarm is lifted", log=origin)
+                words = logs.ended_words(state.origin, *found)
+                self.alarms.take(IntegrityAlarm(words, field=state.origin, cause="ended_key"))
 
     # Building.
 
@@ -481,7 +470,7 @@ class Node:
             return
         if self.equivocations.accuse(judged) is None:
             told = f"{state.origin} has signed a checkpoint against its own history; it is kept"
-            self.raise_alarm(IntegrityAlarm(told, field=state.origin))
+            self.alarms.take(IntegrityAlarm(told, field=state.origin, cause="contradiction"))
 
     def _connect(self, transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
@@ -524,7 +513,7 @@ class Node:
             verifiers=self.verifiers,
             clock=self.clock,
             equivocations=self.equivocations,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             wanted=self.manifests.notice,
             **common,
         )
@@ -544,7 +533,7 @@ class Node:
             writer=self.writer,
             mirror=self.mirror,
             network=lambda: self.network,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             settled=self._readmitted,
         )
         self.publisher = Publisher(
@@ -557,7 +546,7 @@ class Node:
             timeout_ms=self.settings.confirm_timeout_ms,
             refresh_ms=self.settings.refresh_interval_ms,
             alarms=self.alarms,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             **common,
         )
         self.adoption = Adoption(
@@ -568,7 +557,7 @@ class Node:
             writer=self.writer,
             sequencer=self.sequencer,
             enter=self._enter,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             alarms=self.alarms,
         )
         self.witness = Witness(
@@ -607,7 +596,7 @@ class Node:
         try:
             await asyncio.to_thread(self.equivocations.load)  # other keys, other rulings
         except StoreCorruptError as error:
-            self.raise_alarm(IntegrityAlarm(str(error), field="equivocations"))
+            self.alarms.take(IntegrityAlarm(str(error), field="equivocations"))
         self.readmission.notice()
         self._find_ended_keys(self.states)
         if not was_active and charter.network.member(self.origin).active:
@@ -618,8 +607,7 @@ class Node:
     def _readmitted(self, origin: str) -> None:
         """Go on with a log that has the history that the governors have ruled."""
         self.recovery.forget(origin)
-        if self.equivocations.accused(origin) is None:
-            self.lift_alarm(origin)
+        self.alarms.lift(origin, *BY_RULING)
         self.adoption.notice()
         self.publisher.notice()
 
@@ -702,7 +690,7 @@ class Node:
             self._fault(task.get_name(), error)
 
     def _fault(self, name: str, error: BaseException) -> None:
-        self.alarms.setdefault(f"service {name}", repr(error))
+        self.alarms.take(IntegrityAlarm(repr(error), field=f"service {name}", cause="service"))
 
     def _on_commit(self, states: Mapping[str, LogState]) -> None:
         """Called by the writer's thread after each commit."""

@@ -32,7 +32,8 @@ from ledger.note import ED25519, Signer
 from ledger.quorum import judge_checkpoint
 from ledger.store.memory import MemoryDisk
 from node import layout, publisher, recovery, truncation
-from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.alarms import BY_RULING
+from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.keys import KeyRing, NodeKeys, key_name
 from node.peers import PeerError
 from node.sequencer import prepare
@@ -181,6 +182,19 @@ async def test_a_log_goes_on_everywhere_after_the_ruling(town: Town) -> None:
         assert (answer.status_code, node.states[B.origin].size) == (200, new.size), answer.text
         assert len(verify_log(node.store, node.states[B.origin], SECOND.network)) == new.size
         assert node.states[B.origin].cosigned_head.size == new.size
+
+
+async def test_a_ruling_lifts_the_alarms_that_it_settles_and_no_other(town: Town) -> None:
+    town.open(A)
+    node = await hold(town, A, OTHER, 12)
+    convict(node)
+    causes: list[AlarmCause] = [*BY_RULING, "damage"]
+    for cause in causes:
+        node.alarms.take(IntegrityAlarm(cause, field=B.origin, cause=cause))
+    town.wire.answer(B, only(ONE))
+    await node.adopt(SECOND.document)
+    await node.readmission.settle(B.origin)
+    assert node.alarms == {B.origin: "damage"}
 
 
 async def test_a_node_that_was_down_settles_when_it_starts_under_the_ruling(town: Town) -> None:
