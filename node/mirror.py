@@ -37,7 +37,7 @@ from node.equivocations import Equivocations
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Head, Peer, PeerError, not_verified
+from node.peers import Head, Peer, PeerError, PeerFalseError, not_verified
 from node.sources import Want, note_failure, order
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
@@ -178,7 +178,8 @@ class Mirror:
         Tell whether all of it is here; without patience a source that lags is left behind.
 
         Raises:
-            PeerError: the peer does not give it.
+            PeerFalseError: the peer gives what does not continue the history that is here.
+            PeerError: it gives nothing.
             StoreError, BusyError, ReadOnlyError: it cannot be stored.
         """
         try:
@@ -186,7 +187,7 @@ class Mirror:
         except (BusyError, ReadOnlyError, StoreError, PeerError):
             raise
         except LedgerError as error:
-            raise PeerError(f"{peer.origin} gives another history: {error}") from None
+            raise PeerFalseError(f"gives another history: {error}") from None
 
     def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
         """Forget a task; its error is for those who wait, if anybody still does."""

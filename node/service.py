@@ -533,7 +533,9 @@ class Node:
             writer=self.writer,
             mirror=self.mirror,
             network=lambda: self.network,
+            clock=self.clock,
             alarm=self.alarms.take,
+            lift=lambda origin: self.alarms.lift(origin, "ruling"),
             settled=self._readmitted,
         )
         self.publisher = Publisher(
