@@ -80,7 +80,7 @@ class Gossip:
                 log.debug("comparing heads failed", peer=peer.origin, error=str(error))
                 await self._hear_of_changes(peer, error)
             rounds = min(1 + peer.status.failures, FAILED_PEER_ROUNDS_MAX)
-            await asyncio.sleep(self._interval * rounds)
+            await peer.heard.wait(self._interval * rounds, at_least=self._interval)
 
     async def compare(self, peer: Peer) -> None:
         """Ask one peer for its heads, and fetch what it knows better; trouble with one log is logged.

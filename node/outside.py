@@ -37,6 +37,7 @@ from node.clock import Clock
 from node.errors import ConfigError, NotConfirmedError, NotFoundError
 from node.logs import LogState
 from node.metrics import Metrics
+from node.pacing import Heard, Pace, Pushed
 from node.peers import (
     ANSWER_TIMEOUTS_MAX,
     PROBLEM_CHARACTERS_MAX,
@@ -160,21 +161,6 @@ class Gathering:
         return self.judged.size
 
 
-@dataclass(slots=True)
-class _Asked:
-    """How far one witness is."""
-
-    known: int = 0  # the size that it has cosigned last, as far as is known; it corrects us
-    done: Gathering | None = None
-    delay: float = field(default_factory=lambda: RETRY_SECONDS_MIN)
-    stale: int = 0  # corrections in a row
-
-    async def pause(self) -> None:
-        """Wait, longer each time."""
-        await asyncio.sleep(self.delay)
-        self.delay = min(2 * self.delay, RETRY_SECONDS_MAX)
-
-
 class Outside:
     """Has the own log cosigned by foreign witnesses."""
 
@@ -204,6 +190,7 @@ class Outside:
         self._news = asyncio.Event()
         self._changed = asyncio.Condition()
         self._current: Gathering | None = None
+        self.heard = Heard()  # told when this node was cut off from everybody, and is no more
         self.witnessed: Judged | None = None  # the newest checkpoint that satisfies the policy
 
     def notice(self) -> None:
@@ -293,7 +280,7 @@ class Outside:
         return {key: by_key[place] for key in keys if (place := (key.name, key.key_id)) in by_key}
 
     async def _ask_always(self, client: OutsiderClient) -> None:
-        asked = _Asked()
+        asked: Pushed[Gathering] = Pushed(Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, self.heard))
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._current is not None and self._current is not asked.done)
@@ -306,10 +293,10 @@ class Outside:
             except LedgerError as error:
                 self._failed(client, str(error))
                 log.info("a witness did not cosign", witness=client.outsider.label, error=str(error),
-                         again_in_s=asked.delay)  # fmt: skip
-                await asked.pause()
+                         again_in_s=asked.pace.delay)  # fmt: skip
+                await asked.pace.pause()
             else:
-                asked.known, asked.done, asked.delay, asked.stale = current.size, current, RETRY_SECONDS_MIN, 0
+                asked.cosigned(current, current.size)
                 self._cosigned(client, current, signature)
                 await self._judge(current)
 
@@ -329,7 +316,7 @@ class Outside:
         reader = logs.hash_reader(self._store, self._states()[self._own], new)
         return prove_consistency(reader, old_size=TreeSize(old), new_size=TreeSize(new))
 
-    async def _corrected(self, client: OutsiderClient, asked: _Asked, current: Gathering, size: int) -> None:
+    async def _corrected(self, client: OutsiderClient, asked: Pushed[Gathering], current: Gathering, size: int) -> None:
         """Take over what the witness says that it has cosigned last, unless that cannot be."""
         asked.stale += 1
         if size <= current.size and asked.stale <= STALE_MAX:
@@ -339,7 +326,7 @@ class Outside:
         self._failed(client, why)
         log.warning("a witness has another idea of this log", witness=client.outsider.label, problem=why)
         asked.known, asked.stale = min(size, current.size), 0
-        await asked.pause()
+        await asked.pace.pause()
 
     def _cosigned(self, client: OutsiderClient, current: Gathering, signature: Signature) -> None:
         current.signatures[client.outsider.key] = signature

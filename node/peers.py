@@ -44,6 +44,7 @@ from ledger.tile import parse_bundle
 from node.clock import Clock
 from node.errors import ConfigError, NodeError
 from node.layout import origin_hash
+from node.pacing import Heard
 
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at most half of it
 ENTRIES_MAX = 1000
@@ -245,9 +246,15 @@ class Peer:
         verify: ssl.SSLContext,
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[str, str], None] = lambda _origin, _kind: None,
+        on_return: Callable[[str], None] = lambda _origin: None,
     ) -> None:
-        """Ask ``member``; ``on_fault`` is told the member and the kind of each fault."""
+        """Ask ``member``; ``on_fault`` is told the member and the kind of each fault, ``on_return`` who answers again.
+
+        The latter is told before the status says so.
+        """
         self._on_fault = on_fault
+        self._on_return = on_return
+        self.heard = Heard()  # cuts short the waits before this peer is asked again
         self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
         self.slow_ms = timeout_ms // SLOW_PARTS
         self._clock = clock
@@ -260,6 +267,11 @@ class Peer:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def hear(self) -> None:
+        """Take it as a sign of life that the peer has asked something: if it did not answer, it is asked soon."""
+        if self.status.reachable is False:
+            self.heard.tell()
 
     def blame(self, error: PeerError) -> None:
         """Count what the peer did wrong; its own questions do so by themselves."""
@@ -441,6 +453,9 @@ class Peer:
             why = _words(str(error)) or type(error).__name__
             self._failed(why)
             raise PeerUnreachableError(f"{self.origin} did not answer: {why}") from None
+        if self.status.reachable is False:
+            self._on_return(self.origin)
+            self.heard.tell()
         self.status.reachable = True
         self.status.failures = 0
         self.status.last_error = None

@@ -37,6 +37,7 @@ from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.keys import MISSING_HINT, NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
+from node.pacing import Pace, Pushed
 from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
 from node.writer import Transaction, Writer
 
@@ -67,21 +68,6 @@ class Round:
     def size(self) -> int:
         """The checkpoint's size."""
         return self.judged.size
-
-
-@dataclass(slots=True)
-class _Pushed:
-    """How far the pushes to one peer are."""
-
-    known: int = 0  # the size that the peer has cosigned last, as far as is known; it corrects us
-    done: Round | None = None  # needs no further push
-    delay: float = RETRY_SECONDS_MIN
-    stale: int = 0  # corrections in a row
-
-    async def pause(self) -> None:
-        """Wait, longer each time."""
-        await asyncio.sleep(self.delay)
-        self.delay = min(2 * self.delay, RETRY_SECONDS_MAX)
 
 
 class Publisher:
@@ -354,7 +340,7 @@ class Publisher:
     # Pushing: one task per peer.
 
     async def _push_to(self, peer: Peer) -> None:
-        pushed = _Pushed()
+        pushed: Pushed[Round] = Pushed(Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, peer.heard))
         while True:
             async with self._pushed:
                 await self._pushed.wait_for(lambda: self._round is not None and self._round is not pushed.done)
@@ -364,8 +350,7 @@ class Publisher:
                 pushed.done = current
                 continue
             try:
-                pushed.known = await self._push(peer, current, pushed.known)
-                pushed.done, pushed.delay, pushed.stale = current, RETRY_SECONDS_MIN, 0
+                pushed.cosigned(current, await self._push(peer, current, pushed.known))
             except StaleSizeError as error:
                 if error.size <= self._writer.states[self._own].size:
                     await self._corrected(pushed, current, error.size)
@@ -374,21 +359,27 @@ class Publisher:
                 else:  # anybody can write a number into an answer
                     peer.blame(PeerFalseError(f"it claims {error.size} entries of this node's log, and proves none"))
                     log.warning("a peer claims more of this log than there is", peer=peer.origin, size=error.size)
-                    await pushed.pause()
+                    await pushed.pace.pause()
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except LedgerError as error:
                 if not isinstance(error, PeerError):
                     peer.blame(PeerFalseError(f"its cosignature: {error}"))
-                log.info("a push failed", peer=peer.origin, error=str(error), code=error.code, again_in_s=pushed.delay)
-                await pushed.pause()
+                log.info(
+                    "a push failed",
+                    peer=peer.origin,
+                    error=str(error),
+                    code=error.code,
+                    again_in_s=pushed.pace.delay,
+                )
+                await pushed.pace.pause()
 
     @staticmethod
-    async def _corrected(pushed: "_Pushed", current: Round, size: int) -> None:
+    async def _corrected(pushed: Pushed[Round], current: Round, size: int) -> None:
         """Take over what the peer says that it has cosigned last."""
         pushed.stale += 1
         if pushed.stale > STALE_MAX:
-            await pushed.pause()
+            await pushed.pace.pause()
         if size > current.size:
             pushed.done = current  # superseded: the peer has cosigned a newer one of ours
         pushed.known = size

@@ -36,6 +36,7 @@ from node.clock import Clock
 from node.errors import IntegrityAlarm
 from node.logs import LogState
 from node.mirror import Mirror
+from node.pacing import Heard, Pace
 from node.peers import ENTRIES_MAX, Peer, PeerError, PeerFalseError
 from node.sources import note_piece
 from node.truncation import truncate
@@ -75,6 +76,7 @@ class Readmission:
         self._settled = settled
         self._refuted: dict[str, TreeHead] = {}  # rulings that contradict what is confirmed here, by log
         self._rounds: Counter[tuple[str, TreeHead]] = Counter()  # in which only other histories were given
+        self.heard = Heard()  # told when a peer that was silent answers again
         self._due = asyncio.Event()
         self._due.set()
 
@@ -90,7 +92,7 @@ class Readmission:
 
     async def run(self) -> None:
         """Settle all logs, again after every newer document, until cancelled."""
-        delay = RETRY_SECONDS_MIN
+        pace = Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, self.heard)
         while True:
             await self._due.wait()
             self._due.clear()
@@ -98,9 +100,10 @@ class Readmission:
             for origin in self.unsettled():
                 failed += not await self._try(origin)
             if failed:
-                await asyncio.sleep(delay)
+                await pace.pause()
                 self._due.set()
-            delay = min(2 * delay, RETRY_SECONDS_MAX) if failed else RETRY_SECONDS_MIN
+            else:
+                pace.reset()
 
     async def _try(self, origin: str) -> bool:
         """Settle a log; tell whether it is, or no retry helps."""

@@ -492,6 +492,7 @@ class Node:
                 verify=verify,
                 transport=transport_to(member) if transport_to is not None else None,
                 on_fault=lambda peer, kind: self.metrics.peer_faults.labels(peer, kind).inc(),
+                on_return=self._returned,
             )
 
         self.peers = Peers(self.origin, make, fault=self._fault)
@@ -591,9 +592,9 @@ class Node:
         was_active = self.network.member(self.origin).active
         self._charter = charter
         self.by_hash = _by_hash(charter.network)
+        self.manifests.follow(frozenset(charter.network.members))
         retired = self.peers.update(charter.network)
         await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
-        self.manifests.follow(frozenset(charter.network.members))
         self.publisher.network_changed()
         try:
             await asyncio.to_thread(self.equivocations.load)  # other keys, other rulings
@@ -667,6 +668,20 @@ class Node:
         return member.transport if member is not None and member.active else None
 
     # Running.
+
+    def hear(self, origin: str) -> None:
+        """Take it as a sign of life that a peer has asked something; from any thread."""
+        peer = self.peers.get(origin)
+        if peer is not None and self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(peer.hear)
+
+    def _returned(self, origin: str) -> None:
+        """Try again at once what has failed for want of a peer that answers again."""
+        self.readmission.heard.tell()
+        self.manifests.notice(origin)
+        if not any(peer.status.reachable for peer in self.peers.values()):  # it was this node that was cut off
+            self.outside.heard.tell()
 
     def _check_writable(self) -> None:
         if self.origin in self.alarms:
