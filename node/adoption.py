@@ -25,7 +25,8 @@ from ledger.errors import LedgerError, NetworkError
 from ledger.event import NetworkAdopt
 from ledger.network import Network, verify_chain
 from node.errors import IntegrityAlarm
-from node.peers import Peer, PeerError, PeerRefusedError
+from node.faults import PeerError, PeerRefusedError
+from node.peers import Peer
 from node.sequencer import Prepared, Sequencer, Submission
 from node.setup import replace_file
 from node.writer import Writer

@@ -28,10 +28,12 @@ from node.adoption import Adoption
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError, PeerRefusedError, PeerStaleError, not_verified
 from node.hearsay import Hearsay
 from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
-from node.peers import Head, Peer, PeerError, PeerRefusedError, Peers, PeerStaleError, Seen, not_verified
+from node.peers import Peer, Peers
+from node.told import Head, Seen
 
 log = structlog.get_logger(__name__)
 

@@ -35,10 +35,12 @@ from node.checking import Checked, Piece
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError, PeerFalseError, not_verified
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Head, Peer, PeerError, PeerFalseError, not_verified
+from node.peers import Peer
 from node.sources import Want, note_failure, order
+from node.told import Head
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 

@@ -23,7 +23,6 @@ import httpx
 import structlog
 
 from ledger.cosignature import add_signatures, parse_cosignatures
-from ledger.encoding import parse_decimal
 from ledger.errors import LedgerError
 from ledger.merkle import TreeSize, prove_consistency
 from ledger.network import URL_CHARACTERS_MAX, Network
@@ -35,19 +34,12 @@ from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
 from node.errors import ConfigError, NotConfirmedError, NotFoundError
+from node.faults import PeerBusyError, PeerError, PeerRefusedError, PeerUnreachableError, StaleSizeError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.pacing import Heard, Pace, Pushed
-from node.peers import (
-    ANSWER_TIMEOUTS_MAX,
-    PROBLEM_CHARACTERS_MAX,
-    PeerBusyError,
-    PeerError,
-    PeerRefusedError,
-    PeerUnreachableError,
-    StaleSizeError,
-    wary_client,
-)
+from node.told import read_size
+from node.wary import ANSWER_TIMEOUTS_MAX, read_answer, wary_client, words_of
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -138,11 +130,11 @@ class OutsiderClient:
                 asyncio.timeout(self._answer_seconds_max),
                 self._client.stream("POST", url, content=body) as response,
             ):
-                answer = await _read(response)
+                answer = await read_answer(response, ANSWER_BYTES_MAX)
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a witness makes the client raise is its failure
-            why = _words(str(error)) or type(error).__name__
+            why = words_of(str(error)) or type(error).__name__
             raise PeerUnreachableError(f"{self.outsider.label} did not answer: {why}") from None
         return _cosignatures(response, answer)
 
@@ -400,41 +392,18 @@ def _cosignatures(response: httpx.Response, answer: bytes) -> tuple[Signature, .
     if status == httpx.codes.CONFLICT:
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media == "text/x.tlog.size":
-            raise StaleSizeError(_size(answer))
+            raise StaleSizeError(read_size(answer))
         raise PeerRefusedError(
-            f"status 409, for it has another root: {_words(answer[:1000].decode('utf-8', 'replace'))}"
+            f"status 409, for it has another root: {words_of(answer[:1000].decode('utf-8', 'replace'))}"
         )
     if status in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS):
         raise PeerBusyError("the witness asks to come again later")
     if status != httpx.codes.OK:
-        raise PeerRefusedError(f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}")
+        raise PeerRefusedError(f"status {status}: {words_of(answer[:1000].decode('utf-8', 'replace'))}")
     try:
         return parse_cosignatures(answer)
     except LedgerError as error:
         raise PeerRefusedError(f"the answer is malformed: {error}") from None
-
-
-def _size(answer: bytes) -> int:
-    if not answer.endswith(b"\n"):
-        raise PeerRefusedError("status 409 without a size")
-    try:
-        return parse_decimal(answer[:-1].decode("ascii", "replace"), field="size")
-    except LedgerError as error:
-        raise PeerRefusedError(f"status 409 without a size: {error}") from None
-
-
-async def _read(response: httpx.Response) -> bytes:
-    answer = bytearray()
-    async for part in response.aiter_raw():
-        answer += part
-        if len(answer) > ANSWER_BYTES_MAX:
-            raise PeerRefusedError("the answer is too long", limit=ANSWER_BYTES_MAX)
-    return bytes(answer)
-
-
-def _words(text: str) -> str:
-    """Return what a witness may have worded in a form that fits into a message, and that a terminal only shows."""
-    return repr(text[:PROBLEM_CHARACTERS_MAX])[1:-1]
 
 
 def _is_url(text: str) -> bool:

@@ -34,11 +34,12 @@ from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, StaleSizeError
 from node.keys import MISSING_HINT, NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
 from node.pacing import Pace, Pushed
-from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
+from node.peers import Peer, Peers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)

@@ -34,10 +34,11 @@ from ledger.tile import Edge
 from node import layout, logs
 from node.clock import Clock
 from node.errors import IntegrityAlarm
+from node.faults import PeerError, PeerFalseError
 from node.logs import LogState
 from node.mirror import Mirror
 from node.pacing import Heard, Pace
-from node.peers import ENTRIES_MAX, Peer, PeerError, PeerFalseError
+from node.peers import ENTRIES_MAX, Peer
 from node.sources import note_piece
 from node.truncation import truncate
 from node.writer import Transaction, Writer

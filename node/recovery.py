@@ -34,9 +34,11 @@ from node import layout, logs
 from node.answers import Answer, Mode, answers_needed, enough
 from node.equivocations import Equivocations
 from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError
 from node.mirror import Mirror
 from node.pacing import Pace
-from node.peers import Memory, Peer, PeerError, Peers
+from node.peers import Peer, Peers
+from node.told import Memory
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)

@@ -57,7 +57,7 @@ from node.manifests import Manifests
 from node.metrics import Metrics
 from node.mirror import Mirror
 from node.outside import Outside, Outsider, OutsiderClient, outsiders_of
-from node.peers import Peer, Peers, tls_context
+from node.peers import Peer, Peers
 from node.publisher import Publisher
 from node.readmission import Readmission
 from node.recovery import Recovery
@@ -67,6 +67,7 @@ from node.signatories import Signatories
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.verifying import Verifiers
+from node.wary import tls_context
 from node.witness import BODY_BYTES_MAX, Cosigned, Witness
 from node.writer import Transaction, Writer
 

@@ -12,7 +12,8 @@ others for a while, whatever it says.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from node.peers import Peer, PeerBusyError, PeerSlowError, PeerUnreachableError, PeerWithholdsError
+from node.faults import PeerBusyError, PeerSlowError, PeerUnreachableError, PeerWithholdsError
+from node.peers import Peer
 
 FULL_BYTES_MIN = 1 << 20  # an honest answer that has fewer entries than were asked for is four times as long
 LAG_MS = 60_000  # for so long whoever lags comes behind the others

@@ -14,8 +14,9 @@ from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
 from node.mirror import CatchUp
-from node.peers import CHAIN_BYTES_MAX, Peer, Seen
+from node.peers import CHAIN_BYTES_MAX, Peer
 from node.service import Node, software
+from node.told import Seen
 
 router = APIRouter(tags=["system"])
 

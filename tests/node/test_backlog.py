@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from node import backlog, verifying
 from node.backlog import Room
 from node.errors import FrozenError
+from node.faults import PeerError
 from node.layout import origin_hash
-from node.peers import ENTRIES_BYTES_MAX, PeerError
+from node.peers import ENTRIES_BYTES_MAX
 from node.service import Node
 
 A, B, C = THREE = parties(3)

@@ -17,11 +17,13 @@ from ledger.errors import VerificationError
 from ledger.merkle import TreeSize
 from ledger.note import Note
 from node import gossip, layout
+from node.faults import PeerRefusedError, PeerUnreachableError
 from node.layout import origin_hash
 from node.pacing import Heard
-from node.peers import Head, PeerRefusedError, PeerStatus, PeerUnreachableError
+from node.peers import PeerStatus
 from node.sequencer import prepare
 from node.service import Node
+from node.told import Head
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR)

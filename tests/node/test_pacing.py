@@ -14,8 +14,9 @@ from node_helpers import PaperLog, Town, paper, parties, share, until
 from structlog.testing import capture_logs
 
 from node import gossip, pacing, publisher, readmission
+from node.faults import PeerError
 from node.pacing import HEARD_SECONDS_MIN, Heard, Pace, Pushed
-from node.peers import Peer, PeerError
+from node.peers import Peer
 from node.sequencer import prepare
 from node.service import Node
 

@@ -35,8 +35,8 @@ from ledger.store.memory import MemoryDisk
 from node import layout, publisher, readmission, recovery, truncation
 from node.alarms import BY_RULING
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError
 from node.keys import KeyRing, NodeKeys, key_name
-from node.peers import PeerError
 from node.sequencer import prepare
 from node.service import Node
 

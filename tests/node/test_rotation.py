@@ -38,9 +38,9 @@ from ledger.note import Signer
 from ledger.store.memory import MemoryDisk
 from node.audit import audit_store
 from node.errors import ConflictError, ReadOnlyError, RefusedError, RotationError
+from node.faults import PeerError
 from node.keys import KeyRing
 from node.logs import find_ended
-from node.peers import PeerError
 from node.sequencer import Submission, prepare
 from node.service import Node
 from node.setup import member_json, rotated_entry
