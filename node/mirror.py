@@ -1,45 +1,36 @@
 """The mirror: this node's copies of its peers' logs.
 
 Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that
-it wants; one task per log then fetches what is missing, from the owner or from any other member that has it, verifies
-every entry, and stores piece by piece in bounded memory. What was stored before a break is not fetched again. Of a
-large backlog the next pieces are fetched and checked meanwhile (node/backlog.py), on all cores (node/verifying.py).
+it wants; one task per log then fetches what is missing (node/fetching.py). Here is what stands behind a size: the
+checkpoints of other logs, confirmed or signed, which are held against the entries.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
-from ledger.entry import ChainHead, parse_entry
 from ledger.errors import (
     ConsistencyError,
-    KeyEndedError,
     LedgerError,
     StoreError,
-    UnsignedError,
     VerificationError,
 )
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Member, Network
-from ledger.note import verify_detached
+from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 from ledger.store import Store
 from node import layout, logs
-from node.backlog import Arrived, Reading, Room
-from node.checking import Checked, Piece
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
-from node.faults import PeerError, PeerFalseError, not_verified
+from node.fetching import CatchUp, Fetcher, count_ended
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer
-from node.sources import Want, note_failure, order
+from node.sources import Want
 from node.told import Head
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
@@ -49,27 +40,6 @@ log = structlog.get_logger(__name__)
 BOUND = " (confirmed)"  # ends the name of a task that fetches what a quorum has confirmed
 
 Agreement = Literal["same", "behind", "ahead", "differs"]
-
-
-@dataclass(slots=True)
-class CatchUp:
-    """A log that is being fetched: how far it is."""
-
-    origin: str
-    began: int  # entries that were here at the start
-    since_ms: int
-    want: int
-    have: int
-    source: str | None = None  # the peer that gave the last entries
-
-    @property
-    def missing(self) -> int:
-        """How many entries are still to come."""
-        return max(self.want - self.have, 0)
-
-    def rate(self, now_ms: int) -> float:
-        """Return entries a second since the start."""
-        return 1000 * (self.have - self.began) / max(now_ms - self.since_ms, 1)
 
 
 class UnknownVersionError(BusyError):
@@ -102,16 +72,24 @@ class Mirror:
         self._store = store
         self._writer = writer
         self._network = network
-        self._peers = peers
         self._equivocations = equivocations
-        self._verifiers = verifiers
-        self._room = Room()
         self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
-        self._wanted = wanted
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.running: dict[str, CatchUp] = {}  # by log
+        self.fetcher = Fetcher(
+            own=own,
+            writer=writer,
+            network=network,
+            peers=peers,
+            equivocations=equivocations,
+            verifiers=verifiers,
+            clock=clock,
+            metrics=metrics,
+            require_usable=self.require_usable,
+            wanted=wanted,
+        )
+        self.running = self.fetcher.running
         self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
 
     def state(self, origin: str) -> LogState:
@@ -139,7 +117,7 @@ class Mirror:
                 self.running[origin] = CatchUp(origin, here, self._clock.now_ms(), want=size, have=here)
                 want = Want(origin=origin, here=here, size=size, hint=hint, claimed=claimed)
                 task = asyncio.create_task(
-                    self._fetch(want, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
+                    self.fetcher.fetch(want, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
                 )
                 task.add_done_callback(lambda ended: self._ended(origin, ended))
                 self._tasks[origin] = task
@@ -150,10 +128,6 @@ class Mirror:
                 continue  # it was not for what a quorum has confirmed
             if error is not None and self.state(origin).size < size:
                 raise error  # whatever size it was for: nobody has given the entry that comes next
-
-    def wanted(self, origin: str, size: int) -> Want:
-        """Return what there is to fetch of a log up to a size that somebody has signed."""
-        return Want(origin=origin, here=self.state(origin).size, size=size)
 
     def is_usable(self, state: LogState) -> bool:
         """Tell whether a log may grow here, and its heads be cosigned."""
@@ -173,23 +147,6 @@ class Mirror:
             raise BusyError(
                 f"{state.origin} is being brought to the history that the governors have ruled", field="origin"
             )
-
-    async def fetch_ruled(self, peer: Peer, origin: str, size: int, *, patient: bool) -> bool:
-        """Fetch a log up to the size of the governors' ruling from one peer, whatever stands against the log.
-
-        Tell whether all of it is here; without patience a source that lags is left behind.
-
-        Raises:
-            PeerFalseError: the peer gives what does not continue the history that is here.
-            PeerError: it gives nothing.
-            StoreError, BusyError, ReadOnlyError: it cannot be stored.
-        """
-        try:
-            return await self._fetch_from(peer, self.wanted(origin, size), patient=patient, ruled=True)
-        except (BusyError, ReadOnlyError, StoreError, PeerError):
-            raise
-        except LedgerError as error:
-            raise PeerFalseError(f"gives another history: {error}") from None
 
     def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
         """Forget a task; its error is for those who wait, if anybody still does."""
@@ -363,9 +320,7 @@ class Mirror:
 
     def count_ended(self, error: LedgerError, origin: str) -> None:
         """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
-        if isinstance(error, KeyEndedError):
-            self._metrics.ended_keys.labels(origin).inc()
-            log.warning("signed with a key that had ended", log=origin, problem=error.message)
+        count_ended(self._metrics, error, origin)
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -378,118 +333,6 @@ class Mirror:
         state = transaction.state(judged.checkpoint.origin)
         self.require_usable(state, bound=True)
         transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
-
-    async def _fetch(self, want: Want, *, bound: bool) -> None:
-        """Fetch until all wanted entries are there, from one source after the other; one that lags has its turn again.
-
-        Raises:
-            PeerError: no source gives them.
-        """
-        origin = want.origin
-        problems: list[str] = []
-        waiting = deque(self.sources(want))
-        while waiting:
-            peer = waiting.popleft()
-            try:
-                if await self._fetch_from(peer, want, patient=not waiting, bound=bound):
-                    return
-            except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
-                raise
-            except LedgerError as error:
-                if not isinstance(error, PeerError):
-                    peer.blame(not_verified(f"entries of {origin}", error))
-                note_failure(peer, error, now_ms=self._clock.now_ms())
-                self._metrics.fetch_failures.labels(origin).inc()
-                self.count_ended(error, origin)
-                log.info("a source failed", log=origin, source=peer.origin, error=str(error), code=error.code)
-                problems.append(f"{peer.origin}: {error}")
-            else:
-                waiting.append(peer)
-        raise PeerError(f"nobody has the entries of {origin} up to {want.size}: {'; '.join(problems)[:500]}")
-
-    def sources(self, want: Want) -> list[Peer]:
-        """Return whom to ask, in order."""
-        return order(self._peers, want, self._clock.now_ms())
-
-    async def _fetch_from(
-        self, peer: Peer, want: Want, *, patient: bool, ruled: bool = False, bound: bool = False
-    ) -> bool:
-        """Fetch from one source; tell whether all is here, which it is not where it lags and nobody is patient."""
-        origin = want.origin
-        async with Reading(
-            peer,
-            self._network().member(origin),
-            want.size,
-            consumer=self._own,
-            verifiers=self._verifiers,
-            room=self._room,
-            clock=self._clock,
-        ) as reading:
-            while (state := self.state(origin)).size < want.size:
-                arrived = await reading.next(state.size)
-                await self._take(state, arrived, ruled=ruled, bound=bound)
-                if (running := self.running.get(origin)) is not None:
-                    running.have, running.source = self.state(origin).size, peer.origin
-                if arrived.lags and not patient:
-                    break
-        return self.state(origin).size >= want.size
-
-    async def _take(self, state: LogState, arrived: Arrived, *, ruled: bool, bound: bool) -> None:
-        """Store a piece if it continues the log.
-
-        Raises:
-            LedgerError: it does not; nothing of it is stored.
-        """
-        checked, piece = await arrived.checked(), arrived.piece
-        head = state.chain if state.size else self._opening(state.chain, piece.raws[0])
-        member = self._network().member(state.origin)
-        if checked is None or not checked.follows(head) or member.log_keys != piece.member.log_keys:
-            checked = await self._judge(head, replace(piece, member=member), trusted=not ruled and not bound)
-        growth = checked.growth
-
-        def store(transaction: Transaction) -> bool:
-            current = transaction.state(state.origin)
-            if not ruled:
-                self.require_usable(current, bound=bound)
-            if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
-                return False
-            transaction.put_state(logs.grow(current, piece.raws, growth, transaction.batch))
-            return growth.index.wanted
-
-        if await asyncio.wrap_future(self._writer.submit(store, size=2 * arrived.size_bytes)):
-            self._wanted(state.origin)
-        self._metrics.mirrored.labels(state.origin).inc(len(piece.raws))
-
-    async def _judge(self, head: ChainHead, piece: Piece, *, trusted: bool) -> Checked:
-        try:
-            return await self._verifiers.judge(head, piece)
-        except LedgerError as error:  # another story of the log, told under its own signature, or just noise
-            await asyncio.to_thread(self._equivocations.accuse_entries, head.origin, piece.raws)
-            if trusted:
-                self._equivocations.require_trusted(head.origin)
-            if isinstance(error, UnsignedError):
-                await asyncio.to_thread(refuse_ended, piece.raws, piece.member)
-            raise
-
-    def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
-        """Return what entry 0 follows: the version of the network document under which the log was opened."""
-        named = parse_entry(raw).previous
-        return replace(head, previous=named) if named in self._network().openings else head
-
-
-def refuse_ended(raws: Sequence[bytes], member: Member) -> None:
-    """Say so where an entry is signed by a key of its log that had ended.
-
-    Raises:
-        KeyEndedError: one is, and which.
-        MalformedError, TooLongError: bytes that are no entry.
-    """
-    for entry in map(parse_entry, raws):
-        for key in member.ended_keys(entry.index):
-            if entry.key_id == key.key_id and verify_detached(key.public_key, entry.text, entry.signature):
-                raise KeyEndedError(
-                    f"{entry.origin}#{entry.index} is signed by key {key.key_id.hex()}, which had ended", field="line 8"
-                )
 
 
 def _keep(transaction: Transaction, against: Judged) -> None:

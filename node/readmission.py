@@ -35,8 +35,8 @@ from node import layout, logs
 from node.clock import Clock
 from node.errors import IntegrityAlarm
 from node.faults import PeerError, PeerFalseError
+from node.fetching import Fetcher
 from node.logs import LogState
-from node.mirror import Mirror
 from node.pacing import Heard, Pace
 from node.peers import ENTRIES_MAX, Peer
 from node.sources import note_piece
@@ -59,7 +59,7 @@ class Readmission:
         *,
         store: Store,
         writer: Writer,
-        mirror: Mirror,
+        fetcher: Fetcher,
         network: Callable[[], Network],
         clock: Clock,
         alarm: Callable[[IntegrityAlarm], None],
@@ -69,7 +69,7 @@ class Readmission:
         """Raise ``alarm`` where a ruling cannot be followed, and ``lift`` it; ``settled`` is told which log goes on."""
         self._store = store
         self._writer = writer
-        self._mirror = mirror
+        self._fetcher = fetcher
         self._network = network
         self._clock = clock
         self._alarm = alarm
@@ -153,11 +153,11 @@ class Readmission:
             StoreError, BusyError, ReadOnlyError: it cannot be stored.
         """
         problems: dict[Peer, PeerError] = {}
-        waiting = deque((peer, False) for peer in self._mirror.sources(self._mirror.wanted(origin, ruling.size)))
+        waiting = deque((peer, False) for peer in self._fetcher.sources(self._fetcher.wanted(origin, ruling.size)))
         while waiting and not self._agrees(origin, ruling):
             peer, patient = waiting.popleft()
             try:
-                if not await self._mirror.fetch_ruled(peer, origin, ruling.size, patient=patient):
+                if not await self._fetcher.fetch_ruled(peer, origin, ruling.size, patient=patient):
                     waiting.append((peer, True))
                 elif not self._agrees(origin, ruling):
                     problems[peer] = PeerFalseError("gives a history with another root")

@@ -533,7 +533,7 @@ class Node:
         self.readmission = Readmission(
             store=self.store,
             writer=self.writer,
-            mirror=self.mirror,
+            fetcher=self.mirror.fetcher,
             network=lambda: self.network,
             clock=self.clock,
             alarm=self.alarms.take,

@@ -13,7 +13,7 @@ from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
-from node.mirror import CatchUp
+from node.fetching import CatchUp
 from node.peers import CHAIN_BYTES_MAX, Peer
 from node.service import Node, software
 from node.told import Seen

@@ -475,7 +475,7 @@ async def test_a_proof_reaches_every_node_and_each_has_judged_it(tmp_path: Path)
                 told = PaperLog(B, LAW.network)
                 told.raws = log.raws[:9]
                 teller: Any = Teller(told)
-                await town.nodes[party.name].mirror.fetch_ruled(teller, B.origin, 9, patient=True)
+                await town.nodes[party.name].mirror.fetcher.fetch_ruled(teller, B.origin, 9, patient=True)
             town.clock.advance(gossip.COMPARE_MS)  # roots are compared every now and then only
             for node in nodes:
                 await until(lambda node=node: B.origin in node.alarms, node.origin)  # type: ignore[misc]

@@ -202,7 +202,7 @@ async def test_of_a_backlog_nothing_is_read_ahead_from_who_lags(
     honest = library.source(D)
     await library.catch_up()
     assert (drip.starts, honest.starts) == ([0], list(range(1, SIZE, 5)))
-    assert library.node.mirror._room.taken == 0
+    assert library.node.mirror.fetcher._room.taken == 0
 
 
 # How long they take.
