@@ -673,7 +673,7 @@ class Node:
     def hear(self, origin: str) -> None:
         """Take it as a sign of life that a peer has asked something; from any thread."""
         peer = self.peers.get(origin)
-        if peer is not None and self._loop is not None:
+        if peer is not None and peer.status.reachable is False and self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(peer.hear)
 
