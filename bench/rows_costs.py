@@ -23,17 +23,17 @@ from bench.rows_append import NodeHere
 from bench.rows_reading import sizes
 from ledger.encoding import canonical_json, check_json, parse_canonical_json, parse_json
 from ledger.entry import chain, open_chain, parse_entry, sign_texts, verify_entries, verify_signature
-from ledger.event import EntryRef, parse_event, read_event
-from ledger.merkle import LeafIndex, TreeSize, leaf_hash, prove_inclusion, verify_inclusion
+from ledger.event import parse_event, read_event
+from ledger.merkle import LeafIndex, leaf_hash
 from ledger.note import sign_detached, verify_detached
-from ledger.store import Batch, open_store, prefix_end
-from ledger.tile import encode_bundle, parse_bundle
+from ledger.store import Batch, Store, open_store, prefix_end
+from ledger.tile import KnownTree, MiddleRows, encode_bundle, parse_bundle
 from node import layout, logs
 from node.app import create_app
 from node.history import History
-from node.logs import load_log
+from node.logs import LogState, load_log
 from node.sequencer import Recorded, prepare, prepare_text, read_entry
-from node.service import load_network
+from node.service import ROWS_MAX, load_network
 
 EVENTS = 1000
 TURNS = 9
@@ -233,16 +233,14 @@ def _tracing(ledger: Ledger) -> list[Row]:
         trace = history.trace(record)
         refs = [one.ref for hop in trace.hops for one in (hop.share, hop.receipt) if one is not None]
         entries = [read_entry(store, states[ref.log].log, ref.index) for ref in refs]
-        paths = [_path(store, states, ref) for ref in refs]
+        rows = MiddleRows(ROWS_MAX)
 
         def included() -> None:
-            for ref, entry, path in zip(refs, entries, paths, strict=True):
-                confirmed = states[ref.log].confirmed
-                assert confirmed is not None
-                verify_inclusion(
-                    leaf=entry.leaf, index=LeafIndex(ref.index), size=TreeSize(confirmed.size),
-                    root=confirmed.checkpoint.root, proof=path,
-                )  # fmt: skip
+            trees: dict[str, KnownTree] = {}
+            for ref, entry in zip(refs, entries, strict=True):
+                if ref.log not in trees:
+                    trees[ref.log] = _tree(store, states[ref.log], rows)
+                trees[ref.log].check(LeafIndex(ref.index), entry.leaf)
 
         def signed() -> None:
             for one in entries:
@@ -257,8 +255,8 @@ def _tracing(ledger: Ledger) -> list[Row]:
         steps: list[tuple[str, str, Callable[[], object]]] = [
             (
                 "trace",
-                f"trace of {HOPS} hops and as many receipts: all of it",
-                lambda: History(store, states, network).trace(record),
+                f"trace of {HOPS} hops and as many receipts, signatures not verified before: all of it",
+                lambda: History(store, states, network, rows=rows).trace(record),
             ),
             ("trace", "  of that: store.get of the entries", lambda: [store.get(one) for one in keys]),
             (
@@ -271,18 +269,20 @@ def _tracing(ledger: Ledger) -> list[Row]:
                 "  of that: verify signatures",
                 signed,
             ),
-            ("trace", "  of that: read and fold tiles into paths", lambda: [_path(store, states, ref) for ref in refs]),
-            ("trace", "  of that: verify the paths", included),
+            ("trace", "  of that: read tiles, and hash them up to the root", included),
             ("trace", "  of that: pydantic models", lambda: [read_event(one.event) for one in entries]),
             ("trace", "  of that: scans of the indexes", looked_up),
         ]
         return _rows(steps, 1, "trace")
 
 
-def _path(store: Any, states: Any, ref: EntryRef) -> list[bytes]:
-    state = states[ref.log]
-    reader = logs.hash_reader(store, state, state.confirmed.size)
-    return prove_inclusion(reader, index=LeafIndex(ref.index), size=TreeSize(state.confirmed.size))
+def _tree(store: Store, state: LogState, rows: MiddleRows) -> KnownTree:
+    assert state.confirmed is not None
+    return KnownTree(
+        lambda tiles: [logs.read_tile(store, state.log, tile) for tile in tiles],
+        state.confirmed.checkpoint.head,
+        rows,
+    )
 
 
 def _rows(steps: Sequence[tuple[str, str, Callable[[], object]]], each: int, unit: str) -> list[Row]:

@@ -20,10 +20,12 @@ from bench.nodes import NodeProcess, log_signer
 from bench.report import Row, Target, percentile, shown
 from bench.rows_append import BATCH, NodeHere, append, bodies
 from cli.demo.network import free_ports
-from ledger.entry import verify_entries
+from ledger.entry import SignatureMemory, verify_entries
 from ledger.event import Share
+from ledger.tile import MiddleRows
 from node import logs
 from node.history import History, read_entries
+from node.service import ROWS_MAX, SIGNATURES_KEPT_MAX
 from node.writer import Transaction
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -175,9 +177,13 @@ def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
     start = time.perf_counter()
     with opened(ledger) as (store, network, states):
         figures["open_ms"] = 1000 * (time.perf_counter() - start)
+        rows, signatures = MiddleRows(ROWS_MAX), SignatureMemory(SIGNATURES_KEPT_MAX)  # as a node that has just started
+
+        def history() -> History:
+            return History(store, states, network, rows=rows, signatures=signatures)
 
         def trace(number: int) -> None:
-            found = History(store, states, network).trace(ledger.records[number % len(ledger.records)])
+            found = history().trace(ledger.records[number % len(ledger.records)])
             hops = [one for one in found.hops if isinstance(one.share.event, Share) and one.share.verified]
             require(len(hops) == HOPS and not found.gaps, f"the trace has {HOPS} verified hops and no gap")
 
@@ -188,7 +194,7 @@ def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
             return origin, int.from_bytes(load.reference(f"place {number}").encode()[:8], "big") % states[origin].size
 
         def proof(number: int) -> None:
-            require(History(store, states, network).proof(*place(number)).extra is not None, "there is a proof")
+            require(history().proof(*place(number)).extra is not None, "there is a proof")
 
         def page(number: int) -> None:
             origin, index = place(number)
@@ -198,7 +204,7 @@ def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
         ids = [read_id(store, states, place(number)) for number in range(100)]
 
         def find(number: int) -> None:
-            History(store, states, network).find_event(ids[number % len(ids)], origins[0])
+            history().find_event(ids[number % len(ids)], origins[0])
 
         traces = min(TRACES, bench.count(TRACES, least=40))
         jobs = (

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from cli.output import Advance
 from cli.session import Trust
-from cli.verification import newest_network
 from ledger.entry import Entry, parse_entry, verify_signature
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.event import EntryRef, Share, Violation, read_event
-from ledger.evidence import checkpoint_summaries, verified_words, verify_evidence, verify_proof_file
+from ledger.evidence import checkpoint_summaries, newest_network, verified_words, verify_evidence, verify_proof_file
 from ledger.network import Network
 from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged

@@ -17,7 +17,7 @@ from ledger.encoding import cut, encode_base64, format_time
 from ledger.equivocation import Story, judge_equivocation
 from ledger.equivocation import Verdict as Equivocation
 from ledger.errors import LedgerError, MalformedError, VerificationError
-from ledger.evidence import PROOF_START, Evidence, Proven, parse_evidence, verify_evidence, verify_proof_file
+from ledger.evidence import PROOF_START, Evidence, Proven, newest_network, verify_evidence, verify_proof_file
 from ledger.network import FORMAT, Network, verify_chain
 from ledger.policy import Policy, shown, verify_proof_by_policy
 
@@ -153,18 +153,6 @@ def verify_equivocation(name: str, data: bytes, fingerprint: str, network: Netwo
         )
 
     return _judged(name, "equivocation", Words("the proof that a log has told two stories"), check)
-
-
-def newest_network(data: bytes, fingerprint: str, given: Network | None) -> Network:
-    """Return the network document by which evidence is judged: the given one, or that in the file if it is newer.
-
-    An older one could still name a member whose keys are not its own any more, or not name a new one yet.
-
-    Raises:
-        VerificationError, MalformedError: what came with the evidence does not lead back to the fingerprint.
-    """
-    enclosed = verify_chain(parse_evidence(data).network_document, fingerprint)
-    return given if given is not None and given.version >= enclosed.version else enclosed
 
 
 def verify_network(name: str, data: bytes, fingerprint: str) -> Verdict:

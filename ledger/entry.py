@@ -17,10 +17,10 @@ import hashlib
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ledger.encoding import (
     INTEGER_MAX,
@@ -47,6 +47,9 @@ from ledger.errors import (
 from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN, EntryRef
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, SigningKey, VerifierKey, verify_detached
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 FORMAT = "suyuan/entry/v1"
 ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.org/tlog-tiles)
@@ -135,7 +138,7 @@ def signature_line_bytes(origin: str) -> int:
     return len(f"— {origin} ".encode()) + len(encode_base64(bytes(4 + SIGNATURE_BYTES))) + 1
 
 
-def sign_texts(signer: SigningKey, texts: Sequence[bytes], *, pool: Executor | None = None) -> list[bytes]:
+def sign_texts(signer: SigningKey, texts: Sequence[bytes], *, pool: "Executor | None" = None) -> list[bytes]:
     """Return the whole entries for ``texts``, in order.
 
     With a pool of threads it works on two cores: libsodium frees the interpreter lock.
@@ -203,12 +206,42 @@ def verify_signature(entry: Entry, key: VerifierKey) -> None:
         raise InvalidSignatureError(f"the signature of {entry.origin}#{entry.index} is false", field="line 8")
 
 
+class SignatureMemory:
+    """Remembers which entries' signatures were verified, so that each takes the time once. Any thread.
+
+    What is remembered is the leaf hash, made of the bytes that have just been read, and the whole key: where a byte or
+    the key is another one, nothing is remembered. It is true for ever, whatever becomes of the log.
+    """
+
+    def __init__(self, entries_max: int) -> None:
+        """Remember so many at most, those that were asked for last; each takes about 200 bytes."""
+        self._max = entries_max
+        self._verified: dict[tuple[bytes, VerifierKey], bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._verified)
+
+    def verify(self, entry: Entry, key: VerifierKey) -> None:
+        """Check that ``key`` signed ``entry``, as :func:`verify_signature` does.
+
+        Raises:
+            UnsignedError, InvalidSignatureError: it did not.
+        """
+        name = entry.leaf, key
+        if not self._verified.pop(name, False):
+            verify_signature(entry, key)
+            while len(self._verified) >= self._max:
+                with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
+                    del self._verified[next(iter(self._verified))]
+        self._verified[name] = True
+
+
 def verify_entries(
     head: ChainHead,
     raws: Sequence[bytes],
     *,
     key_at: Callable[[int], VerifierKey],
-    pool: Executor | None = None,
+    pool: "Executor | None" = None,
 ) -> tuple[list[Entry], ChainHead]:
     """Check that ``raws`` continue the log behind ``head``: format, origin, index, chain, time order and signatures.
 
@@ -318,7 +351,7 @@ def follow(head: ChainHead, entry: Entry) -> ChainHead:
     return ChainHead(head.origin, head.size + 1, hashlib.sha256(entry.text).digest(), entry.time)
 
 
-def in_parallel(work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T], pool: Executor | None) -> list[_R]:
+def in_parallel(work: Callable[[Sequence[_T]], list[_R]], items: Sequence[_T], pool: "Executor | None") -> list[_R]:
     """Return ``work(items)``, done in two halves at once where a pool is given and there is enough to do."""
     if pool is None or len(items) < 2 * PARALLEL_MIN:
         return work(items)

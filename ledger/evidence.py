@@ -184,6 +184,18 @@ def verify_evidence(data: bytes, *, fingerprint: str, network: Network | None = 
     return Evidence(_trace(file, proven), tuple(proven))
 
 
+def newest_network(data: bytes, fingerprint: str, given: Network | None) -> Network:
+    """Return the network document by which evidence is judged: the given one, or that in the file if it is newer.
+
+    An older one could still name a member whose keys are not its own any more, or not name a new one yet.
+
+    Raises:
+        VerificationError, MalformedError: what came with the evidence does not lead back to the fingerprint.
+    """
+    enclosed = verify_chain(parse_evidence(data).network_document, fingerprint)
+    return given if given is not None and given.version >= enclosed.version else enclosed
+
+
 class _Verifier:
     """Verifies proofs of one network; a checkpoint that many proofs share is judged once."""
 

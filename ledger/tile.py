@@ -17,13 +17,14 @@ from hashlib import sha256
 from typing import Self
 
 from ledger.encoding import DECIMAL_MAX, HASH_SIZE
-from ledger.errors import TileError, TooLongError
-from ledger.merkle import HashReader, LeafIndex, Node, TreeSize, join_subtrees, parents, root_of, subtrees
+from ledger.errors import InclusionError, TileError, TooLongError
+from ledger.merkle import HashReader, LeafIndex, Node, TreeHead, TreeSize, join_subtrees, parents, root_hash, subtrees
 
 HEIGHT = 8  # tree levels in one tile
 WIDTH = 256  # hashes or entries in a full tile: 2**HEIGHT
-MIDDLE_BYTES = (1 << HEIGHT // 2) * HASH_SIZE  # of the hashes below one that stands half way up a tile
+MIDDLE = HEIGHT // 2  # levels above those of a tile: the hashes from there on are remembered
 LEVEL_MAX = 63  # c2sp.org/tlog-tiles
+KEPT_MAX = 32  # tiles of one tree that are kept for one question, 256 KB: those over two million entries
 ENTRY_BYTES_MAX = 65_535  # a 16-bit length
 
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]{1,3}))?")
@@ -117,6 +118,11 @@ def edge_tiles(size: TreeSize) -> list[Tile]:
     return tiles
 
 
+def tile_of(size: TreeSize, level: int, index: int) -> Tile:
+    """Return a tile as a tree of ``size`` leaves has it."""
+    return Tile(level=level, index=index, width=min(WIDTH, (size >> HEIGHT * level) - index * WIDTH))
+
+
 def hash_tiles(size: TreeSize) -> Iterator[Tile]:
     """Yield every hash tile of a tree of ``size`` leaves, full and partial, level by level."""
     for level in range(_levels(size)):
@@ -134,7 +140,7 @@ def entry_bundles(start: LeafIndex, end: TreeSize) -> Iterator[BundlePath]:
 
 
 class MiddleRows:
-    """Remembers of full tiles the hashes half way up, so that a path through one takes 30 hashes and not 255.
+    """Remembers of tiles the hashes from half way up to the root, so that a path through one takes 11 hashes, not 247.
 
     A tile is known by the hash of its bytes: whatever is stored in its place later is another one. Any thread.
     """
@@ -142,24 +148,22 @@ class MiddleRows:
     def __init__(self, tiles_max: int) -> None:
         """Remember so many tiles at most, each about a kilobyte."""
         self._max = tiles_max
-        self._rows: dict[bytes, list[bytes]] = {}
+        self._rows: dict[bytes, tuple[bytes, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def row(self, data: bytes) -> list[bytes]:
-        """Return the 16 hashes of a full tile that stand four levels above its own."""
+    def rows(self, data: bytes) -> tuple[bytes, ...]:
+        """Return the rows of complete hashes that stand 4 to 8 levels above those of a tile, full or partial."""
         name = sha256(data).digest()
-        row = self._rows.get(name)
-        if row is None:
-            row = _hashes(data)
-            for _ in range(HEIGHT // 2):
-                row = parents(row)
+        rows = self._rows.get(name)
+        if rows is None:
+            rows = _middle_rows(data)
             while len(self._rows) >= self._max:
                 with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
                     del self._rows[next(iter(self._rows))]
-            self._rows[name] = row
-        return row
+            self._rows[name] = rows
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,26 +185,113 @@ class TileReader(HashReader):
             TileError: a tile has another length than its width.
         """
         places = [self._place(node) for node in nodes]
-        tiles = list(dict.fromkeys(tile for tile, _, _ in places))
-        found = dict(zip(tiles, self.read_tiles(tiles), strict=True))
-        for tile, data in found.items():
+        tiles = [tile_of(self.size, level, index) for level, index in dict.fromkeys(place[:2] for place in places)]
+        found: dict[tuple[int, int], _Folded] = {}
+        for tile, data in zip(tiles, self.read_tiles(tiles), strict=True):
             _check_length(tile, data)
-        return [self._hash(found[tile], start, end) for tile, start, end in places]
+            found[tile.level, tile.index] = _Folded(data)
+        return [found[level, index].hash_at(height, offset, self.rows) for level, index, height, offset in places]
 
-    def _hash(self, data: bytes, start: int, end: int) -> bytes:
-        """Return the root over a range of a tile's bytes."""
-        if self.rows is None or len(data) < WIDTH * HASH_SIZE or end - start < MIDDLE_BYTES:
-            return root_of(_hashes(data[start:end]))
-        return root_of(self.rows.row(data)[start // MIDDLE_BYTES : end // MIDDLE_BYTES])
+    def _place(self, node: Node) -> tuple[int, int, int, int]:
+        """Return level and index of the tile that a node is hashed from, and its height and number within it."""
+        tree_level, number = node
+        assert (number + 1) << tree_level <= self.size, "the node is not in the tree"
+        level, height = divmod(tree_level, HEIGHT)
+        index, offset = divmod(number, WIDTH >> height)
+        return level, index, height, offset
 
-    def _place(self, node: Node) -> tuple[Tile, int, int]:
-        """Return the tile that a node is hashed from, and the range of bytes in it."""
-        assert (node.index + 1) << node.level <= self.size, "the node is not in the tree"
-        level, height = divmod(node.level, HEIGHT)
-        index, offset = divmod(node.index << height, WIDTH)
-        width = min(WIDTH, (self.size >> HEIGHT * level) - index * WIDTH)
-        tile = Tile(level=level, index=index, width=width)
-        return tile, offset * HASH_SIZE, (offset + (1 << height)) * HASH_SIZE
+
+class _Folded:
+    """One tile of one read, with the rows half way up once they are asked for."""
+
+    __slots__ = ("_rows", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._rows: tuple[bytes, ...] = ()
+
+    def hash_at(self, height: int, offset: int, memory: MiddleRows | None) -> bytes:
+        """Return the complete hash that stands so many levels above those of the tile, counted from its left."""
+        if memory is not None and height >= MIDDLE:
+            self._rows = self._rows or memory.rows(self.data)
+            return _piece(self._rows[height - MIDDLE], 0, offset)
+        row = _piece(self.data, height, offset)
+        for _ in range(height):
+            row = _row_above(row)
+        return row
+
+
+def _piece(row: bytes, height: int, offset: int) -> bytes:
+    """Return the part of a row below the hash that stands so many levels above it."""
+    size = HASH_SIZE << height
+    return row[offset * size : (offset + 1) * size]
+
+
+def _row_above(row: bytes) -> bytes:
+    """Return the hashes one level up, one for each pair; a last hash without a partner is left out."""
+    starts = range(0, len(row) - 2 * HASH_SIZE + 1, 2 * HASH_SIZE)
+    # SHA-256(0x01 || left || right), RFC 6962 section 2.1
+    return b"".join([sha256(b"\x01" + row[start : start + 2 * HASH_SIZE]).digest() for start in starts])
+
+
+def _middle_rows(data: bytes) -> tuple[bytes, ...]:
+    rows = [data]
+    for _ in range(HEIGHT):
+        rows.append(_row_above(rows[-1]))
+    return tuple(rows[MIDDLE:])
+
+
+class KnownTree:
+    """A tree whose root is known: says whether a leaf is in it, from tiles that are hashed up to that root.
+
+    The right edge makes up the root, and the root of each full tile stands in the tile above it; so a leaf takes its
+    own tile and, where many are asked for, little more. Tiles above the lowest are kept: use it for one question.
+    """
+
+    def __init__(self, read_tiles: Callable[[Sequence[Tile]], list[bytes]], head: TreeHead, rows: MiddleRows) -> None:
+        """``read_tiles`` returns the bytes of each tile, which nobody has verified."""
+        self._read = read_tiles
+        self._head = head
+        self._rows = rows
+        self._kept: dict[tuple[int, int], bytes] = {}
+
+    def check(self, index: LeafIndex, leaf: bytes) -> None:
+        """Check that ``leaf`` (a leaf hash) is entry ``index`` of the tree.
+
+        Raises:
+            InclusionError: it is not, or the tiles do not lead to the root.
+            TileError: a tile has another length than its width.
+        """
+        if not 0 <= index < self._head.size:
+            raise InclusionError(f"a tree of {self._head.size} entries has no entry {index}", field="index")
+        if not self._kept:
+            self._load_edge()
+        number, offset = divmod(index, WIDTH)
+        if _piece(self._verified(0, number), 0, offset) != leaf:
+            raise InclusionError(f"the tile of entry {index} has another hash than the entry", field="index")
+
+    def _load_edge(self) -> None:
+        tiles = edge_tiles(self._head.size)
+        found = dict(zip(tiles, self._read(tiles), strict=True))
+        reader = TileReader(lambda wanted: [found[tile] for tile in wanted], self._head.size, self._rows)
+        if root_hash(reader, self._head.size) != self._head.root:
+            raise InclusionError("the tiles at the right edge do not lead to the root")
+        self._kept = {(tile.level, tile.index): data for tile, data in found.items()}
+
+    def _verified(self, level: int, index: int) -> bytes:
+        data = self._kept.get((level, index))
+        if data is not None:
+            return data
+        tile = tile_of(self._head.size, level, index)
+        assert tile.width == WIDTH, "the partial ones are at the edge"
+        [data] = self._read([tile])
+        _check_length(tile, data)
+        number, offset = divmod(index, WIDTH)
+        if _piece(self._verified(level + 1, number), 0, offset) != self._rows.rows(data)[-1]:
+            raise InclusionError(f"the hash tile {tile.path} is not the one that leads to the root", field=tile.path)
+        if level and len(self._kept) < KEPT_MAX:
+            self._kept[level, index] = data
+        return data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,10 +402,6 @@ def _index_path(index: int, width: int) -> str:
     while index := index // 1000:
         groups.append(f"x{index % 1000:03d}")
     return "/".join(reversed(groups)) + ("" if width == WIDTH else f".p/{width}")
-
-
-def _hashes(data: bytes) -> list[bytes]:
-    return [data[start : start + HASH_SIZE] for start in range(0, len(data), HASH_SIZE)]
 
 
 def _check_length(tile: Tile, data: bytes) -> None:

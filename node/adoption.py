@@ -25,7 +25,8 @@ from ledger.errors import LedgerError, NetworkError
 from ledger.event import NetworkAdopt
 from ledger.network import Network, verify_chain
 from node.errors import IntegrityAlarm
-from node.peers import Peer, PeerError, PeerRefusedError
+from node.faults import PeerError, PeerRefusedError
+from node.peers import Peer
 from node.sequencer import Prepared, Sequencer, Submission
 from node.setup import replace_file
 from node.writer import Writer
@@ -140,7 +141,7 @@ class Adoption:
         for mine, given in zip(self.network.versions, network.versions, strict=False):
             if mine.text_hash != given.text_hash:
                 problem = f"two documents are signed as version {mine.version} of network {mine.name}"
-                self._alarm(IntegrityAlarm(problem, field=f"network {mine.name}"))
+                self._alarm(IntegrityAlarm(problem, field=f"network {mine.name}", cause="fork"))
                 raise NetworkForkError(problem, field=f"version {mine.version}")
 
     async def hear(self, peer: Peer, version: int) -> None:

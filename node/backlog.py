@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from ledger.network import Member
+from node import sources
 from node.checking import Checked, Piece
+from node.clock import Clock
 from node.peers import ENTRIES_BYTES_MAX, ENTRIES_MAX, Peer
 from node.verifying import Verifiers
 
@@ -55,6 +57,7 @@ class Arrived:
     piece: Piece
     size_bytes: int
     checking: "asyncio.Task[Checked | None] | None" = None
+    lags: bool = False  # it has fewer entries than were asked for, or came late
 
     async def checked(self) -> Checked | None:
         """Return what it comes to if it follows, or None: then it is to be judged."""
@@ -65,7 +68,15 @@ class Reading:
     """Reads one log from one peer; what it has fetched ahead ends with the ``async with``."""
 
     def __init__(
-        self, peer: Peer, member: Member, size: int, *, consumer: str, verifiers: Verifiers, room: Room
+        self,
+        peer: Peer,
+        member: Member,
+        size: int,
+        *,
+        consumer: str,
+        verifiers: Verifiers,
+        room: Room,
+        clock: Clock,
     ) -> None:
         """Read the log of ``member`` up to ``size`` entries; ``consumer`` is for the index, see node/checking.py."""
         self._peer = peer
@@ -74,6 +85,7 @@ class Reading:
         self._consumer = consumer
         self._verifiers = verifiers
         self._room = room
+        self._clock = clock
         self._holds = 0  # pieces that were counted into the room
         self._current: Arrived | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -120,6 +132,8 @@ class Reading:
                 arrived = await self._fetch(start, ahead=True)
                 start += len(arrived.piece.raws)
                 await self._put(arrived)
+                if arrived.lags:  # whoever reads may turn to another source
+                    break
         except Exception as error:  # noqa: BLE001 - whoever waits for the next piece is told, whatever it was
             await self._arrived.put(error)
         else:
@@ -134,19 +148,23 @@ class Reading:
 
     async def _fetch(self, start: int, *, ahead: bool = False) -> Arrived:
         origin, limit = self._member.origin, min(self._size - start, ENTRIES_MAX)
-        promised = self._peer.origin == origin or self._peer.status.sizes.get(origin, 0) > start
+        asked_ms = self._clock.now_ms()
         self._holds += 1
         self._room.take(ENTRIES_BYTES_MAX)
         try:
-            raws = await self._peer.entries(origin, start, limit, promised=promised)
+            raws = await self._peer.entries(
+                origin, start, limit, promised=sources.is_promised(self._peer, origin, start)
+            )
         except BaseException:
             self._holds -= 1
             raise
         finally:
             self._room.give(ENTRIES_BYTES_MAX)
+        lags = sources.note_piece(self._peer, origin, start, limit, raws, (asked_ms, self._clock.now_ms()))
         piece = Piece(self._member, start, raws, self._consumer)
         self._room.take(piece.size_bytes)
-        return Arrived(piece, piece.size_bytes, self._verifiers.begin(piece, self._size - start) if ahead else None)
+        checking = self._verifiers.begin(piece, self._size - start) if ahead else None
+        return Arrived(piece, piece.size_bytes, checking, lags)
 
     def _let_go(self) -> None:
         if self._current is not None:

@@ -20,15 +20,15 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
 from pydantic import ValidationError
 
 from ledger.encoding import JsonObject, encode_base64
-from ledger.equivocation import PROOF_FILE_BYTES_MAX
 from ledger.errors import LedgerError
 from ledger.event import EntryRef
 from ledger.evidence import EVIDENCE_BYTES_MAX
@@ -36,6 +36,7 @@ from ledger.manifest import Manifest
 from ledger.network import DOCUMENT_BYTES_MAX, VERSIONS_MAX
 from ledger.proof import PROOF_BYTES_MAX
 from node.errors import NodeError
+from node.exchange import Exchange, HttpExchange, Request, split_url
 from node.layout import origin_hash
 
 TIMEOUT_SECONDS = 40.0  # a node lets a caller wait 30 seconds for a confirmation
@@ -133,23 +134,22 @@ class Client:
         *,
         timeout: float = TIMEOUT_SECONDS,
         verify: ssl.SSLContext | None = None,
-        transport: httpx.BaseTransport | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        headers = {"Accept-Encoding": "identity", "User-Agent": "suyuan"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+        self._headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "suyuan"}
         try:
-            self._client = httpx.Client(
-                base_url=self.url,
-                headers=headers,
-                timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS_MAX)),
-                verify=verify or _trust(self.url),
-                trust_env=not is_loopback(self.url),
-                follow_redirects=False,
-                transport=transport,
+            if token is not None:
+                token.encode("ascii")
+                self._headers["Authorization"] = f"Bearer {token}"
+            self._exchange = exchange or HttpExchange(
+                self.url,
+                timeout=timeout,
+                connect_timeout=min(timeout, CONNECT_SECONDS_MAX),
+                context=verify or _trust(self.url),
+                direct=is_loopback(self.url),
             )
-        except (httpx.InvalidURL, ValueError) as error:
+        except ValueError as error:
             raise BadUrlError(f"{self.url}: {error}", field="url") from None
 
     def __enter__(self) -> Self:
@@ -164,7 +164,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._exchange.close()
 
     # Events.
 
@@ -271,6 +271,8 @@ class Client:
         Raises:
             BadAnswerError: other bytes than those of that id.
         """
+        from ledger.equivocation import PROOF_FILE_BYTES_MAX  # noqa: PLC0415 - its models take a while
+
         data = self._call("GET", f"/v1/equivocations/{name}", PROOF_FILE_BYTES_MAX)
         if sha256(data).hexdigest() != name:
             raise BadAnswerError("the proof has another hash than it is listed under", field="id")
@@ -281,7 +283,7 @@ class Client:
     def health(self) -> JsonObject:
         """Return how the node is (schema suyuan.health/1), also when it is not well."""
         status, body, media = self._send("GET", "/v1/health", JSON_BYTES_MAX)
-        if status != httpx.codes.SERVICE_UNAVAILABLE or media != _JSON:
+        if status != HTTPStatus.SERVICE_UNAVAILABLE or media != _JSON:
             _expect_success(status, body, media)
         return _parse(body, "suyuan.health/1")
 
@@ -365,21 +367,20 @@ class Client:
         media: str | None = None,
     ) -> tuple[int, bytes, str]:
         """Return status, body and media type of the answer."""
-        headers = {"Content-Type": media} if media is not None else None
+        headers = {**self._headers, "Content-Type": media} if media is not None else self._headers
+        target = f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query is not None else path
+        answer = bytearray()
         try:
-            with self._client.stream(method, path, params=query, content=body, headers=headers) as response:
-                answer = bytearray()
-                for part in response.iter_raw():
-                    answer += part
-                    if len(answer) > bytes_max:
-                        raise BadAnswerError("the answer is too long", limit=bytes_max)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise BadUrlError(f"{self.url}: {error}", field="url") from None
-        except (httpx.HTTPError, OSError) as error:
+            response = self._exchange.send(Request(method, target, headers, body))
+            for piece in response.pieces:
+                answer += piece
+                if len(answer) > bytes_max:
+                    self._exchange.close()
+                    raise BadAnswerError("the answer is too long", limit=bytes_max)
+        except (HTTPException, OSError, ValueError) as error:
             hint = UNTRUSTED_HINT if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
             raise UnreachableError(f"{self.url} did not answer: {error or type(error).__name__}", hint=hint) from None
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return response.status_code, bytes(answer), kind
+        return response.status, bytes(answer), response.media.partition(";")[0].strip().lower()
 
 
 class BadUrlError(ClientError):
@@ -392,8 +393,8 @@ class BadUrlError(ClientError):
 def is_loopback(url: str) -> bool:
     """Tell whether an address is of this machine: then no proxy stands between."""
     try:
-        host = httpx.URL(url).host
-    except httpx.InvalidURL:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
         return False
     if host == "localhost":
         return True
@@ -403,11 +404,9 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _trust(url: str) -> ssl.SSLContext:
+def _trust(url: str) -> ssl.SSLContext | None:
     """Return whose certificates count: those that the system trusts; with plain HTTP they are not even loaded."""
-    if url.startswith("https:"):
-        return ssl.create_default_context()
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context() if split_url(url).scheme == "https" else None
 
 
 def _encoded(value: JsonObject) -> bytes:
@@ -416,7 +415,7 @@ def _encoded(value: JsonObject) -> bytes:
 
 
 def _expect_success(status: int, body: bytes, media: str) -> None:
-    if httpx.codes.is_success(status):
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
     document: Any = None
     if media == _PROBLEM:

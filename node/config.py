@@ -16,8 +16,9 @@ is JSON in the environment. The logs of others that this node witnesses are tabl
 
 import ipaddress
 import json
+import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,7 +32,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from ledger.errors import LedgerError
 from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
@@ -42,6 +42,8 @@ from node.keyfile import Lock, from_environment, from_file
 CONFIG_NAME = "suyuan.toml"
 CONFIG_BYTES_MAX = 64 * 1024
 REFRESH_INTERVAL_MS_MIN = 60_000  # fresher cosignatures than that are no news to anybody (node/logs.py)
+PREFIX = "SUYUAN_"  # of the variables that win over the file
+TABLES = frozenset({"witnessed"})  # settings that are tables in the file, JSON in the environment
 WITNESSED_MAX = 200  # foreign logs; as many as fit into the file, with room
 FOREIGN_ORIGIN_CHARACTERS_MAX = 500
 FOREIGN_KEYS_MAX = 16  # of one log
@@ -87,10 +89,10 @@ class WitnessedLog(BaseModel):
         return vkeys
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """A node's settings; paths are relative to the file's folder."""
 
-    model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     origin: Annotated[
         str, Field(pattern=ORIGIN_PATTERN, max_length=ORIGIN_CHARACTERS_MAX, description="the department's log")
@@ -189,19 +191,6 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the node."""
         return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; the file's values are given as arguments."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
 
 class Home:
     """A node's folder: its settings, and where everything lies."""
@@ -285,13 +274,36 @@ def make_settings(values: dict[str, Any], source: str) -> Settings:
         ConfigError: the first value that cannot be used.
     """
     try:
-        return Settings(**values)
-    except SettingsError as error:  # a variable that should be JSON
+        return Settings(**{**values, **from_environment_variables(os.environ)})
+    except JsonVariableError as error:
         raise ConfigError(f"the environment cannot be read: {error}", field=source) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
         raise ConfigError(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=source) from None
+
+
+class JsonVariableError(ValueError):
+    """A variable of the environment that should be JSON and is not."""
+
+
+def from_environment_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that are variables of the environment, in whatever case; those that are tables as JSON.
+
+    Raises:
+        JsonVariableError: one of the latter is no JSON.
+    """
+    variables = {name.lower(): text for name, text in environ.items()}
+    found: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        text = variables.get(f"{PREFIX}{name}".lower())
+        if text is None:
+            continue
+        try:
+            found[name] = json.loads(text) if name in TABLES else text
+        except ValueError:
+            raise JsonVariableError(f"{PREFIX}{name.upper()} is not JSON") from None
+    return found
 
 
 def settings_toml(settings: Settings) -> str:

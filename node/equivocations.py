@@ -145,7 +145,7 @@ class Equivocations:
             self._count()
             free = before - set(self._accused)
         for origin, words in self._accused.items():
-            self._alarm(IntegrityAlarm(words, field=origin))
+            self._alarm(IntegrityAlarm(words, field=origin, cause="equivocation"))
         for origin in free:
             self._lift(origin)
 
@@ -286,7 +286,7 @@ class Equivocations:
             self._unsaved[kept.id] = data
             self._count()
         log.critical("a log has told two stories", log=origin, proof=kept.id, words=kept.verdict.words)
-        self._alarm(IntegrityAlarm(kept.verdict.words, field=origin))
+        self._alarm(IntegrityAlarm(kept.verdict.words, field=origin, cause="equivocation"))
         self.save()
         return kept
 

@@ -27,7 +27,21 @@
 As below the node, each class has a stable ``code`` and a ``hint``; node/api/problems.py gives each its status.
 """
 
+from typing import Literal
+
 from ledger.errors import LedgerError
+
+AlarmCause = Literal[
+    "ahead",  # more of the own log was signed than is here
+    "contradiction",  # a log has signed what its entries here are not, and it cannot be proven to others
+    "damage",  # the store is not what was written
+    "ended_key",  # entries are here that are signed by a key that had ended
+    "equivocation",  # a log has told two stories
+    "fork",  # the governors have signed two documents of one version
+    "keys",  # the document names a key that is not here
+    "ruling",  # the governors' ruling is not, or cannot be, the history that is here
+    "service",  # a part of the node has met a fault of the software
+]
 
 
 class NodeError(LedgerError):
@@ -172,10 +186,24 @@ class IntegrityAlarm(NodeError):  # noqa: N818 - an alarm is what the operator m
 
     code = "integrity_alarm"
     hint = "stop the node, keep its folder as it is, and run suyuan doctor"
+    cause: AlarmCause = "damage"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        hint: str | None = None,
+        cause: AlarmCause | None = None,
+    ) -> None:
+        super().__init__(message, field=field, hint=hint)
+        if cause is not None:
+            self.cause = cause
 
 
 class FrozenError(IntegrityAlarm):
     """A log has told two stories: what was confirmed before stays, nothing new is taken or cosigned."""
 
     code = "log_frozen"
+    cause = "equivocation"
     hint = "suyuan evidence list shows the proof; the log goes on when the governors have readmitted it"

@@ -28,11 +28,13 @@ from node.adoption import Adoption
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError, PeerRefusedError, PeerStaleError, not_verified
 from node.hearsay import Hearsay
 from node.logs import FRESH_SECONDS, LogState
 from node.mirror import Mirror, UnknownVersionError
-from node.peers import Head, Peer, PeerError, PeerRefusedError, Peers, PeerStaleError, Seen, not_verified
+from node.peers import Peer, Peers
 from node.repeats import Repeats
+from node.told import Head, Seen
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +88,7 @@ class Gossip:
                 log.debug("comparing heads failed", peer=peer.origin, error=str(error))
                 await self._hear_of_changes(peer, error)
             rounds = min(1 + peer.status.failures, FAILED_PEER_ROUNDS_MAX)
-            await asyncio.sleep(self._interval * rounds)
+            await peer.heard.wait(self._interval * rounds, at_least=self._interval)
 
     async def compare(self, peer: Peer) -> None:
         """Ask one peer for its heads, and fetch what it knows better; trouble with one log is logged.

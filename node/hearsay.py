@@ -13,8 +13,10 @@ import structlog
 from ledger.errors import LedgerError
 from ledger.network import Network
 from node.equivocations import Equivocations
+from node.faults import PeerBusyError, PeerError, PeerFalseError, PeerUnreachableError
 from node.metrics import Metrics
-from node.peers import IDS_MAX, Peer, PeerBusyError, PeerError, PeerFalseError, PeerUnreachableError
+from node.peers import Peer
+from node.told import IDS_MAX
 
 log = structlog.get_logger(__name__)
 

@@ -6,28 +6,30 @@ confirmed checkpoint proven from the stored tiles; an entry that fails is shown 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ledger.encoding import HASH_SIZE, encode_base64, parse_hash
-from ledger.entry import Entry, verify_signature
+from ledger.entry import Entry, SignatureMemory, verify_signature
 from ledger.errors import LedgerError, StoreCorruptError
 from ledger.event import EntryRef, Receipt, Share, Violation, read_event
 from ledger.evidence import checkpoint_summaries, encode_evidence, verified_words
 from ledger.lineage import Lineage, collect
 from ledger.manifest import parse_manifest
-from ledger.merkle import LeafIndex, TreeSize, prove_inclusion, verify_inclusion
+from ledger.merkle import LeafIndex, TreeSize, prove_inclusion
 from ledger.network import Network
 from ledger.proof import Proof
 from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged
-from ledger.store import Store
+from ledger.store import Reader, Store
 from ledger.store.protocol import prefix_end
-from ledger.tile import MiddleRows
+from ledger.tile import KnownTree, MiddleRows
 from node import layout, logs
 from node.errors import NotConfirmedError, NotFoundError
 from node.logs import LogState
 from node.sequencer import read_entry
 
+ROWS_MAX = 256  # tiles of which a part is remembered for one question, some 300 KB
 NAMED_MAX = 500  # entries of one log that are read for one look into an index; the trace says when there are more
 
 
@@ -35,16 +37,25 @@ class History:
     """Answers questions from one consistent view of the logs."""
 
     def __init__(
-        self, store: Store, states: Mapping[str, LogState], network: Network, *, rows: MiddleRows | None = None
+        self,
+        store: Store,
+        states: Mapping[str, LogState],
+        network: Network,
+        *,
+        rows: MiddleRows | None = None,
+        signatures: SignatureMemory | None = None,
     ) -> None:
-        """``rows`` remembers parts of the trees from one question to the next."""
-        self._rows = rows
+        """``rows`` and ``signatures`` remember from one question to the next what was hashed and verified."""
+        self._signatures = signatures
+        self._rows = rows if rows is not None else MiddleRows(ROWS_MAX)
         self._store = store
+        self._reader: Reader = store  # or a snapshot of it, while one question takes many reads
         self._states = states
         self._by_log = {state.log: state for state in states.values()}
         self._network = network
         self._known: dict[layout.Place, Statement] = {}
         self._damaged: dict[layout.Place, Gap] = {}
+        self._trees: dict[str, KnownTree] = {}  # by origin
         self._cut = False  # an index had more than was read
 
     def trace(self, record: str) -> Trace:
@@ -53,7 +64,8 @@ class History:
         Raises:
             NotFoundError: no share that is known here names the record.
         """
-        lineage = self._collect(record)
+        with self._one_moment():
+            lineage = self._collect(record)
         return fold(
             record,
             lineage.statements.values(),
@@ -72,13 +84,14 @@ class History:
             NotConfirmedError: a part of the history is not confirmed yet.
             StoreCorruptError: a part of it is damaged here; evidence without it could accuse the wrong one.
         """
-        lineage = self._collect(record)
-        for gap in self._damaged.values():
-            raise StoreCorruptError(gap.detail, field="record", hint="another member's node may have it whole")
-        wanted = {**lineage.statements, **lineage.context}
-        order = sorted(wanted.values(), key=lambda statement: statement.place)
-        proofs = [self.proof(statement.ref.log, statement.ref.index).encode() for statement in order]
-        memberships = self._memberships(record, lineage)
+        with self._one_moment():
+            lineage = self._collect(record)
+            for gap in self._damaged.values():
+                raise StoreCorruptError(gap.detail, field="record", hint="another member's node may have it whole")
+            wanted = {**lineage.statements, **lineage.context}
+            order = sorted(wanted.values(), key=lambda statement: statement.place)
+            proofs = [self.proof(statement.ref.log, statement.ref.index).encode() for statement in order]
+            memberships = self._memberships(record, lineage)
         return encode_evidence(record, proofs, memberships, network_document, truncated=lineage.truncated or self._cut)
 
     def proof(self, origin: str, index: int, *, under: Judged | None = None) -> Proof:
@@ -96,7 +109,7 @@ class History:
         judged = under if under is not None else state.confirmed
         if judged is None or index >= judged.size:
             raise NotConfirmedError(f"{origin}#{index} is not confirmed yet", field="index")
-        raw = self._store.get(layout.entry_key(state.log, index))
+        raw = self._reader.get(layout.entry_key(state.log, index))
         if raw is None:
             raise StoreCorruptError(f"entry {index} of {origin} is missing", field=f"{origin}#{index}")
         return Proof(LeafIndex(index), tuple(self._inclusion(state, index, judged)), judged.note, raw)
@@ -111,7 +124,7 @@ class History:
         state = self._state(origin)
         if not 0 <= index < state.size:
             raise NotFoundError(f"{origin} has {state.size} entries here, none with index {index}", field="index")
-        return read_entry(self._store, state.log, index), self._statement(layout.Place(state.log, index))
+        return read_entry(self._reader, state.log, index), self._statement(layout.Place(state.log, index))
 
     def find_event(self, event_id: str, own: str, *, log: str | None = None) -> tuple[Entry, Statement]:
         """Return the entry of an event, in ``log`` if that is given; else this node's own log comes first.
@@ -121,7 +134,7 @@ class History:
         """
         prefix = layout.event_prefix(event_id)
         places = []
-        for key, value in self._store.scan(prefix, prefix_end(prefix)):
+        for key, value in self._reader.scan(prefix, prefix_end(prefix)):
             state = self._by_log.get(key[len(prefix) :])
             if state is not None and log in (None, state.origin):
                 places.append((state.origin != own, state.origin, int.from_bytes(value[: layout.INDEX_BYTES], "big")))
@@ -158,6 +171,16 @@ class History:
         found = [self._statement(place) for place in self._places(layout.answer_prefix(parse_hash(ref.hash)))]
         return [one for one in found if isinstance(one.event, Receipt) and one.event.share == ref]
 
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """Read from one snapshot, which a scan need not take for itself."""
+        with self._store.snapshot() as snapshot:
+            self._reader = snapshot
+            try:
+                yield
+            finally:
+                self._reader = self._store
+
     def _collect(self, record: str) -> Lineage:
         lineage = collect(record, self)
         if not lineage.named_by and not self._damaged:
@@ -173,7 +196,7 @@ class History:
 
     def _places_with_manifest(self, root: bytes) -> Iterator[layout.Place]:
         """Yield where the shares stand that have the manifest kept here; one that states another count has another."""
-        data = self._store.get(layout.manifest_key(root))
+        data = self._reader.get(layout.manifest_key(root))
         count = int(data.split(b"\n", 2)[1]) if data is not None else None
         for place in self._places(layout.manifest_share_prefix(root)):
             event = self._statement(place).event
@@ -185,7 +208,7 @@ class History:
         start, end = prefix, prefix_end(prefix)
         while start < end:
             part, count = b"", 0
-            for key, _ in self._store.scan(start, end):
+            for key, _ in self._reader.scan(start, end):
                 owner = key[: len(prefix) + layout.LOG_BYTES]
                 part, count = owner, count + 1 if owner == part else 1
                 if count > NAMED_MAX:
@@ -208,10 +231,11 @@ class History:
         """Read one entry and verify it: signature, and inclusion under the confirmed checkpoint."""
         confirmed = state.confirmed if state.confirmed is not None and index < state.confirmed.size else None
         try:
-            entry = read_entry(self._store, state.log, index)
+            entry = read_entry(self._reader, state.log, index)
             if (entry.origin, entry.index) != (state.origin, index):
                 raise StoreCorruptError("another entry stands in its place", field=f"index {index}")
-            verify_signature(entry, self._network.member(state.origin).log_key_at(index))
+            verify = self._signatures.verify if self._signatures is not None else verify_signature
+            verify(entry, self._network.member(state.origin).log_key_at(index))
             if confirmed is not None:
                 self._check_included(state, entry, confirmed)
         except LedgerError as error:
@@ -235,16 +259,17 @@ class History:
         )
 
     def _check_included(self, state: LogState, entry: Entry, confirmed: Judged) -> None:
-        verify_inclusion(
-            leaf=entry.leaf,
-            index=LeafIndex(entry.index),
-            size=TreeSize(confirmed.size),
-            root=confirmed.checkpoint.root,
-            proof=self._inclusion(state, entry.index, confirmed),
-        )
+        tree = self._trees.get(state.origin)
+        if tree is None:
+            tree = self._trees[state.origin] = KnownTree(
+                lambda tiles: [logs.read_tile(self._reader, state.log, tile) for tile in tiles],
+                confirmed.checkpoint.head,
+                self._rows,
+            )
+        tree.check(LeafIndex(entry.index), entry.leaf)
 
     def _inclusion(self, state: LogState, index: int, confirmed: Judged) -> list[bytes]:
-        reader = logs.hash_reader(self._store, state, confirmed.size, rows=self._rows)
+        reader = logs.hash_reader(self._reader, state, confirmed.size, rows=self._rows)
         return prove_inclusion(reader, index=LeafIndex(index), size=TreeSize(confirmed.size))
 
     def _checkpoints(self, lineage: Lineage) -> list[Judged]:
@@ -259,7 +284,7 @@ class History:
             and statement.event.manifest is not None
             and statement.ref.hash in lineage.named_by
         }
-        return [membership(self._store, record, root) for root in sorted(roots)]
+        return [membership(self._reader, record, root) for root in sorted(roots)]
 
     def _state(self, origin: str) -> LogState:
         state = self._states.get(origin)
@@ -284,7 +309,7 @@ def _names(statement: Statement, record: str) -> bool:
     return isinstance(event, Share) and (event.manifest is not None or record in (event.records or ()))
 
 
-def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:
+def membership(store: Reader, record: str, root: bytes) -> dict[str, Any]:
     """Return the proof that a record is in a manifest that is kept here.
 
     Raises:
@@ -304,7 +329,7 @@ def membership(store: Store, record: str, root: bytes) -> dict[str, Any]:
     }
 
 
-def read_entries(store: Store, state: LogState, start: int, limit: int, bytes_max: int) -> list[bytes]:
+def read_entries(store: Reader, state: LogState, start: int, limit: int, bytes_max: int) -> list[bytes]:
     """Return up to ``limit`` stored entries of a log from ``start`` on, at most ``bytes_max`` bytes, but at least one.
 
     Raises:

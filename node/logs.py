@@ -21,7 +21,7 @@ from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
 from ledger.network import VERSIONS_MAX, Member, Network
 from ledger.note import Note, Signature, VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
-from ledger.store import Batch, Store
+from ledger.store import Batch, Reader, Store
 from ledger.store.protocol import Pair, prefix_end
 from ledger.tile import Edge, MiddleRows, Tile, TileReader
 from node import layout
@@ -331,7 +331,7 @@ def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:
     return replace(state, cosigned=judged)
 
 
-def read_tile(store: Store, log: bytes, tile: Tile) -> bytes:
+def read_tile(store: Reader, log: bytes, tile: Tile) -> bytes:
     """Return the bytes of a hash tile; a narrower one than is stored is its beginning.
 
     Raises:
@@ -353,7 +353,7 @@ def read_edge(store: Store, state: LogState, size: int) -> Edge:
 
 
 def hash_reader(
-    store: Store, state: LogState, size: int | None = None, *, rows: MiddleRows | None = None
+    store: Reader, state: LogState, size: int | None = None, *, rows: MiddleRows | None = None
 ) -> TileReader:
     """Return a reader of the log's tree hashes, at its present size or an earlier one."""
     return TileReader(

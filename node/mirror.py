@@ -1,74 +1,45 @@
 """The mirror: this node's copies of its peers' logs.
 
 Whatever asks for more of a log (a witness request, a confirmed checkpoint, the comparison of heads) names the size that
-it wants; one task per log then fetches what is missing, from the owner or from any other member that has it, verifies
-every entry, and stores piece by piece in bounded memory. What was stored before a break is not fetched again. Of a
-large backlog the next pieces are fetched and checked meanwhile (node/backlog.py), on all cores (node/verifying.py).
+it wants; one task per log then fetches what is missing (node/fetching.py). Here is what stands behind a size: the
+checkpoints of other logs, confirmed or signed, which are held against the entries.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
-from ledger.entry import ChainHead, parse_entry
 from ledger.errors import (
     ConsistencyError,
-    KeyEndedError,
     LedgerError,
     StoreError,
-    UnsignedError,
     VerificationError,
 )
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Member, Network
-from ledger.note import verify_detached
+from ledger.network import Network
 from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
 from ledger.store import Store
 from node import layout, logs
-from node.backlog import Arrived, Reading, Room
-from node.checking import Checked, Piece
 from node.clock import Clock
 from node.equivocations import Equivocations
-from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.fetching import CatchUp, Fetcher, count_ended
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Head, Peer, PeerError, not_verified
-from node.repeats import Repeats
+from node.peers import Peer
+from node.sources import Want
+from node.told import Head
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
-SOURCE_FAILED = "a source failed"
-
 BOUND = " (confirmed)"  # ends the name of a task that fetches what a quorum has confirmed
 
 Agreement = Literal["same", "behind", "ahead", "differs"]
-
-
-@dataclass(slots=True)
-class CatchUp:
-    """A log that is being fetched: how far it is."""
-
-    origin: str
-    began: int  # entries that were here at the start
-    since_ms: int
-    want: int
-    have: int
-    source: str | None = None  # the peer that gave the last entries
-
-    @property
-    def missing(self) -> int:
-        """How many entries are still to come."""
-        return max(self.want - self.have, 0)
-
-    def rate(self, now_ms: int) -> float:
-        """Return entries a second since the start."""
-        return 1000 * (self.have - self.began) / max(now_ms - self.since_ms, 1)
 
 
 class UnknownVersionError(BusyError):
@@ -97,31 +68,41 @@ class Mirror:
         wanted: Callable[[str], None],
     ) -> None:
         """Mirror into ``store`` what ``peers`` have; ``wanted`` is told which logs have shares to us with manifests."""
-        self._repeats = Repeats(log)
         self._own = own
         self._store = store
         self._writer = writer
         self._network = network
-        self._peers = peers
         self._equivocations = equivocations
-        self._verifiers = verifiers
-        self._room = Room()
         self._clock = clock
         self._metrics = metrics
         self._alarm = alarm
-        self._wanted = wanted
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.running: dict[str, CatchUp] = {}  # by log
+        self.fetcher = Fetcher(
+            own=own,
+            writer=writer,
+            network=network,
+            peers=peers,
+            equivocations=equivocations,
+            verifiers=verifiers,
+            clock=clock,
+            metrics=metrics,
+            require_usable=self.require_usable,
+            wanted=wanted,
+        )
+        self.running = self.fetcher.running
         self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
 
     def state(self, origin: str) -> LogState:
         """Return a log as of the last commit."""
         return self._writer.states[origin]
 
-    async def catch_up(self, origin: str, size: int, *, hint: str | None = None, bound: bool = False) -> None:
+    async def catch_up(
+        self, origin: str, size: int, *, hint: str | None = None, bound: bool = False, claimed: bool = False
+    ) -> None:
         """Return when this node has ``size`` entries of a log; ``hint`` names a peer that has them.
 
         ``bound``: a quorum stands behind them, so that they are history whatever the log has said besides.
+        ``claimed``: nothing but a peer's word says that there are so many.
 
         Raises:
             FrozenError: the log has told two stories, and the governors have not readmitted it.
@@ -134,8 +115,9 @@ class Mirror:
             if task is None:
                 here = self.state(origin).size
                 self.running[origin] = CatchUp(origin, here, self._clock.now_ms(), want=size, have=here)
+                want = Want(origin=origin, here=here, size=size, hint=hint, claimed=claimed)
                 task = asyncio.create_task(
-                    self._fetch(origin, size, hint, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
+                    self.fetcher.fetch(want, bound=bound), name=f"fetch {origin}{BOUND if bound else ''}"
                 )
                 task.add_done_callback(lambda ended: self._ended(origin, ended))
                 self._tasks[origin] = task
@@ -165,20 +147,6 @@ class Mirror:
             raise BusyError(
                 f"{state.origin} is being brought to the history that the governors have ruled", field="origin"
             )
-
-    async def fetch_ruled(self, peer: Peer, origin: str, size: int) -> None:
-        """Fetch a log up to the size of the governors' ruling from one peer, whatever stands against the log.
-
-        Raises:
-            PeerError: the peer does not give it.
-            StoreError, BusyError, ReadOnlyError: it cannot be stored.
-        """
-        try:
-            await self._fetch_from(peer, origin, size, ruled=True)
-        except (BusyError, ReadOnlyError, StoreError, PeerError):
-            raise
-        except LedgerError as error:
-            raise PeerError(f"{peer.origin} gives another history: {error}") from None
 
     def _ended(self, origin: str, task: "asyncio.Task[None]") -> None:
         """Forget a task; its error is for those who wait, if anybody still does."""
@@ -210,7 +178,9 @@ class Mirror:
             raise BusyError("this node's own log is being restored", field="origin")
         if origin == self._own and judged.size > self.state(origin).size:
             self.raise_alarm(
-                f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}", origin
+                f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}",
+                origin,
+                "ahead",
             )
         await self.catch_up(origin, judged.size, hint=hint, bound=True)
         await asyncio.to_thread(self.check_root, judged)
@@ -271,7 +241,7 @@ class Mirror:
         if origin == self._own:
             if self.own_log_restored and judged.size > state.size:
                 self.raise_alarm(
-                    f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin
+                    f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin, "ahead"
                 )
             return False
         await self.catch_up(origin, judged.size, hint=hint)
@@ -336,23 +306,21 @@ class Mirror:
         with suppress(BusyError, ReadOnlyError, StoreError):  # the next one that comes is as good
             if self._store.get(layout.contradiction_key(self.state(origin).log)) is None:
                 self._writer.submit(lambda transaction: _keep(transaction, judged))
-        self.raise_alarm(message, origin)
+        self.raise_alarm(message, origin, "contradiction")
 
-    def raise_alarm(self, message: str, origin: str) -> None:
+    def raise_alarm(self, message: str, origin: str, cause: AlarmCause) -> None:
         """Tell the operator that two histories do not fit; from any thread.
 
         Raises:
             IntegrityAlarm: always.
         """
-        alarm = IntegrityAlarm(message, field=origin)
+        alarm = IntegrityAlarm(message, field=origin, cause=cause)
         self._alarm(alarm)
         raise alarm
 
     def count_ended(self, error: LedgerError, origin: str) -> None:
         """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
-        if isinstance(error, KeyEndedError):
-            self._metrics.ended_keys.labels(origin).inc()
-            self._repeats.failed("warning", "signed with a key that had ended", {"log": origin}, error)
+        count_ended(self._metrics, error, origin)
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -365,101 +333,6 @@ class Mirror:
         state = transaction.state(judged.checkpoint.origin)
         self.require_usable(state, bound=True)
         transaction.put_state(logs.with_confirmed(state, judged, transaction.batch))
-
-    async def _fetch(self, origin: str, size: int, hint: str | None, *, bound: bool) -> None:
-        """Fetch until ``size`` entries are there, asking one source after the other."""
-        problems: list[str] = []
-        for peer in self.sources(origin, hint):
-            try:
-                await self._fetch_from(peer, origin, size, bound=bound)
-            except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
-                raise
-            except LedgerError as error:
-                if not isinstance(error, PeerError):
-                    peer.blame(not_verified(f"entries of {origin}", error))
-                self._metrics.fetch_failures.labels(origin).inc()
-                self.count_ended(error, origin)
-                self._repeats.failed("info", SOURCE_FAILED, {"log": origin, "source": peer.origin}, error)
-                problems.append(f"{peer.origin}: {error}")
-                continue
-            self._repeats.over(SOURCE_FAILED, {"log": origin, "source": peer.origin})
-            return
-        raise PeerError(f"nobody has the entries of {origin} up to {size}: {'; '.join(problems)[:500]}")
-
-    def sources(self, origin: str, hint: str | None = None) -> list[Peer]:
-        """Return whom to ask: the owner, then who is known to have it, then all others; the silent ones come last."""
-        first = [name for name in (origin, hint) if name is not None and name in self._peers]
-        rest = sorted(self._peers, key=lambda name: -self._peers[name].status.sizes.get(origin, 0))
-        sources = [self._peers[name] for name in dict.fromkeys((*first, *rest))]
-        return sorted(sources, key=lambda peer: peer.status.failures > 0)
-
-    async def _fetch_from(
-        self, peer: Peer, origin: str, size: int, *, ruled: bool = False, bound: bool = False
-    ) -> None:
-        async with Reading(
-            peer, self._network().member(origin), size, consumer=self._own, verifiers=self._verifiers, room=self._room
-        ) as reading:
-            while (state := self.state(origin)).size < size:
-                await self._take(state, await reading.next(state.size), ruled=ruled, bound=bound)
-                if (running := self.running.get(origin)) is not None:
-                    running.have, running.source = self.state(origin).size, peer.origin
-
-    async def _take(self, state: LogState, arrived: Arrived, *, ruled: bool, bound: bool) -> None:
-        """Store a piece if it continues the log.
-
-        Raises:
-            LedgerError: it does not; nothing of it is stored.
-        """
-        checked, piece = await arrived.checked(), arrived.piece
-        head = state.chain if state.size else self._opening(state.chain, piece.raws[0])
-        member = self._network().member(state.origin)
-        if checked is None or not checked.follows(head) or member.log_keys != piece.member.log_keys:
-            checked = await self._judge(head, replace(piece, member=member), trusted=not ruled and not bound)
-        growth = checked.growth
-
-        def store(transaction: Transaction) -> bool:
-            current = transaction.state(state.origin)
-            if not ruled:
-                self.require_usable(current, bound=bound)
-            if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
-                return False
-            transaction.put_state(logs.grow(current, piece.raws, growth, transaction.batch))
-            return growth.index.wanted
-
-        if await asyncio.wrap_future(self._writer.submit(store, size=2 * arrived.size_bytes)):
-            self._wanted(state.origin)
-        self._metrics.mirrored.labels(state.origin).inc(len(piece.raws))
-
-    async def _judge(self, head: ChainHead, piece: Piece, *, trusted: bool) -> Checked:
-        try:
-            return await self._verifiers.judge(head, piece)
-        except LedgerError as error:  # another story of the log, told under its own signature, or just noise
-            await asyncio.to_thread(self._equivocations.accuse_entries, head.origin, piece.raws)
-            if trusted:
-                self._equivocations.require_trusted(head.origin)
-            if isinstance(error, UnsignedError):
-                await asyncio.to_thread(refuse_ended, piece.raws, piece.member)
-            raise
-
-    def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:
-        """Return what entry 0 follows: the version of the network document under which the log was opened."""
-        named = parse_entry(raw).previous
-        return replace(head, previous=named) if named in self._network().openings else head
-
-
-def refuse_ended(raws: Sequence[bytes], member: Member) -> None:
-    """Say so where an entry is signed by a key of its log that had ended.
-
-    Raises:
-        KeyEndedError: one is, and which.
-        MalformedError, TooLongError: bytes that are no entry.
-    """
-    for entry in map(parse_entry, raws):
-        for key in member.ended_keys(entry.index):
-            if entry.key_id == key.key_id and verify_detached(key.public_key, entry.text, entry.signature):
-                raise KeyEndedError(
-                    f"{entry.origin}#{entry.index} is signed by key {key.key_id.hex()}, which had ended", field="line 8"
-                )
 
 
 def _keep(transaction: Transaction, against: Judged) -> None:

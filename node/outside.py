@@ -23,7 +23,6 @@ import httpx
 import structlog
 
 from ledger.cosignature import add_signatures, parse_cosignatures
-from ledger.encoding import parse_decimal
 from ledger.errors import LedgerError
 from ledger.merkle import TreeSize, prove_consistency
 from ledger.network import URL_CHARACTERS_MAX, Network
@@ -35,19 +34,13 @@ from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
 from node.errors import ConfigError, NotConfirmedError, NotFoundError
+from node.faults import PeerBusyError, PeerError, PeerRefusedError, PeerUnreachableError, StaleSizeError
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import (
-    ANSWER_TIMEOUTS_MAX,
-    PROBLEM_CHARACTERS_MAX,
-    PeerBusyError,
-    PeerError,
-    PeerRefusedError,
-    PeerUnreachableError,
-    StaleSizeError,
-    wary_client,
-)
+from node.pacing import Heard, Pace, Pushed
 from node.repeats import Repeats
+from node.told import read_size
+from node.wary import ANSWER_TIMEOUTS_MAX, read_answer, wary_client, words_of
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -140,11 +133,11 @@ class OutsiderClient:
                 asyncio.timeout(self._answer_seconds_max),
                 self._client.stream("POST", url, content=body) as response,
             ):
-                answer = await _read(response)
+                answer = await read_answer(response, ANSWER_BYTES_MAX)
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a witness makes the client raise is its failure
-            why = _words(str(error)) or type(error).__name__
+            why = words_of(str(error)) or type(error).__name__
             raise PeerUnreachableError(f"{self.outsider.label} did not answer: {why}") from None
         return _cosignatures(response, answer)
 
@@ -161,21 +154,6 @@ class Gathering:
     def size(self) -> int:
         """The checkpoint's size."""
         return self.judged.size
-
-
-@dataclass(slots=True)
-class _Asked:
-    """How far one witness is."""
-
-    known: int = 0  # the size that it has cosigned last, as far as is known; it corrects us
-    done: Gathering | None = None
-    delay: float = field(default_factory=lambda: RETRY_SECONDS_MIN)
-    stale: int = 0  # corrections in a row
-
-    async def pause(self) -> None:
-        """Wait, longer each time."""
-        await asyncio.sleep(self.delay)
-        self.delay = min(2 * self.delay, RETRY_SECONDS_MAX)
 
 
 class Outside:
@@ -208,6 +186,7 @@ class Outside:
         self._news = asyncio.Event()
         self._changed = asyncio.Condition()
         self._current: Gathering | None = None
+        self.heard = Heard()  # told when this node was cut off from everybody, and is no more
         self.witnessed: Judged | None = None  # the newest checkpoint that satisfies the policy
 
     def notice(self) -> None:
@@ -297,7 +276,7 @@ class Outside:
         return {key: by_key[place] for key in keys if (place := (key.name, key.key_id)) in by_key}
 
     async def _ask_always(self, client: OutsiderClient) -> None:
-        asked = _Asked()
+        asked: Pushed[Gathering] = Pushed(Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, self.heard))
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._current is not None and self._current is not asked.done)
@@ -310,11 +289,11 @@ class Outside:
             except LedgerError as error:
                 self._failed(client, str(error))
                 about = {"witness": client.outsider.label}
-                self._repeats.failed("info", NOT_COSIGNED, about, error, again_in_s=asked.delay)
-                await asked.pause()
+                self._repeats.failed("info", NOT_COSIGNED, about, error, again_in_s=asked.pace.delay)
+                await asked.pace.pause()
             else:
-                asked.known, asked.done, asked.delay, asked.stale = current.size, current, RETRY_SECONDS_MIN, 0
                 self._repeats.over(NOT_COSIGNED, {"witness": client.outsider.label})
+                asked.cosigned(current, current.size)
                 self._cosigned(client, current, signature)
                 await self._judge(current)
 
@@ -334,7 +313,7 @@ class Outside:
         reader = logs.hash_reader(self._store, self._states()[self._own], new)
         return prove_consistency(reader, old_size=TreeSize(old), new_size=TreeSize(new))
 
-    async def _corrected(self, client: OutsiderClient, asked: _Asked, current: Gathering, size: int) -> None:
+    async def _corrected(self, client: OutsiderClient, asked: Pushed[Gathering], current: Gathering, size: int) -> None:
         """Take over what the witness says that it has cosigned last, unless that cannot be."""
         asked.stale += 1
         if size <= current.size and asked.stale <= STALE_MAX:
@@ -346,7 +325,7 @@ class Outside:
             "warning", "a witness has another idea of this log", {"witness": client.outsider.label}, problem=why
         )
         asked.known, asked.stale = min(size, current.size), 0
-        await asked.pause()
+        await asked.pace.pause()
 
     def _cosigned(self, client: OutsiderClient, current: Gathering, signature: Signature) -> None:
         current.signatures[client.outsider.key] = signature
@@ -420,41 +399,18 @@ def _cosignatures(response: httpx.Response, answer: bytes) -> tuple[Signature, .
     if status == httpx.codes.CONFLICT:
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media == "text/x.tlog.size":
-            raise StaleSizeError(_size(answer))
+            raise StaleSizeError(read_size(answer))
         raise PeerRefusedError(
-            f"status 409, for it has another root: {_words(answer[:1000].decode('utf-8', 'replace'))}"
+            f"status 409, for it has another root: {words_of(answer[:1000].decode('utf-8', 'replace'))}"
         )
     if status in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS):
         raise PeerBusyError("the witness asks to come again later")
     if status != httpx.codes.OK:
-        raise PeerRefusedError(f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}")
+        raise PeerRefusedError(f"status {status}: {words_of(answer[:1000].decode('utf-8', 'replace'))}")
     try:
         return parse_cosignatures(answer)
     except LedgerError as error:
         raise PeerRefusedError(f"the answer is malformed: {error}") from None
-
-
-def _size(answer: bytes) -> int:
-    if not answer.endswith(b"\n"):
-        raise PeerRefusedError("status 409 without a size")
-    try:
-        return parse_decimal(answer[:-1].decode("ascii", "replace"), field="size")
-    except LedgerError as error:
-        raise PeerRefusedError(f"status 409 without a size: {error}") from None
-
-
-async def _read(response: httpx.Response) -> bytes:
-    answer = bytearray()
-    async for part in response.aiter_raw():
-        answer += part
-        if len(answer) > ANSWER_BYTES_MAX:
-            raise PeerRefusedError("the answer is too long", limit=ANSWER_BYTES_MAX)
-    return bytes(answer)
-
-
-def _words(text: str) -> str:
-    """Return what a witness may have worded in a form that fits into a message, and that a terminal only shows."""
-    return repr(text[:PROBLEM_CHARACTERS_MAX])[1:-1]
 
 
 def _is_url(text: str) -> bool:

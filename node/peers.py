@@ -2,48 +2,41 @@
 
 Every answer of a peer is hostile until proven otherwise: its length and the time that it takes are bounded while it
 arrives, it comes uncompressed, it sets no cookie, and what it says is verified by whoever asked.
-
-What goes wrong is told apart, and counted for each peer; a kind is the error's code without its beginning:
-
-    PeerError                     peer_failed
-    ├── PeerUnreachableError      peer_unreachable: no connection, or one that broke off
-    │   └── PeerSlowError         peer_slow: no answer in time, or one that drips
-    ├── PeerBusyError             peer_busy: it asks to come again later
-    ├── PeerRefusedError          peer_refused: an error of its own in the place of an answer
-    │   ├── PeerTooLongError      peer_too_long: an answer without end
-    │   ├── PeerCompressedError   peer_compressed: a short answer that may become a long one
-    │   └── PeerMalformedError    peer_malformed: an answer of another form
-    ├── PeerFalseError            peer_false: what it gave does not verify
-    │   └── PeerKeyEndedError     peer_key_ended: it gave what a log's key has signed above its end
-    ├── PeerWithholdsError        peer_withholds: it does not give the entries that it says it has
-    ├── PeerStaleError            peer_stale: it shows an older head than is proven already
-    └── StaleSizeError            peer_has_other_size: where to begin; no fault, and not counted
 """
 
 import asyncio
 import functools
-import re
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 import structlog
 
 from ledger.cosignature import parse_cosignatures
-from ledger.encoding import JsonObject, JsonValue, lines_to_text, parse_decimal, parse_hash, parse_json, parse_time
-from ledger.errors import KeyEndedError, LedgerError
+from ledger.encoding import parse_decimal, parse_json
+from ledger.errors import LedgerError
 from ledger.manifest import MANIFEST_BYTES_MAX
 from ledger.network import DOCUMENT_BYTES_MAX, Member, Network
 from ledger.note import Signature
 from ledger.tile import parse_bundle
 from node.clock import Clock
-from node.errors import ConfigError, NodeError
+from node.faults import (
+    Fault,
+    PeerBusyError,
+    PeerError,
+    PeerMalformedError,
+    PeerSlowError,
+    PeerUnreachableError,
+    PeerWithholdsError,
+    StaleSizeError,
+)
 from node.layout import origin_hash
+from node.pacing import Heard
+from node.told import Heads, Memory, Seen, checked, expect, read_heads, read_memory, read_size, refusal
+from node.wary import ANSWER_TIMEOUTS_MAX, read_answer, wary_client, words_of
 
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at most half of it
 ENTRIES_MAX = 1000
@@ -52,140 +45,15 @@ LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
 CHAIN_BYTES_MAX = 4 * DOCUMENT_BYTES_MAX  # all versions of a network document: those of a large network are few
 HEALTH_BYTES_MAX = 256 * 1024
 PROOF_BYTES_MAX = 24 * 1024 * 1024  # of a proof of equivocation, as large as one write of the store can be
-IDS_MAX = 1000  # proofs that a peer may list
 CONNECTIONS_MAX = 4  # to one peer
-ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
-PROBLEM_CHARACTERS_MAX = 200  # of a peer's own words, in messages and logs
+SLOW_PARTS = 4  # an answer that takes so large a part of the longest wait is a slow one
 FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
-_ID = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 AFTER_FAULT_SECONDS = 5.0
 P = ParamSpec("P")
-
-
-class PeerError(NodeError):
-    """A peer did not answer, or not as it should."""
-
-    code = "peer_failed"
-    hint = "suyuan peers shows which peers answer"
-
-
-class PeerUnreachableError(PeerError):
-    """No answer: refused, timed out, broken off."""
-
-    code = "peer_unreachable"
-
-
-class PeerSlowError(PeerUnreachableError):
-    """No answer in time: nothing came, or a little now and then."""
-
-    code = "peer_slow"
-
-
-class PeerBusyError(PeerError):
-    """The peer asks to come again later (503)."""
-
-    code = "peer_busy"
-
-
-class PeerRefusedError(PeerError):
-    """The peer answered, but not with what it was asked for."""
-
-    code = "peer_refused"
-
-
-class PeerTooLongError(PeerRefusedError):
-    """An answer that is longer than any that the question has; it was not read to its end."""
-
-    code = "peer_too_long"
-
-
-class PeerCompressedError(PeerRefusedError):
-    """An answer that is compressed although none may be; nothing of it was read."""
-
-    code = "peer_compressed"
-
-
-class PeerMalformedError(PeerRefusedError):
-    """An answer of another form than the question has."""
-
-    code = "peer_malformed"
-
-
-class PeerFalseError(PeerError):
-    """What the peer gave does not verify: a wrong signature, or not the continuation of what is here."""
-
-    code = "peer_false"
-
-
-class PeerKeyEndedError(PeerFalseError):
-    """The peer gave what a log's key has signed where that key had ended: somebody uses a key that was given up."""
-
-    code = "peer_key_ended"
-
-
-class PeerWithholdsError(PeerError):
-    """The peer does not give the entries that it says it has, or that it has signed for."""
-
-    code = "peer_withholds"
-
-
-class PeerStaleError(PeerError):
-    """The peer shows an older head than it, or others, have proven already: it is frozen, or freezes us."""
-
-    code = "peer_stale"
-
-
-class StaleSizeError(PeerError):
-    """The peer has cosigned another size than we thought (409)."""
-
-    code = "peer_has_other_size"
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"the peer has cosigned size {size}")
-        self.size = size
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far a peer holds one log, as it tells it."""
-
-    size: int
-    confirmed: int
-    root: bytes  # of the tree of all entries that it holds; nobody has signed it
-    signed: int = 0  # size of the largest checkpoint that it knows, with a quorum or without
-    vouched: int = 0  # POSIX seconds since which a quorum vouches for the confirmed one; 0 where it does not say
-
-
-@dataclass(frozen=True, slots=True)
-class Heads:
-    """What a peer tells of itself: nothing of it is verified."""
-
-    version: int  # of the network document under which it acts
-    logs: dict[str, Head]
-    equivocations: tuple[str, ...] = ()  # ids of the proofs that it holds against logs
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A head as it was seen, and what was made of it."""
-
-    head: Head
-    at_ms: int
-    agrees: bool | None  # whether its root is ours at its size; None: not compared, since it was ahead or just changed
-    compared_ms: int = 0  # when a root of this log and peer was compared last
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What a peer did wrong, of one kind: how often, and the last time."""
-
-    count: int
-    last_ms: int
-    words: str
 
 
 @dataclass(slots=True)
@@ -200,16 +68,7 @@ class PeerStatus:
     sizes: dict[str, int] = field(default_factory=dict)  # of each log, as the peer has claimed it
     heads: dict[str, Seen] = field(default_factory=dict)  # of each log, as it was told last
     faults: dict[str, Fault] = field(default_factory=dict)  # by kind, since the start
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What a peer remembers of every log, as it tells it: nothing of it is verified."""
-
-    version: int  # of the network document under which it acts
-    since: int  # under which version it has last finished a return of its own; 0: never yet
-    sizes: dict[str, int]  # entries that it holds
-    checkpoints: dict[str, bytes]  # the best checkpoint that it knows of a log, signed by that log
+    lagged_ms: int | None = None  # when it last gave fewer entries than it should, or late (see node/sources.py)
 
 
 _Asking = Callable[Concatenate["Peer", P], Coroutine[Any, Any, T]]
@@ -244,10 +103,17 @@ class Peer:
         verify: ssl.SSLContext,
         transport: httpx.AsyncBaseTransport | None = None,
         on_fault: Callable[[str, str], None] = lambda _origin, _kind: None,
+        on_return: Callable[[str], None] = lambda _origin: None,
     ) -> None:
-        """Ask ``member``; ``on_fault`` is told the member and the kind of each fault."""
+        """Ask ``member``; ``on_fault`` is told the member and the kind of each fault, ``on_return`` who answers again.
+
+        The latter is told before the status says so.
+        """
         self._on_fault = on_fault
+        self._on_return = on_return
+        self.heard = Heard()  # cuts short the waits before this peer is asked again
         self._answer_seconds_max = ANSWER_TIMEOUTS_MAX * timeout_ms / 1000
+        self.slow_ms = timeout_ms // SLOW_PARTS
         self._clock = clock
         self._auth = auth
         self.member = member
@@ -258,6 +124,11 @@ class Peer:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def hear(self) -> None:
+        """Take it as a sign of life that the peer has asked something: if it did not answer, it is asked soon."""
+        if self.status.reachable is False:
+            self.heard.tell()
 
     def blame(self, error: PeerError) -> None:
         """Count what the peer did wrong; its own questions do so by themselves."""
@@ -279,9 +150,9 @@ class Peer:
             "POST", "/witness/add-checkpoint", CHECKPOINT_BYTES_MAX, body, signed=False
         )
         if status == httpx.codes.CONFLICT:
-            raise StaleSizeError(_size(answer))
-        _expect(status, answer)
-        return _checked(lambda: parse_cosignatures(answer))
+            raise StaleSizeError(read_size(answer))
+        expect(status, answer)
+        return checked(lambda: parse_cosignatures(answer))
 
     @_counted
     async def send_checkpoint(self, origin: str, note: bytes) -> None:
@@ -293,7 +164,7 @@ class Peer:
         status, answer, _ = await self._call(
             "POST", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX, note
         )
-        _expect(status, answer)
+        expect(status, answer)
 
     @_counted
     async def checkpoint(self, origin: str) -> bytes:
@@ -303,7 +174,7 @@ class Peer:
             PeerError: it has none, or did not answer.
         """
         status, answer, _ = await self._call("GET", f"/logs/{origin_hash(origin)}/checkpoint", CHECKPOINT_BYTES_MAX)
-        _expect(status, answer)
+        expect(status, answer)
         return answer
 
     @_counted
@@ -314,7 +185,7 @@ class Peer:
             PeerError: it has none, or did not answer.
         """
         status, answer, _ = await self._call("GET", f"/v1/logs/{origin_hash(origin)}/head", CHECKPOINT_BYTES_MAX)
-        _expect(status, answer)
+        expect(status, answer)
         return answer
 
     @_counted
@@ -330,17 +201,17 @@ class Peer:
             "GET", path, ENTRIES_BYTES_MAX, headers={"Accept": "application/octet-stream"}
         )
         if promised and httpx.codes.is_client_error(status):
-            refusal = _refusal(status, answer)
-            raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has: {refusal}")
-        _expect(status, answer)
-        count = _checked(lambda: parse_decimal(headers.get("entry-count", ""), field="Entry-Count"))
+            why = refusal(status, answer)
+            raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has: {why}")
+        expect(status, answer)
+        count = checked(lambda: parse_decimal(headers.get("entry-count", ""), field="Entry-Count"))
         if promised and count == 0:
             raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has")
         if count == 0:
             raise PeerBusyError(f"it has no entries of {origin} from {start} on yet")
         if count > limit:
             raise PeerMalformedError(f"{count} entries where 1 to {limit} were asked for")
-        return _checked(lambda: parse_bundle(answer, count=count))
+        return checked(lambda: parse_bundle(answer, count=count))
 
     @_counted
     async def logs(self) -> Heads:
@@ -350,8 +221,8 @@ class Peer:
             PeerError: it did not answer, or with something else.
         """
         status, answer, _ = await self._call("GET", "/v1/logs", LOGS_BYTES_MAX)
-        _expect(status, answer)
-        heads = await asyncio.to_thread(_heads, answer)
+        expect(status, answer)
+        heads = await asyncio.to_thread(read_heads, answer)
         self.status.version = heads.version
         return heads
 
@@ -363,7 +234,7 @@ class Peer:
             PeerError: the peer does not have it, gave other bytes, or did not answer.
         """
         status, answer, _ = await self._call("GET", f"/v1/equivocations/{name}", PROOF_BYTES_MAX)
-        _expect(status, answer)
+        expect(status, answer)
         if sha256(answer).hexdigest() != name:
             raise PeerMalformedError("the proof has another hash than it is listed under")
         return answer
@@ -376,8 +247,8 @@ class Peer:
             PeerError: it did not answer, or with something else.
         """
         status, answer, _ = await self._call("GET", "/v1/memory", LOGS_BYTES_MAX)
-        _expect(status, answer)
-        memory = await asyncio.to_thread(_memory, answer)
+        expect(status, answer)
+        memory = await asyncio.to_thread(read_memory, answer)
         self.status.version = memory.version
         return memory
 
@@ -389,7 +260,7 @@ class Peer:
             PeerError: it did not answer.
         """
         status, answer, _ = await self._call("GET", "/v1/network", CHAIN_BYTES_MAX, signed=False)
-        _expect(status, answer)
+        expect(status, answer)
         return answer
 
     @_counted
@@ -400,7 +271,7 @@ class Peer:
             PeerError: it did not answer, or with something else.
         """
         _, answer, _ = await self._call("GET", "/v1/health", HEALTH_BYTES_MAX, signed=False)
-        match _checked(lambda: parse_json(answer)):
+        match checked(lambda: parse_json(answer)):
             case {"network": {"version": int(version)}}:
                 self.status.version = version
                 return version
@@ -414,7 +285,7 @@ class Peer:
             PeerError: it does not keep it, does not show it to us, or did not answer.
         """
         status, answer, _ = await self._call("GET", f"/v1/manifests/{root.hex()}", MANIFEST_BYTES_MAX)
-        _expect(status, answer)
+        expect(status, answer)
         return answer
 
     async def _call(
@@ -433,7 +304,7 @@ class Peer:
                 asyncio.timeout(self._answer_seconds_max),
                 self._client.stream(method, path, content=body, headers=headers, auth=auth) as response,
             ):
-                answer = await _read(response, bytes_max)
+                answer = await read_answer(response, bytes_max)
         except LedgerError as error:
             self._failed(str(error))
             raise
@@ -441,9 +312,12 @@ class Peer:
             self._failed(why := f"no whole answer in time ({type(error).__name__})")
             raise PeerSlowError(f"{self.origin} is too slow: {why}") from None
         except Exception as error:  # noqa: BLE001 - whatever a peer makes the client raise is that peer's failure
-            why = _words(str(error)) or type(error).__name__
+            why = words_of(str(error)) or type(error).__name__
             self._failed(why)
             raise PeerUnreachableError(f"{self.origin} did not answer: {why}") from None
+        if self.status.reachable is False:
+            self._on_return(self.origin)
+            self.heard.tell()
         self.status.reachable = True
         self.status.failures = 0
         self.status.last_error = None
@@ -520,144 +394,3 @@ class Peers(Mapping[str, Peer]):
                 await asyncio.sleep(AFTER_FAULT_SECONDS)
             else:
                 return
-
-
-def not_verified(what: str, error: LedgerError) -> PeerFalseError:
-    """Return what a peer has done wrong who gave something that does not verify."""
-    kind = PeerKeyEndedError if isinstance(error, KeyEndedError) else PeerFalseError
-    return kind(f"{what}: {error}")
-
-
-def wary_client(
-    timeout_ms: int,
-    connections: int,
-    verify: ssl.SSLContext,
-    transport: httpx.AsyncBaseTransport | None,
-    *,
-    base_url: str = "",
-) -> httpx.AsyncClient:
-    """Return a client for servers that are hostile until proven otherwise: no compression, cookies, or redirects."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        timeout=httpx.Timeout(timeout_ms / 1000),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        headers={"Accept-Encoding": "identity", "User-Agent": "suyuan"},
-        verify=verify,
-        transport=transport,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        follow_redirects=False,
-        trust_env=False,
-    )
-
-
-def tls_context(authority: Path | None) -> ssl.SSLContext:
-    """Return how peers' certificates are checked: by the given authority, else by those that the system trusts.
-
-    Raises:
-        ConfigError: the authority's file cannot be used.
-    """
-    try:
-        return ssl.create_default_context(cafile=None if authority is None else str(authority))
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(f"no certificates can be read: {error.strerror or error}", field=str(authority)) from None
-
-
-async def _read(response: httpx.Response, bytes_max: int) -> bytes:
-    if (coding := response.headers.get("content-encoding", "identity")) != "identity":
-        raise PeerCompressedError(f"the answer is compressed: {_words(coding)}")
-    answer = bytearray()
-    async for part in response.aiter_raw():
-        answer += part
-        if len(answer) > bytes_max:
-            raise PeerTooLongError("the answer is too long", limit=bytes_max)
-    return bytes(answer)
-
-
-def _words(text: str) -> str:
-    """Return what a peer may have worded in a form that fits into a message, and that a terminal only shows."""
-    return repr(text[:PROBLEM_CHARACTERS_MAX])[1:-1]
-
-
-def _expect(status: int, answer: bytes) -> None:
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
-        raise PeerBusyError("the peer asks to come again later")
-    if not httpx.codes.is_success(status):
-        raise PeerRefusedError(_refusal(status, answer))
-
-
-def _refusal(status: int, answer: bytes) -> str:
-    return f"status {status}: {_words(answer[:1000].decode('utf-8', 'replace'))}"
-
-
-def _size(answer: bytes) -> int:
-    text = answer.decode("ascii", "replace")
-    if not text.endswith("\n"):
-        raise PeerMalformedError(f"status 409 without a size: {_words(text)}")
-    return _checked(lambda: parse_decimal(text[:-1], field="size"))
-
-
-def _heads(answer: bytes) -> Heads:
-    version, listed, rest = _listed(answer)
-    return Heads(version, dict(map(_head, listed)), _ids(rest.get("equivocations", [])))
-
-
-def _memory(answer: bytes) -> Memory:
-    version, listed, rest = _listed(answer)
-    told = [_remembered(one) for one in listed]
-    since = rest.get("since", 0)
-    if not isinstance(since, int) or since < 0:
-        raise PeerMalformedError("the list of logs has another form")
-    return Memory(
-        version,
-        since,
-        {origin: size for origin, size, _ in told},
-        {origin: checkpoint for origin, _, checkpoint in told if checkpoint is not None},
-    )
-
-
-def _remembered(one: JsonValue) -> tuple[str, int, bytes | None]:
-    match one:
-        case {"log": str(log), "size": int(size), "checkpoint": list(lines)} if size >= 0:
-            if all(isinstance(line, str) for line in lines):
-                return log, size, lines_to_text([line for line in lines if isinstance(line, str)])
-        case {"log": str(log), "size": int(size)} if size >= 0:
-            return log, size, None
-    raise PeerMalformedError("the list of logs has another form")
-
-
-def _listed(answer: bytes) -> tuple[int, list[JsonValue], JsonObject]:
-    match _checked(lambda: parse_json(answer)):
-        case {"network_version": int(version), "logs": list(listed), **rest}:
-            return version, listed, {str(name): value for name, value in rest.items()}
-    raise PeerMalformedError("the list of logs has another form")
-
-
-def _ids(listed: JsonValue) -> tuple[str, ...]:
-    names = listed if isinstance(listed, list) else [None]
-    ids = tuple(one for one in names if isinstance(one, str) and _ID.fullmatch(one))
-    if not len(names) == len(ids) <= IDS_MAX:
-        raise PeerMalformedError("the list of proofs has another form")
-    return ids
-
-
-def _head(one: JsonValue) -> tuple[str, Head]:
-    match one:
-        case {"log": str(log), "size": int(size), "confirmed_size": int(confirmed), "root": str(root), **more}:
-            signed, vouched = more.get("signed_size"), more.get("vouched")
-            told = Head(
-                size,
-                confirmed,
-                _checked(lambda: parse_hash(root, field="root")),
-                signed if isinstance(signed, int) else 0,
-                _checked(lambda: parse_time(vouched)) // 1000 if isinstance(vouched, str) else 0,
-            )
-            if min(size, confirmed, told.signed) >= 0:
-                return log, told
-    raise PeerMalformedError("the list of logs has another form")
-
-
-def _checked(parse: Callable[[], T]) -> T:
-    try:
-        return parse()
-    except LedgerError as error:
-        raise PeerMalformedError(f"the answer is malformed: {error}") from None

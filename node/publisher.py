@@ -34,10 +34,12 @@ from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, StaleSizeError
 from node.keys import MISSING_HINT, NodeKeys
 from node.logs import LogState
 from node.metrics import Metrics
-from node.peers import Peer, PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, Peers, StaleSizeError
+from node.pacing import Pace, Pushed
+from node.peers import Peer, Peers
 from node.repeats import Repeats
 from node.writer import Transaction, Writer
 
@@ -71,21 +73,6 @@ class Round:
     def size(self) -> int:
         """The checkpoint's size."""
         return self.judged.size
-
-
-@dataclass(slots=True)
-class _Pushed:
-    """How far the pushes to one peer are."""
-
-    known: int = 0  # the size that the peer has cosigned last, as far as is known; it corrects us
-    done: Round | None = None  # needs no further push
-    delay: float = RETRY_SECONDS_MIN
-    stale: int = 0  # corrections in a row
-
-    async def pause(self) -> None:
-        """Wait, longer each time."""
-        await asyncio.sleep(self.delay)
-        self.delay = min(2 * self.delay, RETRY_SECONDS_MAX)
 
 
 class Publisher:
@@ -356,7 +343,7 @@ class Publisher:
     # Pushing: one task per peer.
 
     async def _push_to(self, peer: Peer) -> None:
-        pushed = _Pushed()
+        pushed: Pushed[Round] = Pushed(Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, peer.heard))
         while True:
             async with self._pushed:
                 await self._pushed.wait_for(lambda: self._round is not None and self._round is not pushed.done)
@@ -366,8 +353,7 @@ class Publisher:
                 pushed.done = current
                 continue
             try:
-                pushed.known = await self._push(peer, current, pushed.known)
-                pushed.done, pushed.delay, pushed.stale = current, RETRY_SECONDS_MIN, 0
+                pushed.cosigned(current, await self._push(peer, current, pushed.known))
                 self._repeats.over(PUSH_FAILED, {"peer": peer.origin})
             except StaleSizeError as error:
                 if error.size <= self._writer.states[self._own].size:
@@ -382,21 +368,21 @@ class Publisher:
                         {"peer": peer.origin},
                         size=error.size,
                     )
-                    await pushed.pause()
+                    await pushed.pace.pause()
             except PeerBusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except LedgerError as error:
                 if not isinstance(error, PeerError):
                     peer.blame(PeerFalseError(f"its cosignature: {error}"))
-                self._repeats.failed("info", PUSH_FAILED, {"peer": peer.origin}, error, again_in_s=pushed.delay)
-                await pushed.pause()
+                self._repeats.failed("info", PUSH_FAILED, {"peer": peer.origin}, error, again_in_s=pushed.pace.delay)
+                await pushed.pace.pause()
 
     @staticmethod
-    async def _corrected(pushed: "_Pushed", current: Round, size: int) -> None:
+    async def _corrected(pushed: Pushed[Round], current: Round, size: int) -> None:
         """Take over what the peer says that it has cosigned last."""
         pushed.stale += 1
         if pushed.stale > STALE_MAX:
-            await pushed.pause()
+            await pushed.pace.pause()
         if size > current.size:
             pushed.done = current  # superseded: the peer has cosigned a newer one of ours
         pushed.known = size
@@ -416,6 +402,7 @@ class Publisher:
             IntegrityAlarm(
                 f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, which has {own}",
                 field=self._own,
+                cause="ahead",
             )
         )
         return True

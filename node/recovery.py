@@ -34,8 +34,11 @@ from node import layout, logs
 from node.answers import Answer, Mode, answers_needed, enough
 from node.equivocations import Equivocations
 from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError
 from node.mirror import Mirror
-from node.peers import Memory, Peer, PeerError, Peers
+from node.pacing import Pace
+from node.peers import Peer, Peers
+from node.told import Memory
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
@@ -156,7 +159,7 @@ class Recovery:
     # Asking.
 
     async def _ask(self, peer: Peer) -> None:
-        delay = RETRY_SECONDS_MIN
+        pace = Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, peer.heard)
         last: Memory | None = None
         while True:
             try:
@@ -170,15 +173,14 @@ class Recovery:
                 self.progress.needed = answers_needed(self._network(), self._mode)
                 if memory.version < self._network().version:
                     log.info("a peer acts under an older network document", peer=peer.origin, version=memory.version)
-                delay = RETRY_SECONDS_MIN
+                pace.reset()
                 last = memory
             finally:
                 self._tried.add(peer.origin)
                 self._heard.set()
-            await asyncio.sleep(delay)
+            await pace.pause()
             while last is not None and self._says_enough(last):  # noqa: ASYNC110 - until there is a newer document, if ever
                 await asyncio.sleep(RETRY_SECONDS_MIN)
-            delay = min(2 * delay, RETRY_SECONDS_MAX)
 
     def _says_enough(self, memory: Memory) -> bool:
         """Tell whether nothing more can be had from a peer than this answer."""
@@ -279,7 +281,7 @@ class Recovery:
         while (before := self._mirror.state(self._own).size) < (claimed := self._claimed):
             log.warning("this node's store may be behind its own past", here=before, there=claimed)
             try:
-                await self._mirror.catch_up(self._own, claimed)
+                await self._mirror.catch_up(self._own, claimed, claimed=True)
             except PeerError as error:
                 tries = 0 if self._mirror.state(self._own).size > before else tries + 1
                 if tries < CLAIM_TRIES_MAX:

@@ -22,7 +22,7 @@ from ledger.event.plain import RECEIPTS, SHARES, PlainEvent, PlainReceipt, Plain
 from ledger.event.transfer import Receipt
 from ledger.network import Network
 from ledger.note import SigningKey
-from ledger.store import Store
+from ledger.store import Reader, Store
 from ledger.store.protocol import prefix_end
 from node import layout, logs
 from node.clock import Clock
@@ -392,7 +392,7 @@ class _Round:
 _stamp = lru_cache(64)(format_time)  # the events of a round have one time
 
 
-def read_entry(store: Store, log: bytes, index: int) -> Entry:
+def read_entry(store: Reader, log: bytes, index: int) -> Entry:
     """Return a stored entry.
 
     Raises:

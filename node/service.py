@@ -26,6 +26,7 @@ import httpx
 import structlog
 
 from ledger.encoding import JsonObject, canonical_json
+from ledger.entry import SignatureMemory
 from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
@@ -40,6 +41,7 @@ from ledger.tile import MiddleRows
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
+from node.alarms import BY_RULING, Alarms
 from node.clock import Clock, SystemClock
 from node.config import Home
 from node.equivocations import Equivocations
@@ -54,7 +56,7 @@ from node.manifests import Manifests
 from node.metrics import Metrics
 from node.mirror import Mirror
 from node.outside import Outside, Outsider, OutsiderClient, outsiders_of
-from node.peers import Peer, Peers, tls_context
+from node.peers import Peer, Peers
 from node.publisher import Publisher
 from node.readmission import Readmission
 from node.recovery import Recovery
@@ -65,6 +67,7 @@ from node.signatories import Signatories
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.verifying import Verifiers
+from node.wary import tls_context
 from node.witness import BODY_BYTES_MAX, Cosigned, Witness
 from node.writer import Transaction, Writer
 
@@ -74,7 +77,8 @@ WAITERS_MAX = 10_000  # requests that wait for a confirmation
 WAITERS_SPARE = 1000  # that have given up and are swept out together
 CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
-ROWS_MAX = 8192  # tiles of which a part is remembered, some 10 MB: two million entries
+ROWS_MAX = 8192  # tiles of which a part is remembered, some 11 MB: two million entries
+SIGNATURES_KEPT_MAX = 16_384  # signatures of entries that are verified once, some 4 MB: 800 histories of ten hops
 TOKENS_LOOK_MS = 250  # how long a token that was revoked may still be good
 OPENING_SECONDS_MIN = 0.25
 OPENING_SECONDS_MAX = 15.0
@@ -195,7 +199,7 @@ class Node:
         self.keys: NodeKeys = self.ring.select(self.network.member(self.origin))
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
-        self.alarms: dict[str, str] = {}  # message by log; one about this node's own log makes it read-only
+        self.alarms = Alarms(self.origin, self.metrics)  # one about this node's own log makes it read-only
         self._writer_class = writer
         self._random = random
         cores = os.cpu_count() or 1
@@ -228,8 +232,8 @@ class Node:
             network=lambda: self.network,
             document=lambda: self.network_document,
             fingerprint=self.fingerprint,
-            alarm=self.raise_alarm,
-            lift=self.lift_alarm,
+            alarm=self.alarms.take,
+            lift=lambda origin: self.alarms.lift(origin, "equivocation"),
         )
         self.equivocations.load()
         for state in states.values():
@@ -249,6 +253,7 @@ class Node:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
         self._waiting = 0
         self._rows = MiddleRows(ROWS_MAX)
+        self._signatures = SignatureMemory(SIGNATURES_KEPT_MAX)
         self._released = False  # nobody waits any more
         self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
@@ -338,7 +343,7 @@ class Node:
 
     def history(self) -> History:
         """Return a reader of the logs as they are now."""
-        return History(self.store, self.states, self.network, rows=self._rows)
+        return History(self.store, self.states, self.network, rows=self._rows, signatures=self._signatures)
 
     async def submit(self, events: tuple[Prepared, ...], *, wait_confirmed: bool) -> list[tuple[Recorded, str]]:
         """Record events, all or none; return where each stands, and its state.
@@ -436,7 +441,7 @@ class Node:
             self.keys = ring.select(network.member(self.origin))
             self.ring = ring
         except (ConfigError, SignerError) as error:
-            self.raise_alarm(IntegrityAlarm(str(error), field=self.origin))
+            self.alarms.take(IntegrityAlarm(str(error), field=self.origin, cause="keys"))
 
     def _find_ended_keys(self, states: Mapping[str, LogState]) -> None:
         """Raise the alarm for every log that has entries here which are void: signed by a key that had ended."""
@@ -446,20 +451,8 @@ class Node:
                 continue  # what is void is about to be dropped, as the governors have ruled
             found = logs.find_ended(self.store, state, member)
             if found is not None:
-                self.raise_alarm(IntegrityAlarm(logs.ended_words(state.origin, *found), field=state.origin))
-
-    def raise_alarm(self, alarm: IntegrityAlarm) -> None:
-        """Keep an alarm where doctor, health and metrics show it; from the event loop or any thread."""
-        name = alarm.field or self.origin
-        if name not in self.alarms:
-            self.alarms[name] = alarm.message
-            self.metrics.alarms.inc()
-            log.critical("integrity alarm", log=name, alarm=alarm.message)
-
-    def lift_alarm(self, origin: str) -> None:
-        """Take back the alarm about a log that nothing stands against any more."""
-        if self.alarms.pop(origin, None) is not None:
-            log.warning("an integrity alarm is lifted", log=origin)
+                words = logs.ended_words(state.origin, *found)
+                self.alarms.take(IntegrityAlarm(words, field=state.origin, cause="ended_key"))
 
     # Building.
 
@@ -475,7 +468,7 @@ class Node:
             return
         if self.equivocations.accuse(judged) is None:
             told = f"{state.origin} has signed a checkpoint against its own history; it is kept"
-            self.raise_alarm(IntegrityAlarm(told, field=state.origin))
+            self.alarms.take(IntegrityAlarm(told, field=state.origin, cause="contradiction"))
 
     def _connect(self, transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
@@ -497,6 +490,7 @@ class Node:
                 verify=verify,
                 transport=transport_to(member) if transport_to is not None else None,
                 on_fault=lambda peer, kind: self.metrics.peer_faults.labels(peer, kind).inc(),
+                on_return=self._returned,
             )
 
         self.peers = Peers(self.origin, make, fault=self._fault)
@@ -518,7 +512,7 @@ class Node:
             verifiers=self.verifiers,
             clock=self.clock,
             equivocations=self.equivocations,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             wanted=self.manifests.notice,
             **common,
         )
@@ -536,9 +530,11 @@ class Node:
         self.readmission = Readmission(
             store=self.store,
             writer=self.writer,
-            mirror=self.mirror,
+            fetcher=self.mirror.fetcher,
             network=lambda: self.network,
-            alarm=self.raise_alarm,
+            clock=self.clock,
+            alarm=self.alarms.take,
+            lift=lambda origin: self.alarms.lift(origin, "ruling"),
             settled=self._readmitted,
         )
         self.publisher = Publisher(
@@ -551,7 +547,7 @@ class Node:
             timeout_ms=self.settings.confirm_timeout_ms,
             refresh_ms=self.settings.refresh_interval_ms,
             alarms=self.alarms,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             **common,
         )
         self.adoption = Adoption(
@@ -562,7 +558,7 @@ class Node:
             writer=self.writer,
             sequencer=self.sequencer,
             enter=self._enter,
-            alarm=self.raise_alarm,
+            alarm=self.alarms.take,
             alarms=self.alarms,
         )
         self.witness = Witness(
@@ -594,14 +590,14 @@ class Node:
         was_active = self.network.member(self.origin).active
         self._charter = charter
         self.by_hash = _by_hash(charter.network)
+        self.manifests.follow(frozenset(charter.network.members))
         retired = self.peers.update(charter.network)
         await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
-        self.manifests.follow(frozenset(charter.network.members))
         self.publisher.network_changed()
         try:
             await asyncio.to_thread(self.equivocations.load)  # other keys, other rulings
         except StoreCorruptError as error:
-            self.raise_alarm(IntegrityAlarm(str(error), field="equivocations"))
+            self.alarms.take(IntegrityAlarm(str(error), field="equivocations"))
         self.readmission.notice()
         self._find_ended_keys(self.states)
         if not was_active and charter.network.member(self.origin).active:
@@ -612,8 +608,7 @@ class Node:
     def _readmitted(self, origin: str) -> None:
         """Go on with a log that has the history that the governors have ruled."""
         self.recovery.forget(origin)
-        if self.equivocations.accused(origin) is None:
-            self.lift_alarm(origin)
+        self.alarms.lift(origin, *BY_RULING)
         self.adoption.notice()
         self.publisher.notice()
 
@@ -672,6 +667,20 @@ class Node:
 
     # Running.
 
+    def hear(self, origin: str) -> None:
+        """Take it as a sign of life that a peer has asked something; from any thread."""
+        peer = self.peers.get(origin)
+        if peer is not None and peer.status.reachable is False and self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(peer.hear)
+
+    def _returned(self, origin: str) -> None:
+        """Try again at once what has failed for want of a peer that answers again."""
+        self.readmission.heard.tell()
+        self.manifests.notice(origin)
+        if not any(peer.status.reachable for peer in self.peers.values()):  # it was this node that was cut off
+            self.outside.heard.tell()
+
     def _check_writable(self) -> None:
         if self.origin in self.alarms:
             raise ReadOnlyError(f"this node's own log is in doubt: {self.alarms[self.origin]}")
@@ -696,7 +705,7 @@ class Node:
             self._fault(task.get_name(), error)
 
     def _fault(self, name: str, error: BaseException) -> None:
-        self.alarms.setdefault(f"service {name}", repr(error))
+        self.alarms.take(IntegrityAlarm(repr(error), field=f"service {name}", cause="service"))
 
     def _on_commit(self, states: Mapping[str, LogState]) -> None:
         """Called by the writer's thread after each commit."""

@@ -33,10 +33,11 @@ from node.adoption import Adoption
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import BusyError, IntegrityAlarm, NodeError, NotFoundError, ReadOnlyError
+from node.faults import PeerError
 from node.logs import LogState
 from node.metrics import Metrics
 from node.mirror import Mirror, UnknownVersionError
-from node.peers import Peer, PeerError
+from node.peers import Peer
 from node.recovery import Recovery
 from node.writer import Transaction, Writer
 

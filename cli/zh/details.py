@@ -140,8 +140,15 @@ DETAILS = {
     "the entries of {log} from {start} on are signed by key {key}, which had ended there": (
         "{log} 自第 {start} 条起的账目由已在该处终止的密钥 {key} 签名"
     ),
-    "the ruling about {log} at size {size} contradicts what is confirmed here": (
-        "关于 {log} 在长度 {size} 处的裁定与本机已确认的内容相矛盾"
+    "the ruling about {log} at size {size} contradicts what is confirmed here, {confirmed} entries; these stay, and "
+    "nothing new is taken: the governors must rule again, on a history that has them": (
+        "关于 {log} 在长度 {size} 处的裁定与本机已确认的 {confirmed} 条账目相矛盾；这些账目保留，不再接收新内容："
+        "治理方须就含有这些账目的历史重新裁定"
+    ),
+    "those who answer give other histories of {log} than the governors have ruled up to size {size}: look for a member "
+    "that has that one; if there is none, the governors must rule again": (
+        "有应答的节点所给 {log} 的历史，均非治理方所裁定的至长度 {size} 的历史：请寻找持有该历史的成员；"
+        "若无，治理方须重新裁定"
     ),
     "peers hold {there} entries of this node's own log, it has {here}": (
         "其他节点持有本节点账本的 {there} 条账目，本机只有 {here} 条"

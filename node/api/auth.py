@@ -33,7 +33,9 @@ def peer(request: Request, body: bytes = b"") -> Principal:
         PeerAuthError: it is not signed, or not by a member.
     """
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
-    origin = node_of(request).gate.verify(request.method, url_of(request.scope), headers, body)
+    node = node_of(request)
+    origin = node.gate.verify(request.method, url_of(request.scope), headers, body)
+    node.hear(origin)
     return Principal(name=origin, roles=PEER_ROLES)
 
 

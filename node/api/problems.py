@@ -21,7 +21,7 @@ from node.adoption import NetworkForkError
 from node.api.auth import node_of
 from node.api.bodies import BodyBrokenOffError, BodyTooLargeError, WrongMediaTypeError
 from node.errors import NodeError
-from node.peers import PeerError
+from node.faults import PeerError
 from node.service import Node
 from node.transport import PeerAuthError
 from node.witness import RejectedError

@@ -14,10 +14,11 @@ from node.api.auth import client, node_of, reader
 from node.api.bodies import check_parameters, read_body
 from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
+from node.fetching import CatchUp
 from node.keys import missing_keys
-from node.mirror import CatchUp
-from node.peers import CHAIN_BYTES_MAX, Peer, Seen
+from node.peers import CHAIN_BYTES_MAX, Peer
 from node.service import Node, software
+from node.told import Seen
 
 router = APIRouter(tags=["system"])
 

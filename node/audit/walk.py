@@ -14,7 +14,7 @@ from ledger.store.protocol import prefix_end
 from ledger.tile import WIDTH, Edge, Tile, hash_tiles
 from node import layout, logs
 from node.audit.findings import Findings
-from node.mirror import refuse_ended
+from node.fetching import refuse_ended
 
 CHUNK = 4 * WIDTH  # entries that are verified at once
 _HASH = 32

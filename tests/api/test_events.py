@@ -289,7 +289,7 @@ async def test_a_full_queue_is_503(office: "Office", monkeypatch: pytest.MonkeyP
 
 
 async def test_a_log_in_doubt_is_read_only(office: "Office") -> None:
-    office.node.raise_alarm(IntegrityAlarm("this is a test", field=A.origin))
+    office.node.alarms.take(IntegrityAlarm("this is a test", field=A.origin))
     check(await office.client.post("/v1/events", json=share(1, B)), 503, "read_only")
     check(await office.client.post("/v1/manifests", content=make_manifest([RECORD]).encode()), 503, "read_only")
     assert (await office.client.get("/v1/logs")).status_code == 200

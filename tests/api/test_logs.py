@@ -15,6 +15,7 @@ from ledger.quorum import judge_checkpoint
 from ledger.tile import edge_tiles, entry_bundles, hash_tiles, parse_bundle
 from node import layout
 from node.api import logs as api_logs
+from node.errors import IntegrityAlarm
 from node.layout import origin_hash
 from node.peers import CHECKPOINT_BYTES_MAX
 
@@ -72,7 +73,7 @@ async def test_every_log_of_the_network_is_listed(office: "Office") -> None:
 
 
 async def test_an_alarm_is_listed_with_its_log(office: "Office") -> None:
-    office.node.alarms[B.origin] = "this is a test"
+    office.node.alarms.take(IntegrityAlarm("this is a test", field=B.origin))
     listed = {one["log"]: one["alarm"] for one in (await office.client.get("/v1/logs")).json()["logs"]}
     assert (listed[B.origin], listed[A.origin]) == ("this is a test", None)
 

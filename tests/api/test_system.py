@@ -67,7 +67,7 @@ async def test_logs_that_no_quorum_has_vouched_for_in_three_intervals_are_named(
 async def test_an_alarm_is_told_and_503_unless_it_is_about_somebody_else(
     office: "Office", about: str, status: int
 ) -> None:
-    office.node.raise_alarm(IntegrityAlarm("this is a test", field=about))
+    office.node.alarms.take(IntegrityAlarm("this is a test", field=about))
     answer = await office.nobody.get("/v1/health")
     assert answer.status_code == status
     body = answer.json()

@@ -22,6 +22,12 @@ from node import errors as node_errors
 
 pytest_plugins = ("departments",)
 
+NEEDLESS = (
+    "anyio", "asyncio", "concurrent", "cryptography", "dotenv", "fastapi", "httpcore", "httpx", "ledger.equivocation",
+    "ledger.policy", "logging", "msgspec", "multiprocessing", "node.app", "node.service", "plyvel",
+    "prometheus_client", "pydantic_settings", "pygments", "rich", "starlette", "structlog", "urllib.request", "uvicorn",
+    "uvloop",
+)  # fmt: skip
 SLOW = ("fastapi", "httpx", "ledger.event", "nacl", "node", "pydantic", "rich", "starlette", "uvicorn")
 
 
@@ -54,8 +60,21 @@ def imported_by(*arguments: str) -> set[str]:
     "arguments", [(), ("--help",), ("network", "--help"), ("share", "--help"), ("verify", "--help")]
 )
 def test_help_imports_nothing_slow(arguments: tuple[str, ...]) -> None:
-    modules = imported_by(*arguments)
-    assert not {name for name in modules if name in SLOW or name.startswith(tuple(f"{one}." for one in SLOW))}
+    assert not _of(imported_by(*arguments), SLOW)
+
+
+def test_the_version_imports_nothing_slow() -> None:
+    assert not _of(imported_by("--version"), SLOW)
+
+
+def test_a_trace_imports_what_it_takes_to_ask_and_to_verify_and_no_more(story: Any) -> None:
+    modules = imported_by("trace", story.record, "--json", *story.network.ask("police"))
+    assert {"http.client", "ledger.evidence"} <= modules
+    assert not _of(modules, NEEDLESS)
+
+
+def _of(modules: set[str], names: tuple[str, ...]) -> set[str]:
+    return {one for one in modules if one in names or one.startswith(tuple(f"{name}." for name in names))}
 
 
 def test_the_offline_verifier_loads_no_node_and_no_client(suyuan: Any, story: Any, tmp_path: Path) -> None:

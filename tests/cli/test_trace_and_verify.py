@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli.command import columns
-from cli.verification import newest_network
+from ledger.evidence import newest_network
 from ledger.network import verify_chain
 
 pytest_plugins = ("departments",)

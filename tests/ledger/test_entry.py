@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ledger import entry as entry_module
 from ledger.encoding import INTEGER_MAX, JsonObject, canonical_json, encode_base64, format_time, plain_json
 from ledger.entry import (
     ENTRY_BYTES_MAX,
     PARALLEL_MIN,
     ChainHead,
     Confirmed,
+    SignatureMemory,
     chain,
     confirm_entries,
     follow,
@@ -48,7 +50,7 @@ from ledger.errors import (
 from ledger.event import EntryRef
 from ledger.event.transfer import PARENTS_MAX, RECORDS_MAX
 from ledger.merkle import leaf_hash
-from ledger.note import COSIGNATURE, VerifierKey, open_note, parse_note
+from ledger.note import COSIGNATURE, VerifierKey, open_note, parse_note, verify_detached
 
 NET = builders.make_network(2)
 POLICE, TAX = NET.departments
@@ -364,6 +366,42 @@ def test_a_signature_by_another_key_and_a_false_one_are_told_apart() -> None:
     with pytest.raises(InvalidSignatureError) as invalid:
         verify_signature(forged, POLICE.log.verifier)
     assert invalid.value.field == "line 8"
+
+
+def test_a_signature_that_was_verified_once_is_remembered_for_these_bytes_and_this_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+
+    def counting(public_key: bytes, text: bytes, signature: bytes) -> bool:
+        asked.append(signature)
+        return verify_detached(public_key, text, signature)
+
+    monkeypatch.setattr(entry_module, "verify_detached", counting)
+    (raw, other), _ = written(2)
+    memory = SignatureMemory(4)
+    for _ in range(3):
+        memory.verify(parse_entry(raw), POLICE.log.verifier)
+    assert len(asked) == 1
+    forged = parse_entry(raw.replace(b'"purpose":"housing benefit"', b'"purpose":"housing benefits"'))
+    for count in (2, 3):  # what is false is asked for again
+        with pytest.raises(InvalidSignatureError):
+            memory.verify(forged, POLICE.log.verifier)
+        assert len(asked) == count
+    with pytest.raises(UnsignedError):
+        memory.verify(parse_entry(raw), TAX.log.verifier)
+    memory.verify(parse_entry(other), POLICE.log.verifier)
+    assert len(asked) == 4
+
+
+def test_so_many_signatures_are_remembered_those_asked_for_last() -> None:
+    raws, _ = written(4)
+    entries = [parse_entry(raw) for raw in raws]
+    memory = SignatureMemory(2)
+    for number in (0, 1, 0, 2):
+        memory.verify(entries[number], POLICE.log.verifier)
+        assert len(memory) <= 2
+    assert [entry.index for entry in entries if (entry.leaf, POLICE.log.verifier) in memory._verified] == [0, 2]
 
 
 def test_the_key_is_asked_for_at_each_index() -> None:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import merkle
-from ledger.errors import MalformedError, TileError, TooLongError
-from ledger.merkle import LeafIndex, Node, TreeSize
+from ledger.errors import InclusionError, MalformedError, TileError, TooLongError
+from ledger.merkle import LeafIndex, Node, TreeHead, TreeSize
 from ledger.tile import (
     BundlePath,
     Edge,
+    KnownTree,
     MiddleRows,
     Tile,
     TileReader,
@@ -304,14 +305,86 @@ def test_tiles_answer_every_node_as_the_leaves_do(size: int, data: st.DataObject
         assert proof == oracle.path(index, leaves)
 
 
-def test_of_full_tiles_so_many_are_remembered_and_another_one_in_their_place_is_another() -> None:
+def test_of_tiles_so_many_are_remembered_and_another_one_in_their_place_is_another() -> None:
     rows = MiddleRows(3)
     tiles = [b"".join(fake_leaves(256)[number:] + fake_leaves(256)[:number]) for number in range(5)]
     for data in (*tiles, *tiles):
         hashes = [data[start : start + 32] for start in range(0, len(data), 32)]
-        assert rows.row(data) == [oracle.root(hashes[start : start + 16]) for start in range(0, 256, 16)]
+        for level, row in enumerate(rows.rows(data), 4):
+            width = 1 << level
+            assert row == b"".join(oracle.root(hashes[start : start + width]) for start in range(0, 256, width))
         assert len(rows) <= 3
-    assert rows.row(tiles[4]) is rows.row(bytes(bytearray(tiles[4])))
+    assert rows.rows(tiles[4]) is rows.rows(bytes(bytearray(tiles[4])))
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 31, 32, 97, 128, 255])
+def test_of_a_partial_tile_the_complete_hashes_are_remembered(width: int) -> None:
+    hashes = fake_leaves(width)
+    for level, row in enumerate(MiddleRows(1).rows(b"".join(hashes)), 4):
+        step = 1 << level
+        assert row == b"".join(oracle.root(hashes[start : start + step]) for start in range(0, width - step + 1, step))
+
+
+def stored(leaves: list[bytes]) -> Disk:
+    disk = Disk()
+    disk.write(Edge.empty().extended(leaves)[1])
+    return disk
+
+
+def known(disk: Disk, size: int, root: bytes, rows: MiddleRows) -> KnownTree:
+    return KnownTree(disk.read_tiles, TreeHead(TreeSize(size), root), rows)
+
+
+@pytest.mark.parametrize("size", [1, 2, 16, 17, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, 66_000])
+def test_every_leaf_is_found_in_a_tree_that_is_known_and_nothing_else_is(size: int) -> None:
+    leaves = fake_leaves(size)
+    disk = stored(leaves)
+    tree = known(disk, size, merkle.root_of(leaves), MiddleRows(300))
+    step = max(1, size // 300)
+    for index in (*range(0, size, step), size - 1):
+        tree.check(LeafIndex(index), leaves[index])
+        with pytest.raises(InclusionError):
+            tree.check(LeafIndex(index), leaves[index - 1] if size > 1 else bytes(31) + b"\x01")
+    with pytest.raises(InclusionError, match="no entry"):
+        tree.check(LeafIndex(size), leaves[0])
+    assert len([tile for tile in disk.read if tile.level]) == len({tile for tile in disk.read if tile.level})
+
+
+def test_whatever_bit_is_flipped_in_a_tile_no_leaf_that_leads_through_it_is_found() -> None:
+    size = 256 * 256 + 256 + 7
+    leaves = fake_leaves(size)
+    root = merkle.root_of(leaves)
+    disk = stored(leaves)
+    rows = MiddleRows(8)
+    known(disk, size, root, rows).check(LeafIndex(3), leaves[3])  # what is remembered is of the sound tiles
+    through = [Tile(level=0, index=0), Tile(level=1, index=0), *edge_tiles(TreeSize(size))]
+    for tile in through:
+        sound = disk.tiles[tile]
+        for place in (0, len(sound) // 2, len(sound) - 1):
+            disk.tiles[tile] = sound[:place] + bytes((sound[place] ^ 0x10,)) + sound[place + 1 :]
+            with pytest.raises(InclusionError):
+                known(disk, size, root, rows).check(LeafIndex(3), leaves[3])
+        disk.tiles[tile] = sound[:-1]
+        with pytest.raises(TileError):
+            known(disk, size, root, rows).check(LeafIndex(3), leaves[3])
+        disk.tiles[tile] = sound
+    known(disk, size, root, rows).check(LeafIndex(3), leaves[3])
+
+
+def test_a_log_that_was_cut_and_went_on_in_another_way_is_known_by_its_new_tiles() -> None:
+    leaves = fake_leaves(1000)
+    others = leaves[:300] + [leaf[::-1] for leaf in leaves[300:]]
+    rows = MiddleRows(100)
+    before, after = stored(leaves), stored(others)
+    known(before, 1000, merkle.root_of(leaves), rows).check(LeafIndex(700), leaves[700])
+    tree = known(after, 1000, merkle.root_of(others), rows)
+    tree.check(LeafIndex(299), leaves[299])
+    tree.check(LeafIndex(700), others[700])
+    for gone in (300, 700, 999):
+        with pytest.raises(InclusionError):
+            tree.check(LeafIndex(gone), leaves[gone])
+    with pytest.raises(InclusionError, match="right edge"):
+        known(before, 1000, merkle.root_of(others), rows).check(LeafIndex(0), leaves[0])
 
 
 @pytest.mark.parametrize("wrong", [b"", bytes(31), bytes(32 * 4), bytes(32 * 6), bytes(32 * 5 + 1)])

@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from node import backlog, verifying
 from node.backlog import Room
 from node.errors import FrozenError
+from node.faults import PeerError
 from node.layout import origin_hash
-from node.peers import ENTRIES_BYTES_MAX, PeerError
+from node.peers import ENTRIES_BYTES_MAX
 from node.service import Node
 
 A, B, C = THREE = parties(3)
@@ -83,7 +84,7 @@ async def test_a_backlog_is_read_in_order_and_once(archive: Archive) -> None:
     archive.verify()
     assert archive.asked == [("d1.test", start) for start in range(0, 15 * PIECE, PIECE)]
     assert archive.size == 15 * PIECE
-    room = archive.node.mirror._room
+    room = archive.node.mirror.fetcher._room
     assert (room.taken, archive.node.verifiers.pids) == (0, [])
 
 
@@ -112,7 +113,7 @@ async def test_a_bad_piece_stops_at_the_last_good_one_and_the_next_source_goes_o
     [failed] = [line for line in logs if line["event"] == "a source failed"]
     assert failed["code"] == "invalid_signature"
     assert failed["error"].startswith(f"entry {wrong}.line 8")
-    assert archive.node.mirror._room.taken == 0
+    assert archive.node.mirror.fetcher._room.taken == 0
 
 
 async def test_a_piece_that_holds_and_does_not_follow_convicts_the_log_and_is_not_stored(archive: Archive) -> None:
@@ -123,7 +124,7 @@ async def test_a_piece_that_holds_and_does_not_follow_convicts_the_log_and_is_no
         await archive.catch_up()
     archive.verify()
     assert archive.size == 5 * PIECE
-    assert archive.node.mirror._room.taken == 0
+    assert archive.node.mirror.fetcher._room.taken == 0
 
 
 async def test_when_a_source_breaks_off_what_has_come_is_kept(archive: Archive) -> None:
@@ -136,7 +137,7 @@ async def test_when_a_source_breaks_off_what_has_come_is_kept(archive: Archive) 
 async def test_what_waits_to_be_written_is_bounded_in_bytes(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     most = 4 * sum(map(len, archive.log.raws[:PIECE]))
     monkeypatch.setattr(backlog, "ENTRIES_BYTES_MAX", most // 4 + 100)
-    room = archive.node.mirror._room = Room(most)
+    room = archive.node.mirror.fetcher._room = Room(most)
     await archive.catch_up()
     archive.verify()
     assert most // 2 < room.most <= most
@@ -144,7 +145,7 @@ async def test_what_waits_to_be_written_is_bounded_in_bytes(archive: Archive, mo
 
 
 async def test_without_any_room_a_log_still_gets_the_piece_that_comes_next(archive: Archive) -> None:
-    room = archive.node.mirror._room = Room(0)
+    room = archive.node.mirror.fetcher._room = Room(0)
     await archive.catch_up()
     archive.verify()
     assert room.most <= ENTRIES_BYTES_MAX + sum(map(len, archive.log.raws[:PIECE]))
@@ -154,13 +155,13 @@ async def test_fetching_goes_on_while_a_piece_is_written_but_not_for_ever(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = asyncio.Event()
-    take = archive.node.mirror._take
+    take = archive.node.mirror.fetcher._take
 
     async def slowly(*arguments: Any, **options: Any) -> None:
         await held.wait()
         await take(*arguments, **options)
 
-    monkeypatch.setattr(archive.node.mirror, "_take", slowly)
+    monkeypatch.setattr(archive.node.mirror.fetcher, "_take", slowly)
     task = asyncio.create_task(archive.catch_up())
     await until(lambda: len(archive.asked) >= 5)
     await asyncio.sleep(0.02)
@@ -179,7 +180,13 @@ async def test_a_log_that_somebody_else_has_written_meanwhile_is_read_on_from_it
     member = LAW.network.member(B.origin)
     room = Room()
     async with backlog.Reading(
-        peer, member, 15 * PIECE, consumer=A.origin, verifiers=archive.node.verifiers, room=room
+        peer,
+        member,
+        15 * PIECE,
+        consumer=A.origin,
+        verifiers=archive.node.verifiers,
+        room=room,
+        clock=archive.node.clock,
     ) as reading:
         assert (await reading.next(stored)).piece.start == stored
         assert (await reading.next(5 * PIECE + 3)).piece.start == 5 * PIECE + 3
@@ -213,7 +220,7 @@ async def test_a_node_stops_in_the_middle_of_a_backlog(processes: Archive) -> No
     os.kill(pid, signal.SIGSTOP)  # it holds a piece, and others wait for it
     task = asyncio.create_task(processes.catch_up())
     await until(lambda: len(processes.asked) == 3 + 5)  # as many as there is room for
-    room, node = processes.node.mirror._room, processes.node
+    room, node = processes.node.mirror.fetcher._room, processes.node
     await processes.town.stop(A)
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
     assert not is_up(pid)

@@ -458,7 +458,7 @@ class Teller:
 
     def __init__(self, log: PaperLog) -> None:
         self.origin = log.origin
-        self.status = PeerStatus()
+        self.status, self.slow_ms = PeerStatus(), 1000
         self._log = log
 
     async def entries(self, _: str, start: int, limit: int, **__: object) -> list[bytes]:
@@ -474,7 +474,8 @@ async def test_a_proof_reaches_every_node_and_each_has_judged_it(tmp_path: Path)
             for party, log in ((A, one), (C, other)):
                 told = PaperLog(B, LAW.network)
                 told.raws = log.raws[:9]
-                await town.nodes[party.name].mirror.fetch_ruled(Teller(told), B.origin, 9)  # type: ignore[arg-type]
+                teller: Any = Teller(told)
+                await town.nodes[party.name].mirror.fetcher.fetch_ruled(teller, B.origin, 9, patient=True)
             town.clock.advance(gossip.COMPARE_MS)  # roots are compared every now and then only
             for node in nodes:
                 await until(lambda node=node: B.origin in node.alarms, node.origin)  # type: ignore[misc]

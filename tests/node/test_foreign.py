@@ -324,7 +324,7 @@ async def test_the_same_checkpoint_again_is_not_written_again(stand: Stand) -> N
 
 
 async def test_a_node_in_doubt_about_its_own_log_cosigns_nothing(stand: Stand) -> None:
-    stand.node.raise_alarm(IntegrityAlarm("a test", field=A.origin))
+    stand.node.alarms.take(IntegrityAlarm("a test", field=A.origin))
     assert (await stand.ask(fresh().request(0))).status_code == 503
 
 

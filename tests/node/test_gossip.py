@@ -17,10 +17,13 @@ from ledger.errors import VerificationError
 from ledger.merkle import TreeSize
 from ledger.note import Note
 from node import gossip, layout
+from node.faults import PeerRefusedError, PeerUnreachableError
 from node.layout import origin_hash
-from node.peers import Head, PeerRefusedError, PeerStatus, PeerUnreachableError
+from node.pacing import Heard
+from node.peers import PeerStatus
 from node.sequencer import prepare
 from node.service import Node
+from node.told import Head
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR)
@@ -251,25 +254,23 @@ async def test_a_cookie_of_a_peer_is_not_kept(talk: Talk) -> None:
 
 
 async def test_a_peer_that_keeps_failing_is_asked_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    sleep = asyncio.sleep
+    pauses: list[tuple[float, float | None]] = []
 
-    async def noting(seconds: float) -> None:
-        pauses.append(seconds)
-        await sleep(0)
+    async def noting(_: Heard, seconds: float, *, at_least: float | None = None) -> bool:
+        pauses.append((seconds, at_least))
+        await asyncio.sleep(0)
+        return False
 
+    monkeypatch.setattr(Heard, "wait", noting)
     async with Town(tmp_path, [A, B], pull_interval_ms=1000) as town:
         node = town.open(A)
-        monkeypatch.setattr("node.gossip.asyncio.sleep", noting)
         with capture_logs():
             task = asyncio.create_task(node.gossip.run())
-            while len(pauses) < 20:
-                await sleep(0)
+            await until(lambda: len(pauses) >= 20)
         task.cancel()
-        monkeypatch.undo()
         await asyncio.gather(task, return_exceptions=True)
-    assert pauses[:4] == [0.0, 2.0, 3.0, 4.0]
-    assert set(pauses[15:]) == {15.0}
+    assert pauses[:3] == [(2.0, 1.0), (3.0, 1.0), (4.0, 1.0)]
+    assert set(pauses[15:]) == {(15.0, 1.0)}
 
 
 # What is signed and not confirmed.

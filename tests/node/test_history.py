@@ -90,8 +90,11 @@ class Archive:
         return manifest
 
     def replace(self, origin: str, index: int, raw: bytes) -> None:
-        """Put other bytes in the place of a stored entry, with a good checksum: the store does not notice."""
-        key = layout.entry_key(layout.log_id(origin), index)
+        """Put other bytes in the place of a stored entry."""
+        self.put(layout.entry_key(layout.log_id(origin), index), raw)
+
+    def put(self, key: bytes, raw: bytes) -> None:
+        """Put other bytes in the place of stored ones, with a good checksum: the store does not notice."""
         assert self.disk.cells is not None
         self.disk.cells[key] = Cell(key, raw)
         self.node.store.reopen()
@@ -291,6 +294,32 @@ async def test_a_damaged_tile_verifies_nothing(archive: Archive) -> None:
     await hand_over(archive)
     await archive.confirm(archive.b, archive.c)
     archive.flip(layout.tile_key(layout.log_id(B.origin), 0, 0))
+    trace = archive.history.trace(RECORD)
+    assert B.origin not in {hop.share.ref.log for hop in trace.hops}
+    assert "damaged" in gaps(trace)
+
+
+@pytest.mark.parametrize("substitute", substitutions())
+async def test_what_took_the_place_of_an_entry_that_was_verified_before_is_verified_anew(
+    archive: Archive, substitute: Callable[[Entry, Archive], bytes]
+) -> None:
+    handed = await hand_over(archive)
+    await archive.confirm(archive.b, archive.c)
+    assert archive.history.trace(RECORD).verified
+    archive.replace(B.origin, handed.first.index, substitute(handed.first, archive))
+    trace = archive.history.trace(RECORD)
+    assert [hop.share.ref for hop in trace.hops] == [handed.second.ref]
+    assert "damaged" in gaps(trace)
+
+
+async def test_a_hash_that_changed_in_a_tile_is_found_at_the_next_question(archive: Archive) -> None:
+    await hand_over(archive)
+    await archive.confirm(archive.b, archive.c)
+    assert archive.history.trace(RECORD).verified
+    key = layout.tile_key(layout.log_id(B.origin), 0, 0)
+    data = archive.node.store.get(key)
+    assert data is not None
+    archive.put(key, data[:-1] + bytes((data[-1] ^ 1,)))
     trace = archive.history.trace(RECORD)
     assert B.origin not in {hop.share.ref.log for hop in trace.hops}
     assert "damaged" in gaps(trace)

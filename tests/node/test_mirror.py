@@ -41,9 +41,9 @@ from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store.memory import Fault
 from node import equivocations, layout, writer
 from node.errors import BusyError, FrozenError, IntegrityAlarm
+from node.faults import PeerError
 from node.layout import origin_hash
 from node.mirror import Mirror
-from node.peers import PeerError
 from node.service import Node
 
 A, B, C, D = FOUR = parties(4)

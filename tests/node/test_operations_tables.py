@@ -85,7 +85,7 @@ def told_in(section: str) -> set[str]:
 def test_the_collectors_find_what_the_source_says() -> None:
     assert {"a push failed", "the node is up", "a failure is over", "integrity alarm"} <= logged()
     assert {
-        "… has signed two roots for size …", "the ruling about … at size … contradicts what is confirmed here",
+        "… has signed two roots for size …", "the entries from … on are damaged: …",
         "two documents are signed as version … of network …",
     } <= alarms()  # fmt: skip
 

@@ -14,8 +14,9 @@ from node_helpers import PATIENCE_SECONDS, PaperLog, Party, Town, bundle, heads,
 from structlog.testing import capture_logs
 
 from node import peers
+from node.faults import PeerError
 from node.layout import origin_hash
-from node.peers import PeerError
+from node.wary import tls_context
 
 if TYPE_CHECKING:
     from node.service import Node
@@ -285,7 +286,7 @@ def peer_at(court: Court, port: int, timeout_ms: int) -> peers.Peer:
         auth=httpx.Auth(),
         clock=court.town.clock,
         timeout_ms=timeout_ms,
-        verify=peers.tls_context(None),
+        verify=tls_context(None),
     )
 
 

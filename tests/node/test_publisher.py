@@ -206,7 +206,7 @@ async def test_a_log_in_doubt_gets_no_checkpoint(town: Town) -> None:
     nodes = await town.start()
     before = await confirmed(nodes[0])
     with capture_logs():
-        nodes[0].raise_alarm(IntegrityAlarm("this is a test", field=A.origin))
+        nodes[0].alarms.take(IntegrityAlarm("this is a test", field=A.origin))
     value = share(1, B)
     prepared = Prepared(prepare(value, origin=A.origin).event, canonical_json(value).encode())
     nodes[0].writer.submit_to(nodes[0].sequencer, Submission((prepared,))).result(PATIENCE_SECONDS)

@@ -13,6 +13,7 @@ from node_helpers import (
     PaperLog,
     Party,
     Town,
+    bundle,
     entry_of,
     event_id,
     paper,
@@ -24,16 +25,18 @@ from node_helpers import (
 )
 from structlog.testing import capture_logs
 
+from cli.diagnosis import check_health
 from ledger.encoding import encode_base64
 from ledger.equivocation import heads_proof
 from ledger.errors import ConsistencyError
 from ledger.note import ED25519, Signer
 from ledger.quorum import judge_checkpoint
 from ledger.store.memory import MemoryDisk
-from node import layout, publisher, recovery, truncation
-from node.errors import BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node import layout, publisher, readmission, recovery, truncation
+from node.alarms import BY_RULING
+from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
+from node.faults import PeerError
 from node.keys import KeyRing, NodeKeys, key_name
-from node.peers import PeerError
 from node.sequencer import prepare
 from node.service import Node
 
@@ -105,6 +108,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "RETRY_SECONDS_MAX", 0.05)
     monkeypatch.setattr(recovery, "RETRY_SECONDS_MIN", 0.02)
     monkeypatch.setattr(recovery, "RETRY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(readmission, "RETRY_SECONDS_MIN", 0.01)
+    monkeypatch.setattr(readmission, "RETRY_SECONDS_MAX", 0.02)
     monkeypatch.setattr(truncation, "STEP_MAX", 2)
 
 
@@ -182,6 +187,19 @@ async def test_a_log_goes_on_everywhere_after_the_ruling(town: Town) -> None:
         assert node.states[B.origin].cosigned_head.size == new.size
 
 
+async def test_a_ruling_lifts_the_alarms_that_it_settles_and_no_other(town: Town) -> None:
+    town.open(A)
+    node = await hold(town, A, OTHER, 12)
+    convict(node)
+    causes: list[AlarmCause] = [*BY_RULING, "damage"]
+    for cause in causes:
+        node.alarms.take(IntegrityAlarm(cause, field=B.origin, cause=cause))
+    town.wire.answer(B, only(ONE))
+    await node.adopt(SECOND.document)
+    await node.readmission.settle(B.origin)
+    assert node.alarms == {B.origin: "damage"}
+
+
 async def test_a_node_that_was_down_settles_when_it_starts_under_the_ruling(town: Town) -> None:
     town.open(A)
     node = await hold(town, A, ONE, 12)
@@ -246,6 +264,26 @@ async def test_of_sources_that_give_the_other_story_nothing_stays(town: Town) ->
     assert not node.alarms
 
 
+@pytest.mark.parametrize(("others", "asked"), [(True, [0]), (False, [0, *range(RULED)])])
+async def test_who_gives_one_entry_at_a_time_holds_up_a_ruling_only_where_nobody_else_has_it(
+    town: Town, asked: list[int], *, others: bool
+) -> None:
+    starts: list[int] = []
+
+    async def drip(request: httpx.Request) -> httpx.Response:
+        starts.append(start := int(request.url.params["start"]))
+        return bundle(ONE.raws[start : start + 1])
+
+    town.law = SECOND
+    node = town.open(A)
+    town.wire.answer(B, drip)
+    if others:
+        town.wire.answer(C, only(ONE))
+    await node.readmission.settle(B.origin)
+    assert node.states[B.origin].edge.root() == ONE.root(RULED)
+    assert starts == asked
+
+
 async def test_until_it_is_settled_a_log_neither_grows_nor_is_cosigned(town: Town) -> None:
     town.law = SECOND
     node = town.open(A)
@@ -272,6 +310,97 @@ async def test_a_ruling_against_what_is_confirmed_is_an_alarm_and_nothing_is_dro
     with pytest.raises(IntegrityAlarm):
         await node.readmission.settle(B.origin)
     assert node.states[B.origin].size == 12
+
+
+def asked_for_entries(town: Town) -> int:
+    return sum(path.endswith("/entries") for _, _, path in town.wire.seen)
+
+
+@pytest.mark.parametrize("confirmed", [RULED, RULED - 1, FORK + 1])
+async def test_a_ruling_against_what_is_confirmed_below_it_is_an_alarm_and_is_not_tried_again(
+    town: Town, confirmed: int
+) -> None:
+    """The governors have ruled the other story, though a quorum has confirmed this one where they differ."""
+    town.open(A)
+    await hold(town, A, ONE, 12, confirmed=confirmed)
+    await town.stop(A)
+    town.law = ruling(root=OTHER.root(RULED))
+    town.wire.answer(B, only(OTHER))
+    town.wire.answer(C, only(ONE))
+    [node] = await town.start(A)
+    await until(lambda: B.origin in node.alarms)
+    assert "contradicts what is confirmed here" in node.alarms[B.origin]
+    assert "the governors must rule again" in node.alarms[B.origin]
+    size = node.states[B.origin].size
+    assert size >= node.states[B.origin].confirmed_size > FORK
+    asked = asked_for_entries(town)
+    node.readmission.notice()  # another version of the document, which says the same of this log
+    await until(lambda: not node.readmission._due.is_set())
+    assert await node.readmission._try(B.origin)  # else it would be tried again
+    assert asked_for_entries(town) == asked
+    async with town.client(A) as client:
+        health = (await client.get("/v1/health")).json()
+        assert (await client.get("/metrics")).text.count("suyuan_alarms_total 1.0") == 1
+    assert (health["status"], health["alarms"][0]["log"]) == ("alarm", B.origin)
+    assert check_health(health, runs=True).status == "damage"
+
+
+async def test_when_the_governors_rule_again_the_log_goes_on_and_the_alarm_is_lifted(town: Town) -> None:
+    town.open(A)
+    await hold(town, A, ONE, 12, confirmed=RULED)
+    await town.stop(A)
+    town.law = ruling(root=OTHER.root(RULED))
+    [node] = await town.start(A)
+    await until(lambda: B.origin in node.alarms)
+    third = Signer(key_name(B.origin, "log"), ED25519, seed(B.origin, "log 3"))
+    spans = [
+        {"key": B.keys.log.verifier.vkey, "from": 0, "until": RULED},
+        {"key": NEW_B.keys.log.verifier.vkey, "from": RULED, "until": RULED + 1},
+        {"key": third.verifier.vkey, "from": RULED + 1},
+    ]
+    entries = [entry_of(party) for party in FOUR]
+    entries[1] |= {"log_keys": spans, "readmitted": {"size": RULED + 1, "root": encode_base64(ONE.root(RULED + 1))}}
+    town.wire.answer(B, only(ONE))
+    await node.adopt(town.law.next(entries, quorum={"faults": 0}).document)
+    await until(lambda: node.states[B.origin].readmitted is not None)
+    assert node.alarms == {}
+
+
+async def test_when_nobody_has_the_ruled_history_somebody_is_told_and_it_is_looked_for_on(town: Town) -> None:
+    town.open(A)
+    await hold(town, A, ONE, 4)
+    await town.stop(A)
+    town.law = SECOND
+    town.wire.answer(B, only(OTHER))
+    [node] = await town.start(A)
+    await until(lambda: B.origin in node.alarms)
+    assert "look for a member that has that one" in node.alarms[B.origin]
+    assert node.readmission._rounds.total() >= readmission.ROUNDS_MAX
+    town.wire.answer(C, only(ONE))
+    await until(lambda: node.states[B.origin].readmitted is not None)
+    assert node.alarms == {}
+
+
+async def test_a_source_that_gives_little_is_not_asked_for_ever_whether_the_ruling_contradicts(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[int] = []
+
+    async def drip(request: httpx.Request) -> httpx.Response:
+        starts.append(start := int(request.url.params["start"]))
+        return bundle(OTHER.raws[start : start + 1])
+
+    town.law = ruling(root=OTHER.root(RULED))
+    node = town.open(A)
+    town.wire.answer(B, drip)
+    ruled = node.network.member(B.origin).readmitted
+    assert ruled is not None
+    readmission_of, peer = node.readmission, node.peers[B.origin]
+    assert await readmission_of._root_in(peer, B.origin, ruled, 6) == OTHER.root(6)
+    starts.clear()
+    monkeypatch.setattr(readmission, "LAGS_MAX", 3)
+    assert await readmission_of._root_in(peer, B.origin, ruled, 6) is None
+    assert starts == [0, 1, 2]
 
 
 async def test_what_the_ruling_has_voided_accuses_nobody_any_more(town: Town) -> None:

@@ -7,7 +7,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from node.peers import PeerError, PeerSlowError
+from node.faults import PeerError, PeerSlowError
 from node.repeats import Repeats
 
 A, B = {"peer": "a.example/log"}, {"peer": "b.example/log"}

@@ -38,9 +38,9 @@ from ledger.note import Signer
 from ledger.store.memory import MemoryDisk
 from node.audit import audit_store
 from node.errors import ConflictError, IntegrityAlarm, ReadOnlyError, RefusedError, RotationError
+from node.faults import PeerError
 from node.keys import KeyRing
 from node.logs import find_ended
-from node.peers import PeerError
 from node.sequencer import Submission, prepare
 from node.service import Node
 from node.setup import member_json, rotated_entry
@@ -178,12 +178,12 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         await node.adopt(town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0}).document)
         assert "another cosigner key" in node.alarms[A.origin]
         assert node.keys.cosigner is A.keys.cosigner
-        node.lift_alarm(A.origin)  # as when the governors have ruled about the log: the key is still not here
+        node.alarms.lift(A.origin, "keys")  # whatever becomes of the alarm, the key is still not here
         async with town.client(A, token=None) as client:
             told = await client.get("/v1/health")
         assert (told.status_code, told.json()["status"]) == (503, "keys_missing")
         assert told.json()["missing_keys"] == [{"role": "cosigner", "key": entry["cosigner"]}]
-        node.raise_alarm(IntegrityAlarm("again", field=A.origin))
+        node.alarms.take(IntegrityAlarm("again", field=A.origin, cause="keys"))
         assert (await post(town, "/v1/events", share(1, B))).status_code == 503
 
 

@@ -21,11 +21,12 @@ from cli.demo.network import free_ports
 from node import bounded, serve
 from node.api import bodies
 from node.bounded import CONNECTIONS_PER_ADDRESS_MAX, HEAD_BYTES_MAX, BoundedHttp
+from node.client import Client, UnreachableError
 from node.errors import ConfigError
 from node.express import ExpressHttp
-from node.peers import tls_context
 from node.serve import CONNECTIONS_MAX, Server, configure_logging
 from node.service import Node, load_foundation
+from node.wary import tls_context
 
 A, B = parties(2)
 
@@ -337,6 +338,10 @@ def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path)
         assert httpx.get(url, verify=tls_context(tmp_path / "cert.pem"), trust_env=False).status_code == 200
         with pytest.raises(httpx.ConnectError, match="certificate"):
             httpx.get(url, verify=tls_context(None), trust_env=False)
+        with Client(f"https://{address}", verify=tls_context(tmp_path / "cert.pem")) as client:
+            assert client.health()["schema"] == "suyuan.health/1"
+        with Client(f"https://{address}") as client, pytest.raises(UnreachableError, match="certificate"):
+            client.health()
 
 
 # Running.

@@ -441,8 +441,8 @@ async def test_an_alarm_about_its_own_log_makes_a_node_read_only(tmp_path: Path)
         node, _ = await town.start()
         await confirmed(node)
         with capture_logs() as logged:
-            node.raise_alarm(IntegrityAlarm("this is a test", field=A.origin))
-            node.raise_alarm(IntegrityAlarm("this is a test", field=A.origin))
+            node.alarms.take(IntegrityAlarm("this is a test", field=A.origin))
+            node.alarms.take(IntegrityAlarm("this is a test", field=A.origin))
         assert [one["event"] for one in logged].count("integrity alarm") == 1
         with pytest.raises(ReadOnlyError, match="this is a test"):
             await record(node, share(1, B))
@@ -453,7 +453,7 @@ async def test_an_alarm_about_another_log_does_not(tmp_path: Path) -> None:
     async with Town(tmp_path, [A, B]) as town:
         node, _ = await town.start()
         with capture_logs():
-            node.raise_alarm(IntegrityAlarm("this is a test", field=B.origin))
+            node.alarms.take(IntegrityAlarm("this is a test", field=B.origin))
         assert await record(node, share(1, B)) == ["recorded"]
 
 
@@ -461,7 +461,7 @@ async def test_an_alarm_without_a_place_is_about_the_own_log(tmp_path: Path) -> 
     async with Town(tmp_path, [A, B]) as town:
         node, _ = await town.start()
         with capture_logs():
-            node.raise_alarm(IntegrityAlarm("this is a test"))
+            node.alarms.take(IntegrityAlarm("this is a test"))
         assert node.alarms == {A.origin: "this is a test"}
 
 

@@ -6,7 +6,7 @@ import pytest
 from mutants import MUTANTS
 from world import Plan, simulate
 
-SEEDS_MAX = 20
+SEEDS_MAX = 40
 MEMBERS = 4
 
 
