@@ -12,7 +12,6 @@ acts under the same version. So whoever joins can hear of all that was cosigned 
 """
 
 import asyncio
-import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -67,6 +66,7 @@ class Adoption:
         enter: Callable[[Charter], Awaitable[None]],
         alarm: Callable[[IntegrityAlarm], None],
         alarms: Mapping[str, str],
+        random: Callable[[int], bytes],
     ) -> None:
         """Begin with ``charter``, whose file is ``path``; ``enter`` makes the node act under a newer one."""
         self.charter = charter
@@ -78,6 +78,7 @@ class Adoption:
         self._enter = enter
         self._alarm = alarm
         self._alarms = alarms
+        self._random = random
         self._lock = asyncio.Lock()
         self._due = asyncio.Event()
         self._running: set[asyncio.Task[int]] = set()
@@ -206,7 +207,7 @@ class Adoption:
             return  # nobody would cosign it
         value: JsonObject = {
             "hash": encode_base64(network.text_hash),
-            "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
+            "id": str(uuid.UUID(bytes=self._random(16), version=4)),
             "network": network.name,
             "type": NetworkAdopt.TYPE,
             "version": network.version,

@@ -560,6 +560,7 @@ class Node:
             enter=self._enter,
             alarm=self.alarms.take,
             alarms=self.alarms,
+            random=self._random,
         )
         self.witness = Witness(
             signer=lambda: self.keys.cosigner,

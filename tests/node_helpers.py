@@ -102,9 +102,9 @@ class Party:
             url=self.url,
         )
 
-    def other_keys(self, *roles: str) -> NodeKeys:
+    def other_keys(self, *roles: str, name: str = "next") -> NodeKeys:
         """The department's keys with the next ones in the place of those of some roles."""
-        return replace(self.keys, **{role: getattr(_keys(self.origin, "next"), role) for role in roles})
+        return replace(self.keys, **{role: getattr(_keys(self.origin, name), role) for role in roles})
 
 
 @cache

@@ -14,6 +14,7 @@ tricks  ``yes``       cosigns any checkpoint of anybody
         ``lies``      wrong sizes and made-up checkpoints in /v1/logs and /v1/memory
         ``garbage``   any status, any bytes
         ``replay``    sends again what it was sent, to the same member and to others
+        ``usurp``     claims a newer network document, which it has signed itself
 """
 
 import asyncio
@@ -26,16 +27,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import httpx
-from node_helpers import NOW_MS, PaperLog, Party, bundle, share
+from node_helpers import NOW_MS, PaperLog, Party, adopts, bundle, event_id, heads, seed, share
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import add_signatures, cosign, parse_cosignatures
-from ledger.encoding import encode_base64, text_to_lines
+from ledger.encoding import encode_base64, parse_canonical_json, text_to_lines
 from ledger.entry import ChainHead, parse_entry
 from ledger.errors import LedgerError
-from ledger.merkle import TreeSize
-from ledger.note import Note, Signature
+from ledger.merkle import TreeHead, TreeSize
+from ledger.network import Network, network_text
+from ledger.note import ED25519, Note, Signature, Signer
 from ledger.witness_request import AddCheckpoint, parse_add_checkpoint
+from node.keys import NodeKeys
 from node.layout import origin_hash
 from node.transport import PeerAuth
 
@@ -43,9 +46,26 @@ if TYPE_CHECKING:
     from world import Site, World
 
 BODIES = ("node", "twins", "forger", "silent")
-TRICKS = ("yes", "withhold", "freeze", "lies", "garbage", "replay")
+TRICKS = ("yes", "withhold", "freeze", "lies", "garbage", "replay", "usurp")
+USURPER = Signer("test/usurper", ED25519, seed("usurper"))
 KEPT_MAX = 40  # messages that a replayer keeps
 Key = tuple[str, str]
+
+
+def keys_of(party: Party) -> list[NodeKeys]:
+    """All keys that a member has from the beginning: those of now, and what it can replace them with."""
+    return [party.keys, *(party.other_keys("log", "cosigner", "transport", name=name) for name in ("next", "third"))]
+
+
+@dataclass(frozen=True)
+class Rekeyed(Party):
+    """A member with the log key that it goes on with."""
+
+    number: int
+
+    @property
+    def keys(self) -> NodeKeys:
+        return keys_of(Party(self.name))[self.number]
 
 
 @dataclass(frozen=True)
@@ -107,13 +127,15 @@ class Liar:
 
     async def retire(self) -> None:
         """Fall silent, or become honest as far as that is possible."""
+        if self.retired:
+            return
         self.retired = True
         await self._cancel()
         for twin in self.nodes[1:] if self.manners.mends else self.nodes:
             await twin.crash()
         self.shown = {}
         if not self.manners.mends or self.manners.body == "silent":
-            self.world.wires.servers.pop(self.party.name)
+            self.world.wires.servers.pop(self.party.name, None)
 
     async def stop(self) -> None:
         await self._cancel()
@@ -126,6 +148,16 @@ class Liar:
         if branches > 1:
             self.shown[name] = (self.shown.get(name, 0) + self.random.randrange(1, branches)) % branches
             self.prey.add(name)
+
+    def hear_of_law(self) -> None:
+        """There is a newer network document."""
+        if self.forger is not None and not self.retired:
+            self.forger.hear_of_law()
+
+    def hear_of_member(self, party: Party) -> None:
+        """Somebody has joined, and it may be this liar himself."""
+        if self.forger is not None and not self.retired and party is not self.party:
+            self.forger.push_to(party)
 
     async def _cancel(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -156,6 +188,8 @@ class Liar:
                     if answer is not None:
                         return answer  # type: ignore[no-any-return]
         response = await self._body(source, request)
+        if "usurp" in self.manners.tricks:
+            response = self._usurp(path, response)
         if "lies" in self.manners.tricks and path in ("/v1/logs", "/v1/memory") and response.status_code == 200:
             response = self._lie(path, response)
         self._said.setdefault((source, path), response)
@@ -204,6 +238,22 @@ class Liar:
         flipped = response.content[:at] + bytes([response.content[at] ^ 1]) + response.content[at + 1 :]
         return httpx.Response(200, content=flipped, headers={"Entry-Count": response.headers.get("Entry-Count", "1")})
 
+    def _usurp(self, path: str, response: httpx.Response) -> httpx.Response:
+        """Claim a version of the network document that the governors have not signed."""
+        law = self.world.law
+        if path == "/v1/network":
+            text = network_text("test", law.network.version + 1, law.network.text_hash, self._coup(law.network))
+            signed = Note(text, (USURPER.sign(text),)).encode()
+            return httpx.Response(200, content=law.document + b"\n" + signed)
+        if path in ("/v1/logs", "/v1/memory") and response.status_code == 200:
+            return httpx.Response(200, json=json.loads(response.content) | {"network_version": law.network.version + 1})
+        return response
+
+    def _coup(self, network: Network) -> dict[str, Any]:
+        body = parse_canonical_json(network.text.split("\n")[4])
+        assert isinstance(body, dict)
+        return body | {"governors": {"keys": [USURPER.verifier.vkey], "threshold": 1}}
+
     def _lie(self, path: str, response: httpx.Response) -> httpx.Response:
         told = json.loads(response.content)
         for one in told["logs"]:
@@ -241,7 +291,7 @@ class Liar:
         self.nodes[0].snapshot()
         twin.old = self.nodes[0].old
         if twin.old is not None:
-            twin.disk.cells = dict(twin.old[0])
+            twin.disk.cells = dict(twin.old.cells)
         for number, site in enumerate((self.nodes[0], twin)):
             site.reach = lambda name, number=number: self.shown.get(name, 0) == number or name in self.world.liars  # type: ignore[misc]
         self._share_out(2)
@@ -288,6 +338,7 @@ class Forger:
         self._signatures: dict[tuple[int, int], dict[str, Signature]] = {}  # by branch and size, then member
         self._best: dict[int, Note] = {}  # of each branch: the checkpoint with the most cosignatures
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._ruling: TreeHead | None = None  # the governors' word that it knows of
 
     @property
     def branches(self) -> int:
@@ -296,8 +347,26 @@ class Forger:
     def start(self) -> None:
         self._liar.do(self._grow())
         for party in self._liar.others:
-            if party.name not in self._liar.world.plan.liars:
-                self._liar.do(self._push_to(party))
+            self.push_to(party)
+
+    def push_to(self, party: Party) -> None:
+        if party.name not in self._liar.world.plan.liars:
+            self._liar.do(self._push_to(party))
+
+    def hear_of_law(self) -> None:
+        """Go on with a key that the governors have given it, or with those that have ended, or both."""
+        law = self._liar.world.law.network
+        member = law.members.get(self._party.origin)
+        if member is None or (ruling := member.readmitted) in (None, self._ruling) or self._random.random() < 0.3:
+            return
+        self._ruling = ruling
+        assert ruling is not None
+        ruled = [one for one in self._branches if one.size >= ruling.size and one.root(ruling.size) == ruling.root]
+        for old in ruled[:1]:
+            branch = _cut(old, ruling.size)
+            branch.party = Rekeyed(self._party.name, len(member.log_keys) - 1)
+            self._branches.append(branch)
+            self._liar.share_out(len(self._branches))
 
     def _client(self, target: str) -> httpx.AsyncClient:
         if target not in self._clients:
@@ -327,9 +396,18 @@ class Forger:
             if self._random.random() < 0.2:
                 self._liar.share_out(len(self._branches))
             for branch in self._branches:
+                if self._random.random() < 0.3:
+                    self._adopt(branch)
                 if self._random.random() < 0.7:
                     number = self._liar.world.number() + 3 * 10**6
                     branch.append(share(number, self._random.choice(self._liar.others)))
+
+    def _adopt(self, branch: PaperLog) -> None:
+        """Have a branch act under the newest version; the others go on under an older one."""
+        law = self._liar.world.law.network
+        if branch.network.version < law.version:
+            branch.network = law
+            branch.append(adopts(law) | {"id": event_id(self._liar.world.number() + 5 * 10**6)})
 
     def _fork(self) -> None:
         old = self._random.choice(self._branches)
@@ -368,7 +446,7 @@ class Forger:
         for liar in self._liar.world.liars.values():
             got[liar.party.name] = cosign(liar.party.keys.cosigner, promise, time=NOW_MS // 1000)
         needed = self._liar.world.law.network.quorum
-        note = add_signatures(sign_checkpoint(self._party.keys.log, promise), got.values())
+        note = add_signatures(sign_checkpoint(branch.party.keys.log, promise), got.values())
         if len(got) < needed - 1:
             return
         self._best[number] = note
@@ -400,14 +478,16 @@ class Forger:
             return httpx.Response(200, content=self._best.get(number, branch.checkpoint()).encode())
         if path == "/v1/logs":
             listed = {"log": branch.origin, "size": branch.size, "confirmed_size": branch.size}
-            return httpx.Response(200, json={"logs": [listed | {"root": encode_base64(branch.root())}]})
+            return httpx.Response(200, json=heads(listed | {"root": encode_base64(branch.root())}, version=branch.network.version))
         if path == "/v1/memory":
             told = {
                 "log": branch.origin,
                 "size": branch.size,
                 "checkpoint": text_to_lines(branch.checkpoint().encode()),
             }
-            return httpx.Response(200, json={"logs": [told]})
+            return httpx.Response(200, json=heads(told, version=branch.network.version) | {"since": 1})
+        if path == "/v1/network":
+            return httpx.Response(200, content=self._liar.world.law.document)
         if path == "/witness/add-checkpoint":
             return self._liar._cosign(request.content)
         return httpx.Response(404)

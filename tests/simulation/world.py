@@ -9,20 +9,25 @@ software need. The checker looks at every message and every durable write; the f
 import asyncio
 import hashlib
 import logging
+import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
 import structlog
-from byzantine import Liar, draw_manners
-from checker import Checker, ViolationError, Who
+from byzantine import Liar, draw_manners, keys_of
+from checker import Checker, ViolationError
+from governors import Act, Governors, draw_acts
 from loop import InlineExecutor, InlineWriter, run
-from node_helpers import NOW_MS, Paper, Party, paper, parties, receipt, share, tokens_json
+from node_helpers import NOW_MS, Paper, Party, parties, receipt, share, tokens_json
 from wires import Weather, Wires
 
+from ledger.network import Network, verify_chain
 from ledger.store.gate import State
 from ledger.store.memory import Cell, Fault, MemoryDisk, MemoryStore
 from ledger.store.protocol import Batch
@@ -35,6 +40,7 @@ PATIENCE_SECONDS = 1.0  # of a node for a part of an answer
 SETTLE_SECONDS_MAX = 150.0  # pauses between tries grow up to 15 seconds, rounds of comparing heads up to 30
 SKEW_MS_MAX = 20_000  # clocks may differ by a minute
 
+COUNTS = (4, 7, 10)  # members that a network begins with
 SETTINGS = {"confirm_timeout_ms": 1_500, "peer_timeout_ms": int(PATIENCE_SECONDS * 1000)}
 
 
@@ -60,19 +66,29 @@ class Plan:
     weather: Weather
     mishaps: tuple[Mishap, ...]
     calm_at: float
-    theme: str = ""  # what the run is about: "forgetful", or what its liars are made of; else chance decides
+    theme: str = ""  # what the run is about: "forgetful", "governed", or what its liars are made of; else chance decides
+    newcomers: tuple[str, ...] = ()  # who will join
+    acts: tuple[Act, ...] = ()  # what the governors will decide
+    rulings: bool = False  # whether they readmit a log that has lied
+    answers: str = "2f"  # how many must tell what they remember before a node speaks again after a start
 
     @classmethod
     def of(cls, seed: int, count: int | None = None, theme: str = "") -> "Plan":
         random = Random(f"plan {seed}")
         count = count or random.choice([4] * 14 + [7] * 5 + [10])
         names = [party.name for party in parties(count)]
-        faults = (count - 1) // 3
-        faulty = random.sample(names, faults)
+        governed = theme == "governed" or (theme != "forgetful" and random.random() < 0.5)
+        joining = random.choice([0, 0, 1, 3] if count < max(COUNTS) else [0, 1]) if governed else 0
+        newcomers = [f"d{count + number}" for number in range(joining)]
+        faulty = random.sample(names, (count - 1) // 3)
+        if governed and random.random() < 0.3:
+            faulty = faulty[1:]
+        faulty += random.sample(newcomers, (count + joining - 1) // 3 - (count - 1) // 3)
+        faults = len(faulty)
         honest_faults = random.choice(
             [0, 0, 0, 1, faults] if faults > 1 else [0, 0, 1]
         )  # of the f, so many lose their disk instead of lying
-        if theme:
+        if theme not in ("", "governed"):
             honest_faults = {"forgetful": faults, "silent": 0}.get(theme, faults // 2)
         forgetful, liars = faulty[:honest_faults], faulty[honest_faults:]
         weather = random.choice(
@@ -84,14 +100,20 @@ class Plan:
             ]
         )
         calm_at = random.uniform(12.0, 25.0)
-        upright = [name for name in names if name not in liars]
-        mishaps = [_draw_mishap(random, calm_at, names, upright) for _ in range(random.randrange(9))]
+        everybody = names + newcomers
+        upright = [name for name in everybody if name not in liars]
+        mishaps = [_draw_mishap(random, calm_at, everybody, upright) for _ in range(random.randrange(9))]
         for name in forgetful:
             for _ in range(random.choice([1, 1, 2])):
                 at = random.uniform(2.0, calm_at)
                 mishaps.append(Mishap(at, "amnesia", name, random.uniform(0.0, 4.0), random.choice(["old", "empty"])))
         mishaps.sort(key=lambda one: one.at)
-        return cls(seed, count, tuple(liars), tuple(forgetful), weather, tuple(mishaps), calm_at, theme)
+        acts = draw_acts(random, names, faulty, newcomers, calm_at) if governed else []
+        return cls(
+            seed, count, tuple(liars), tuple(forgetful), weather, tuple(mishaps), calm_at, theme,
+            newcomers=tuple(newcomers), acts=tuple(acts), rulings=governed and random.random() < 0.8,
+            answers=random.choice(["2f", "2f"] if liars else ["2f", "2f+1", "all"]),
+        )  # fmt: skip
 
 
 def _draw_mishap(random: Random, calm_at: float, names: list[str], upright: list[str]) -> Mishap:
@@ -162,6 +184,15 @@ class _WatchedStore(MemoryStore):
         self._watched.wrote({key: None if cell is None else cell.value for key, cell in fresh.items()})
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A copy of a disk, of the head file if there was one, and of the network document."""
+
+    cells: dict[bytes, Cell]
+    head: bytes | None
+    network: bytes
+
+
 class Site:
     """One machine with the real software on it: it starts, dies, and starts again on what its disk has kept."""
 
@@ -180,12 +211,13 @@ class Site:
         self.down = asyncio.Lock()  # while it is being stopped or started
         self._app: httpx.ASGITransport | None = None
         self._tasks: set[asyncio.Task[httpx.Response]] = set()
-        self.old: tuple[dict[bytes, Cell], bytes | None] | None = None  # a copy of the disk, and of the head file
+        self.old: Backup | None = None
 
     @property
     def home(self) -> Home:
         values = {"origin": self.party.origin, "fingerprint": self.world.law.fingerprint, **SETTINGS}
         values |= {
+            "recovery_answers": self.world.plan.answers,
             "checkpoint_interval_ms": 100 * self.world.plan.count,
             "pull_interval_ms": 600 * self.world.plan.count,
         }
@@ -202,9 +234,9 @@ class Site:
             if self.node is not None:
                 return
             self.starts += 1
-            law, number = self.world.law, self.starts
+            number = self.starts
             self.node = node = Node(
-                Foundation(self.home, law.network, law.document, KeyRing.of(self.party.keys)),
+                self._foundation(),
                 clock=self.clock,
                 store=self.disk.create() if self.disk.cells is None else self.disk.open(),
                 transport_to=lambda member: _Out(self, httpx.URL(member.url).host.partition(".")[0], number),
@@ -216,6 +248,16 @@ class Site:
                 node.recovery.progress.needed = self.answers_needed
             self._app = httpx.ASGITransport(create_app(node))
             await node.start()
+
+    def _foundation(self) -> Foundation:
+        """What the node finds in its folder; a new one is given the newest network document."""
+        home, document = self.home, self.world.law.document
+        if home.network.exists():
+            document = home.network.read_bytes()
+        else:
+            home.network.write_bytes(document)
+        network = _verified(document, self.world.law.fingerprint)
+        return Foundation(home, network, document, KeyRing.of(*keys_of(self.party)))
 
     async def crash(self) -> None:
         """Die at once: whatever is under way is lost, and nothing more reaches the disk."""
@@ -251,10 +293,12 @@ class Site:
             raise httpx.ReadError("the machine died", request=request)
         return task.result()
 
-    async def ask(self, method: str, path: str, json: Any = None) -> httpx.Response | None:
+    async def ask(
+        self, method: str, path: str, json: Any = None, content: bytes | None = None
+    ) -> httpx.Response | None:
         """Ask as the department's own client; None when the node is down or dies."""
         headers = {"Authorization": f"Bearer {self.party.token}"}
-        request = httpx.Request(method, self.party.url + path, headers=headers, json=json)
+        request = httpx.Request(method, self.party.url + path, headers=headers, json=json, content=content)
         try:
             return await self.serve("", request)
         except httpx.TransportError:
@@ -267,17 +311,23 @@ class Site:
     def snapshot(self) -> None:
         """Make a copy of the disk, for a restore later."""
         if self.disk.cells is not None:
-            head = self.home.head
-            self.old = (dict(self.disk.cells), head.read_bytes() if head.exists() else None)
+            head, network = self.home.head, self.home.network
+            self.old = Backup(
+                dict(self.disk.cells), head.read_bytes() if head.exists() else None, network.read_bytes()
+            )
 
     def lose(self, what: str, *, head_too: bool) -> None:
         """Replace the disk of a machine that is down by the old copy, or an empty one."""
-        cells, head = self.old if what == "old" and self.old is not None else (None, None)
-        self.disk.cells = None if cells is None else dict(cells)
+        old = self.old if what == "old" else None
+        self.disk.cells = None if old is None else dict(old.cells)
+        if old is not None:
+            self.home.network.write_bytes(old.network)
+        else:
+            self.home.network.unlink(missing_ok=True)
         if head_too:
             self.home.head.unlink(missing_ok=True)
-            if head is not None:
-                self.home.head.write_bytes(head)
+            if old is not None and old.head is not None:
+                self.home.head.write_bytes(old.head)
 
     def _wrote(self, fresh: Mapping[bytes, bytes | None]) -> None:
         self.world.check(lambda: self.world.checker.wrote(self.party.origin, fresh.items()))
@@ -333,6 +383,7 @@ class Outcome:
     seconds: float  # of virtual time
     lies: int  # logs that have shown honest members two histories
     proofs: int  # that honest nodes have against them
+    saw: dict[str, int]  # what befell it, how often
     problem: str | None
 
 
@@ -351,22 +402,25 @@ class World:
         seed = self.plan.seed
         self.random = Random(f"world {seed}")
         self.parties = {party.name: party for party in parties(self.plan.count)}
-        self.law: Paper = paper(list(self.parties.values()))
-        self.honest = [name for name in self.parties if name not in self.plan.liars]
-        whos = {
-            party.origin: Who(party.origin, party.keys.log.verifier.vkey, party.keys.cosigner.verifier.vkey)
-            for party in self.parties.values()
-        }
-        self.checker = Checker(whos, frozenset(self.parties[name].origin for name in self.honest))
+        self.governors = Governors(self, self.plan.acts, rules=self.plan.rulings)
+        everybody = [*self.parties.values(), *map(Party, self.plan.newcomers)]
+        honest = frozenset(party.origin for party in everybody if party.name not in self.plan.liars)
+        self.checker = Checker(self.law.document, honest)
         self.wires = Wires(Random(f"wires {seed}"), self._watch, PATIENCE_SECONDS, self.plan.weather, tell=self.say)
         self.problem: str | None = None
         self.events = 0
         self.proofs = 0
         self.calm = False
+        self.saw: Counter[str] = Counter()
         self._numbers = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._shares: list[tuple[Party, dict[str, Any]]] = []  # to whom, and the entry
         self._answers: dict[str, dict[str, Any]] = {}
+
+    @property
+    def law(self) -> Paper:
+        """The network document that the governors have issued last."""
+        return self.governors.law
 
     # Watching.
 
@@ -383,6 +437,8 @@ class World:
         except ViolationError as error:
             self.problem = str(error)
             self.say(f"VIOLATION: {error}")
+        except Exception as error:  # noqa: BLE001 - nodes survive whatever comes out of a wire or a disk
+            self.problem = f"the checker itself has failed: {error!r}\n{''.join(traceback.format_exception(error))}"
 
     def _watch(self, source: str, target: str, path: str, asked: bytes, status: int | None, body: bytes) -> None:
         del source
@@ -408,22 +464,12 @@ class World:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unhandled)
         self._say_plan()
-        for name, party in self.parties.items():
-            if name in self.plan.liars:
-                liar = Liar(self, party, draw_manners(Random(f"manners {self.plan.seed} {name}"), self.plan.theme))
-                self.liars[name] = liar
-                self.wires.servers[name] = liar.serve
-                self.say(f"{name} lies: {liar.manners}")
-            else:
-                site = self.sites[name] = Site(self, party)
-                self.wires.servers[name] = site.serve
         for name in self.parties:
+            self._settle_in(name)
+        for name in list(self.parties):
             await asyncio.sleep(self.random.random() * 0.5)
-            if name in self.liars:
-                await self.liars[name].start()
-            else:
-                await self.sites[name].start()
-                self.spawn(self._clerk(self.sites[name]))
+            await self._start(name)
+        govern = asyncio.create_task(self.governors.run(), name="the governors")
         for mishap in self.plan.mishaps:
             self.spawn(self._suffer(mishap))
         await self._until(self.plan.calm_at)
@@ -431,8 +477,12 @@ class World:
             await self._calm_down()
         if self.problem is None:
             await self._settle()
+        self.saw.update({f"document: {kind}": count for kind, count in self.governors.done.items()})
+        self.saw.update(f"liar: {liar.manners.body}" for liar in self.liars.values())
         seconds = loop.time()
         lies = sum(self.checker.lied(log) for log in self.checker.members)
+        govern.cancel()
+        self._tasks.append(govern)
         await self._stop()
         return Outcome(
             self.wires.digest,
@@ -442,8 +492,36 @@ class World:
             seconds,
             lies,
             self.proofs,
+            dict(sorted(self.saw.items())),
             self.problem,
         )
+
+    def _settle_in(self, name: str) -> None:
+        """Give a member its machine, or its liar."""
+        party = self.parties[name]
+        if name in self.plan.liars:
+            liar = Liar(self, party, draw_manners(Random(f"manners {self.plan.seed} {name}"), self.plan.theme))
+            self.liars[name] = liar
+            self.wires.servers[name] = liar.serve
+            self.say(f"{name} lies: {liar.manners}")
+        else:
+            site = self.sites[name] = Site(self, party)
+            self.wires.servers[name] = site.serve
+
+    async def _start(self, name: str) -> None:
+        if name in self.liars:
+            await self.liars[name].start()
+        else:
+            await self.sites[name].start()
+            self.spawn(self._clerk(self.sites[name]))
+
+    async def arrive(self, name: str, after: float) -> None:
+        """A member that has joined starts its node."""
+        self._settle_in(name)
+        await asyncio.sleep(after)
+        await self._start(name)
+        for liar in self.liars.values():
+            liar.hear_of_member(self.parties[name])
 
     async def _until(self, moment: float) -> None:
         loop = asyncio.get_running_loop()
@@ -476,12 +554,16 @@ class World:
         end = loop.time() + SETTLE_SECONDS_MAX
         waits: str = "nobody has looked"
         proven: dict[str, list[str]] | None = None
-        while waits and self.problem is None and loop.time() < end:
+        while waits and self.problem is None and loop.time() < max(end, self.governors.last_at + SETTLE_SECONDS_MAX):
+            version = self.law.network.version
             await self._until(loop.time() + 1.0)
-            waits = self.checker.settled() or next((f"{task.get_name()} is not done" for task in self._tasks), "")
+            waits = self.governors.pending or self.checker.settled()
+            waits = waits or next((f"{task.get_name()} is not done" for task in self._tasks), "")
             if not waits:
-                proven = await self._proven()
+                proven = await self.proven()
                 waits = self.checker.unproven(proven) if proven is not None else ""
+            if not waits and self.law.network.version != version:
+                waits = "there is a newer network document"
         if self.problem is None and waits:
             self.problem = f"the honest members have not converged: {waits}"
         self.say("the end")
@@ -492,7 +574,7 @@ class World:
                 if alarm.startswith("service ") and self.problem is None:
                     self.problem = f"{name}: {alarm} has ended"
 
-    async def _proven(self) -> dict[str, list[str]] | None:
+    async def proven(self) -> dict[str, list[str]] | None:
         """Against which logs each honest node has a proof; None where nodes do not keep any."""
         proven: dict[str, list[str]] = {}
         for site in self.sites.values():
@@ -522,6 +604,8 @@ class World:
         plan = self.plan
         self.say(f"seed {plan.seed}: {plan.count} members, liars {plan.liars}, forgetful {plan.forgetful}")
         self.say(f"{plan.weather}")
+        for act in plan.acts:
+            self.say(f"to come: {act}")
         for mishap in plan.mishaps:
             self.say(f"to come: {mishap}")
 
@@ -530,13 +614,15 @@ class World:
     async def _suffer(self, mishap: Mishap) -> None:
         if mishap.kind == "amnesia" and mishap.what == "old":
             await asyncio.sleep(mishap.at * Random(f"{mishap}").random())
-            self.sites[mishap.who].snapshot()
+            if mishap.who in self.sites:
+                self.sites[mishap.who].snapshot()
         await asyncio.sleep(max(0.0, mishap.at - asyncio.get_running_loop().time()))
-        if self.calm:
+        if self.calm or (mishap.who and mishap.who not in self.sites):
             return
         self.say(
             f"{mishap.kind} {mishap.who} {mishap.what if mishap.what is not None else ''} for {mishap.lasts:.1f} s"
         )
+        self.saw[mishap.kind if mishap.kind != "amnesia" else f"{mishap.what} disk"] += 1
         await getattr(self, f"_{mishap.kind}")(mishap)
 
     async def _partition(self, mishap: Mishap) -> None:
@@ -604,6 +690,8 @@ class World:
             await self._submit(site, event, wait="recorded")
             if event["id"] in self._answers or self.checker.excused(site.party.origin):
                 return
+            if site.party.origin not in self.checker.active and not self.governors.pending:
+                return
             await asyncio.sleep(0.5)
 
     def _draw_event(self, party: Party, random: Random) -> dict[str, Any]:
@@ -641,7 +729,12 @@ class World:
             self._shares.append((self._party_of(event["consumer"]), entry))
 
     def _party_of(self, origin: str) -> Party:
-        return next(party for party in self.parties.values() if party.origin == origin)
+        return self.parties[origin.partition(".")[0]]
+
+
+@lru_cache(maxsize=64)
+def _verified(document: bytes, fingerprint: str) -> Network:
+    return verify_chain(document, fingerprint)
 
 
 def simulate(plan: Plan, folder: Path, *, tell: Callable[[str], None] | None = None) -> Outcome:
