@@ -1,8 +1,8 @@
 """The governors: they draw up the versions of the network document, sign them, and hand them in at one or more nodes.
 
 They are careful as the documentation tells them to be (protocol sections 7.7, 8.3 and 8.4): one version after the other;
-when a member has been suspended they wait until all act under that; a log key ends where its log has announced it, in
-an entry that is confirmed; a log is readmitted when all honest members hold the proof against it, and with a history
+before a member is suspended, and after it, they wait until all others act under that; a log key ends where its log has
+announced it, in an entry that will not be lost; a log is readmitted when all honest members hold the proof against it, and with a history
 above which nothing can be confirmed any more, whoever of the liars adds his signature.
 """
 
@@ -110,6 +110,8 @@ class Governors:
     async def _take(self, act: Act) -> Act | None:
         """Carry out an act; return what remains to be tried later."""
         kind, world = act.kind, self._world
+        if kind == "suspend" and world.checker.lagging():
+            return act
         if kind in ("log key", "log key named"):
             return await self._log_key(act)
         if kind == "join":
@@ -143,10 +145,14 @@ class Governors:
             return None
         if act.kind == "log key":
             return await self._announced(act, site, key)
-        confirmed = self._world.checker.confirmed.get(site.party.origin)
-        if confirmed is None or confirmed.size <= act.entry:
-            return act
-        if key.encode() not in confirmed.at(act.entry + 1).entry:
+        checker, log = self._world.checker, site.party.origin
+        confirmed = checker.confirmed.get(log)
+        stored = checker.disks[log].copies[log].history
+        if confirmed is not None and confirmed.size > act.entry:
+            stored = confirmed
+        elif name in self._world.plan.forgetful and not self._world.calm:
+            return act  # it may be lost yet
+        if stored.size <= act.entry or key.encode() not in stored.at(act.entry + 1).entry:
             return None  # lost with a disk: nobody was promised anything
         self._end_key(name, key, act.start)
         self._issue("log key")
