@@ -203,6 +203,8 @@ class Adoption:
         says = state.version_at(state.size, network)
         if state.size == 0 or says == network.version or self._own in self._alarms:
             return
+        if says is None:
+            return  # the log acts under a newer one, which an old copy of this disk has lost: the peers will tell it
         if not network.member(self._own).active:
             return  # nobody would cosign it
         value: JsonObject = {

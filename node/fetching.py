@@ -194,6 +194,8 @@ class Fetcher:
             current = transaction.state(state.origin)
             if not ruled:
                 self._require_usable(current, bound=bound)
+            if self._network().member(state.origin).log_keys != member.log_keys:
+                raise BusyError(f"the keys of {state.origin} have changed while its entries came", field="origin")
             if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
                 return False
             transaction.put_state(logs.grow(current, piece.raws, growth, transaction.batch))

@@ -254,6 +254,7 @@ class Node:
         self._waiting = 0
         self._rows = MiddleRows(ROWS_MAX)
         self._signatures = SignatureMemory(SIGNATURES_KEPT_MAX)
+        self.bound_version = self.network.version  # what was cosigned under earlier ones is on the disk
         self._released = False  # nobody waits any more
         self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
@@ -594,6 +595,7 @@ class Node:
         self.manifests.follow(frozenset(charter.network.members))
         retired = self.peers.update(charter.network)
         await self._add_logs(charter.network)  # a write that failed meanwhile has read the states again
+        self.bound_version = charter.network.version
         self.publisher.network_changed()
         try:
             await asyncio.to_thread(self.equivocations.load)  # other keys, other rulings

@@ -215,18 +215,27 @@ class Witness:
         What is cosigned under an older one would count with that one's smaller quorum, although those who have joined
         since may have been told already what there was to know.
         """
-        origin = judged.checkpoint.origin
+        try:
+            self._require_alike(judged)
+        except UnknownVersionError:
+            await self._catch_up_with(judged.checkpoint.origin)
+            self._require_alike(judged)
+
+    def _require_alike(self, judged: Judged) -> None:
+        """Check that a log acts under the same version as this node, whose entries are here.
+
+        Raises:
+            UnknownVersionError: the log acts under one that is not here.
+            BusyError: it acts under another one.
+        """
+        network = self._network()
         if judged.size == 0:
             return  # every history extends the empty one
-        try:
-            version = self._mirror.acting_version(judged, self._network())
-        except UnknownVersionError:
-            await self._catch_up_with(origin)
-            version = self._mirror.acting_version(judged, self._network())
-        if version != self._network().version:
+        version = self._mirror.acting_version(judged, network)
+        if version != network.version:
             raise BusyError(
-                f"{origin} acts under version {version} of the network document, this node under "
-                f"{self._network().version}",
+                f"{judged.checkpoint.origin} acts under version {version} of the network document, this node under "
+                f"{network.version}",
                 field="origin",
             )
 
@@ -242,6 +251,7 @@ class Witness:
         def compare_and_store(transaction: Transaction) -> None:
             state = transaction.state(judged.checkpoint.origin)
             self._check_trust(state)  # a proof may have come while the entries were fetched
+            self._require_alike(judged)  # or a newer network document
             if request.old_size != state.cosigned_head.size:
                 raise WrongSizeError(state.cosigned_head.size)
             state = logs.with_cosigned(state, judged, transaction.batch)

@@ -54,8 +54,9 @@ def get_memory(request: Request) -> Response:
     reader(request)
     check_parameters(request)
     node = node_of(request)
+    version = node.bound_version  # first: under an older one nothing is cosigned any more that is not told now
     told = [_remembered(node, state) for state in node.states.values()]
-    body = {"schema": "suyuan.memory/1", "network_version": node.network.version, "since": node.recovery.since}
+    body = {"schema": "suyuan.memory/1", "network_version": version, "since": node.recovery.since}
     return JSONResponse({**body, "logs": told})
 
 

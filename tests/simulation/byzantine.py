@@ -76,9 +76,10 @@ class Manners:
     tricks: frozenset[str]
     often: float  # how many of the answers are tampered with
     mends: bool  # whether it is honest after the faults have ended, or silent
+    secret: bool  # whether a forger keeps to itself what it has had confirmed
 
     def __str__(self) -> str:
-        return f"{self.body}, {sorted(self.tricks)}, {self.often:.2f}, {'mends' if self.mends else 'silent then'}"
+        return f"{self.body}, {sorted(self.tricks)}, {self.often:.2f}, {'mends' if self.mends else 'silent then'}{', secret' * self.secret}"
 
 
 def draw_manners(random: Random, theme: str = "") -> Manners:
@@ -87,7 +88,8 @@ def draw_manners(random: Random, theme: str = "") -> Manners:
     tricks = {trick for trick in TRICKS if random.random() < 0.35}
     if body == "twins" or random.random() < 0.3:
         tricks.add("yes")
-    return Manners(body, frozenset(tricks), random.choice([0.05, 0.3, 0.8]), random.random() < 0.5)
+    often = random.choice([0.05, 0.3, 0.8])
+    return Manners(body, frozenset(tricks), often, random.random() < 0.5, random.random() < 0.3)
 
 
 class Liar:
@@ -363,7 +365,7 @@ class Forger:
         assert ruling is not None
         ruled = [one for one in self._branches if one.size >= ruling.size and one.root(ruling.size) == ruling.root]
         for old in ruled[:1]:
-            branch = _cut(old, ruling.size)
+            branch = cut(old, ruling.size)
             branch.party = Rekeyed(self._party.name, len(member.log_keys) - 1)
             self._branches.append(branch)
             self._liar.share_out(len(self._branches))
@@ -411,7 +413,7 @@ class Forger:
 
     def _fork(self) -> None:
         old = self._random.choice(self._branches)
-        branch = _cut(old, self._random.randrange(1, old.size + 1))
+        branch = cut(old, self._random.randrange(1, old.size + 1))
         self._branches.append(branch)
         self._liar.share_out(len(self._branches))
 
@@ -424,7 +426,7 @@ class Forger:
             old = min(self._known.get(party.name, 0), size)
             lies = old < size and self._random.random() < 0.1
             if lies:  # the promised tree goes on from the old one, but not with the entries that are given
-                branch = _cut(branch, size)
+                branch = cut(branch, size)
                 branch.raws[-1] += b"\n"
             try:
                 body = AddCheckpoint(TreeSize(old), tuple(branch.proof(old, size)), branch.checkpoint(size)).encode()
@@ -447,7 +449,7 @@ class Forger:
             got[liar.party.name] = cosign(liar.party.keys.cosigner, promise, time=NOW_MS // 1000)
         needed = self._liar.world.law.network.quorum
         note = add_signatures(sign_checkpoint(branch.party.keys.log, promise), got.values())
-        if len(got) < needed - 1:
+        if len(got) < needed - 1 or self._liar.manners.secret:
             return
         self._best[number] = note
         everybody = self._random.random() < 0.5
@@ -493,7 +495,7 @@ class Forger:
         return httpx.Response(404)
 
 
-def _cut(log: PaperLog, size: int) -> PaperLog:
+def cut(log: PaperLog, size: int) -> PaperLog:
     """The first entries of a log, to go on from in another way."""
     branch = copy.copy(log)
     branch.raws = log.raws[:size]

@@ -1,7 +1,8 @@
 """The governors: they draw up the versions of the network document, sign them, and hand them in at one or more nodes.
 
 They are careful as the documentation tells them to be (protocol sections 7.7, 8.3 and 8.4): one version after the other;
-before a member is suspended, and after it, they wait until all others act under that; a log key ends where its log has
+before a member is suspended, and after it, they wait until all others act under that; a document enters where its
+predecessor is in force, for nobody asks a member who does not count; a log key ends where its log has
 announced it, in an entry that will not be lost; a log is readmitted when all honest members hold the proof against it, and with a history
 above which nothing can be confirmed any more, whoever of the liars adds his signature.
 """
@@ -76,7 +77,6 @@ class Governors:
         self._rules = rules
         self._tries: Counter[str] = Counter()
         self._rotated: Counter[tuple[str, str]] = Counter()
-        self._somebody_left = False
         self._table = 2025
         self.law = paper(list(self._entries.values()), rules=f"cn-{self._table}")
         self.done: Counter[str] = Counter()  # by kind
@@ -91,8 +91,6 @@ class Governors:
         """Decide what is due, until everything is decided and no log lies any more."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._somebody_left and self._world.checker.lagging():
-                continue
             await self._decide()
 
     async def _decide(self) -> None:
@@ -112,6 +110,8 @@ class Governors:
         kind, world = act.kind, self._world
         if kind == "suspend" and world.checker.lagging():
             return act
+        if kind == "resume" and self._entries[act.who[0]]["status"] == "active":
+            return act  # it is still to be suspended
         if kind in ("log key", "log key named"):
             return await self._log_key(act)
         if kind == "join":
@@ -126,7 +126,7 @@ class Governors:
         if kind in ("suspend", "resume"):
             [name] = act.who
             self._entries[name]["status"] = "suspended" if kind == "suspend" else "active"
-            self._issue(kind, leaves=kind == "suspend")
+            self._issue(kind)
             return None
         if kind in ROLES:
             [name] = act.who
@@ -223,8 +223,8 @@ class Governors:
 
     # Issuing.
 
-    def _issue(self, kind: str, *, leaves: bool = False) -> None:
-        self._somebody_left = leaves
+    def _issue(self, kind: str) -> None:
+        before = [name for name, site in self._world.sites.items() if site.party.origin in self._world.checker.active]
         if kind == "rules":
             self._table += 1
         self.law = self.law.next(list(self._entries.values()), rules=f"cn-{self._table}")
@@ -235,8 +235,7 @@ class Governors:
         world.check(lambda: world.checker.issued(self.law.document))
         for liar in world.liars.values():
             liar.hear_of_law()
-        honest = [name for name in world.sites if self._entries[name]["status"] == "active"]
-        for name in self._random.sample(honest, self._random.choice([1, 1, 2, len(honest)])):
+        for name in self._random.sample(before, self._random.choice([1, 1, 2, len(before)])):
             world.spawn(self._hand_in(name, self.law.document))
 
     async def _hand_in(self, name: str, document: bytes) -> None:

@@ -10,16 +10,21 @@ import pytest
 
 from ledger.entry import ChainHead, Entry, parse_entry
 from ledger.errors import StoreError
-from ledger.network import Network
+from ledger import network, quorum
+from ledger.network import Member, Network
+from ledger.note import VerifierKey
 from ledger.quorum import Judged
 from ledger.store.memory import MemoryStore
 from ledger.store.protocol import Batch
 from ledger.witness_request import AddCheckpoint
 from node import checking, logs, mirror, recovery
+from node.adoption import Adoption
 from node.equivocations import Equivocations
 from node.gossip import Gossip
 from node.hearsay import Hearsay
+from node.logs import LogState
 from node.mirror import Mirror
+from node.readmission import Readmission
 from node.recovery import Recovery
 from node.sequencer import _Round
 from node.witness import Witness
@@ -35,14 +40,15 @@ class Mutant:
     change: Change
     words: str
     theme: str
+    members: int
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(words: str, theme: str = "") -> Callable[[Change], Change]:
+def mutant(words: str, theme: str = "", *, members: int = 4) -> Callable[[Change], Change]:
     def keep(change: Change) -> Change:
-        MUTANTS[change.__name__] = Mutant(change, words, theme)
+        MUTANTS[change.__name__] = Mutant(change, words, theme, members)
         return change
 
     return keep
@@ -153,3 +159,61 @@ def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
 @mutant("goes back")
 def an_older_confirmed_head_replaces_a_newer_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(logs, "is_news", lambda *_: True)
+
+
+@mutant("has forgotten", "forger", members=7)  # one lies, and one has lost its disk: the others do not know it better
+def no_cosigning_memory_is_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(logs, "with_cosigned", lambda state, *_: state)
+    patch.setattr(logs, "with_checkpoint", lambda state, *_: state)
+
+
+@mutant("for confirmed with", "governed")
+def a_quorum_of_the_version_before_is_enough(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "_under_its_version", lambda _, judged: judged)
+
+
+@mutant("have not issued", "governed")
+def the_governors_of_before_need_not_sign(patch: pytest.MonkeyPatch) -> None:
+    right = network._check_governors
+    patch.setattr(network, "_check_governors", lambda signed, _: right(signed, signed))
+
+
+@mutant("for confirmed with", "governed")
+def a_cosigner_key_that_was_replaced_counts_on(patch: pytest.MonkeyPatch) -> None:
+    def votes(times: dict[VerifierKey, int], version: Network) -> tuple[tuple[str, int], ...]:
+        names = {member.cosigner.name: member.origin for member in version.members.values() if member.active}
+        return tuple((names[key.name], time) for key, time in times.items() if key.name in names)
+
+    patch.setattr(quorum, "_votes", votes)
+
+
+@mutant("signed by a key that is not valid there", "governed")
+def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
+    right = Member.log_key_at
+
+    def log_key_at(self: Member, index: int) -> VerifierKey:
+        return right(self, index) if self.readmitted is None else self.log_keys[0][2]
+
+    patch.setattr(Member, "log_key_at", log_key_at)
+
+
+@mutant("", "governed")  # the history that was ruled is not there, or what is void stays
+def a_readmission_that_drops_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Readmission, "_drop", _nothing)
+
+
+@mutant("has told others that it is at", "governed")
+def a_log_is_cosigned_under_any_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Witness, "_act_alike", _nothing)
+    patch.setattr(Witness, "_require_alike", lambda *_: None)
+
+
+@mutant("service adoption", "governed")
+def a_log_that_is_ahead_of_the_document_says_so_again(patch: pytest.MonkeyPatch) -> None:
+    right = LogState.version_at
+    patch.setattr(LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
+
+
+@mutant("have not converged", "governed")
+def nobody_asks_for_a_newer_document(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Adoption, "hear", _nothing)

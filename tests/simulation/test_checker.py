@@ -7,14 +7,17 @@ from hashlib import sha256
 
 import oracle
 import pytest
-from checker import Checker, History, ViolationError, Who
-from node_helpers import PaperLog, paper, parties
+from byzantine import Rekeyed, cut
+from checker import Checker, History, ViolationError
+from node_helpers import Paper, PaperLog, adopts, entry_of, members, paper, parties
 
+from ledger.encoding import encode_base64
 from ledger.tile import encode_bundle
 from node.layout import origin_hash
 
 A, B, C, D = FOUR = parties(4)
-LAW = paper(FOUR).network
+PAPER = paper(FOUR)
+LAW = PAPER.network
 ALL = frozenset(party.origin for party in FOUR)
 HASH = origin_hash(A.origin)
 
@@ -40,8 +43,7 @@ class Scene:
     """A's log of four entries, which everybody has; all are honest unless it is said otherwise."""
 
     def __init__(self, *, liars: Sequence[str] = ()) -> None:
-        whos = {p.origin: Who(p.origin, p.keys.log.verifier.vkey, p.keys.cosigner.verifier.vkey) for p in FOUR}
-        self.checker = Checker(whos, ALL - set(liars))
+        self.checker = Checker(PAPER.document, ALL - set(liars))
         self.log = PaperLog(A, LAW, FOUR)
         self.log.grow(3, B)
         for party in FOUR:
@@ -83,7 +85,7 @@ def test_an_honest_story_breaks_nothing() -> None:
     scene.checker.answered(A.origin, "one", ref(scene.log, 2), confirmed=True)
     bundle = encode_bundle(scene.log.raws[1:3])
     scene.checker.answer(B.origin, f"/v1/logs/{HASH}/entries?start=1&limit=2", b"", 200, bundle)
-    memory = {"logs": [{"checkpoint": scene.log.checkpoint().encode().decode()[:-1].split("\n")}]}
+    memory = {"network_version": 1, "logs": [{"log": A.origin, "checkpoint": scene.log.checkpoint().encode().decode()[:-1].split("\n")}]}
     scene.checker.answer(D.origin, "/v1/memory", b"", 200, json.dumps(memory).encode())
     scene.finish()
 
@@ -107,7 +109,7 @@ def an_honest_log_signs_another_history(scene: Scene) -> None:
 
 @broken("not in its own store")
 def a_lie_is_remembered_by_a_peer(scene: Scene) -> None:
-    memory = {"logs": [{"checkpoint": scene.other().checkpoint().encode().decode()[:-1].split("\n")}]}
+    memory = {"network_version": 1, "logs": [{"log": A.origin, "checkpoint": scene.other().checkpoint().encode().decode()[:-1].split("\n")}]}
     scene.checker.answer(D.origin, "/v1/memory", b"", 200, json.dumps(memory).encode())
 
 
@@ -246,6 +248,148 @@ def an_event_is_never_confirmed(scene: Scene) -> None:
 def an_honest_log_is_suspected(scene: Scene) -> None:
     scene.confirm()
     scene.finish(d2=[A.origin])
+
+
+# What changes with the network document.
+
+
+def grown(scene: Scene, *events: dict[str, object]) -> list[tuple[bytes, bytes | None]]:
+    """More of A's log, as it is written."""
+    size = scene.log.size
+    scene.log.append(*events)
+    return entries(scene.log, size)
+
+
+def joined() -> Paper:
+    """From three of four to five of seven."""
+    return PAPER.next(members(*parties(7)))
+
+
+def ended(size: int, ruling: PaperLog | None = None) -> Paper:
+    """A's log key ends at a size, perhaps because the governors have ruled."""
+    keys: list[dict[str, object]] = [{"key": A.keys.log.verifier.vkey, "from": 0, "until": size}]
+    keys.append({"key": A.other_keys("log").log.verifier.vkey, "from": size})
+    entry = entry_of(A, log_keys=keys)
+    if ruling is not None:
+        entry["readmitted"] = {"size": size, "root": encode_base64(ruling.root(size))}
+    return PAPER.next([entry, *map(entry_of, (B, C, D))])
+
+
+@broken("with 4 cosignatures under 2")
+def a_quorum_of_before_is_taken_where_the_log_acts_under_the_new_version(scene: Scene) -> None:
+    law = joined()
+    scene.checker.issued(law.document)
+    new = grown(scene, adopts(law.network))
+    for party in FOUR:
+        scene.checker.wrote(party.origin, new)
+    scene.checker.wrote(B.origin, [checkpoint(b"Q", scene.log, 4)])
+
+
+@broken("have not issued")
+def a_member_acts_under_a_document_of_somebody_else(scene: Scene) -> None:
+    scene.checker.wrote(A.origin, grown(scene, adopts(joined().network)))
+
+
+@broken("signed by a key that is not valid there")
+def an_entry_is_taken_that_is_signed_with_a_key_that_has_ended(scene: Scene) -> None:
+    law = ended(4)
+    scene.checker.issued(law.document)
+    own = PaperLog(B, LAW)
+    own.append(adopts(law.network))
+    scene.checker.wrote(B.origin, entries(own))
+    scene.log.grow(1, B)
+    scene.checker.wrote(B.origin, entries(scene.log, 4))
+
+
+@broken("signed by a key that is not valid there")
+def a_head_is_taken_that_is_signed_with_a_key_that_has_ended(scene: Scene) -> None:
+    law = ended(3)
+    scene.checker.issued(law.document)
+    own = PaperLog(B, LAW)
+    own.append(adopts(law.network))
+    scene.checker.wrote(B.origin, entries(own))
+    scene.checker.wrote(B.origin, [checkpoint(b"W", scene.log, 0)])
+
+
+@broken("deletes entry 2")
+def a_ruling_takes_away_what_it_keeps(scene: Scene) -> None:
+    scene.checker.issued(ended(3, scene.log).document)
+    scene.checker.wrote(B.origin, [(key, None) for key, _ in entries(scene.log, 2)])
+
+
+@broken("deletes entry 2")
+def entries_go_from_the_middle(scene: Scene) -> None:
+    scene.checker.issued(ended(2, scene.log).document)
+    scene.checker.wrote(B.origin, [(entries(scene.log)[2][0], None)])
+
+
+@broken("two confirmed heads conflict")
+def a_ruling_contradicts_what_is_confirmed(scene: Scene) -> None:
+    scene.confirm()
+    branch = scene.other(2)
+    scene.checker.replaced(D.origin, [])
+    scene.checker.wrote(D.origin, entries(branch))
+    scene.checker.issued(ended(4, branch).document)
+
+
+@broken("has told others that it is at 2")
+def a_member_cosigns_under_the_version_before_after_it_has_told_that_it_left_it(scene: Scene) -> None:
+    scene.checker.issued(joined().document)
+    told = {"network_version": 2, "since": 1, "logs": [{"log": A.origin, "size": 4}]}
+    scene.checker.answer(B.origin, "/v1/memory", b"", 200, json.dumps(told).encode())
+    lines = scene.log.checkpoint(cosigners=2).encode().decode().splitlines(keepends=True)
+    scene.checker.answer(B.origin, "/witness/add-checkpoint", scene.log.request(0), 200, lines[-1].encode())
+
+
+@broken("acts under version 1, not 2")
+def a_member_never_acts_under_the_newest_version(scene: Scene) -> None:
+    scene.confirm()
+    scene.checker.issued(PAPER.next(members(*FOUR), rules="cn-2026").document)
+    scene.finish()
+
+
+def test_what_a_ruling_voids_may_go_and_the_log_goes_on_with_its_new_key() -> None:
+    scene = Scene(liars=[A.origin])
+    branch = scene.other()
+    scene.checker.replaced(D.origin, [])
+    scene.checker.wrote(D.origin, entries(branch))
+    assert scene.checker.lied(A.origin)
+    law = ended(2, scene.log)
+    scene.checker.issued(law.document)
+    assert scene.checker.settled().endswith("does not have the history of d0.test/log that the governors have ruled")
+    for party in (B, C):
+        scene.checker.wrote(party.origin, [(key, None) for key, _ in entries(scene.log, 2)])
+    scene.checker.wrote(D.origin, [(key, None) for key, _ in entries(branch, 1)])
+    goes_on = cut(scene.log, 2)
+    goes_on.party = Rekeyed(A.name, 1)
+    goes_on.append(adopts(law.network))
+    for party in (B, C, D):
+        scene.checker.wrote(party.origin, entries(goes_on, 1))
+    assert not scene.checker.lied(A.origin)
+    assert not scene.checker.settled().endswith("have ruled")
+
+
+def test_votes_count_with_the_keys_and_the_members_of_one_version() -> None:
+    """Four cosign under version 1, of which one changes his key and one is suspended in version 2."""
+    scene = Scene()
+    changed = entry_of(B, cosigner=B.other_keys("cosigner").cosigner.verifier.vkey)
+    scene.checker.issued(PAPER.next([entry_of(A), changed, entry_of(C), entry_of(D, status="suspended")]).document)
+    assert {version: law.quorum for version, law in scene.checker.laws.items()} == {1: 3, 2: 2}
+    voted = {scene.checker.laws[1].voters[party.origin] for party in (B, D)}
+    assert not any(law.is_quorum(voted) for law in scene.checker.laws.values())
+    voted |= {scene.checker.laws[2].voters[B.origin]}
+    assert not any(law.is_quorum(voted) for law in scene.checker.laws.values())
+    voted |= {scene.checker.laws[1].voters[C.origin]}
+    assert [version for version, law in scene.checker.laws.items() if law.is_quorum(voted)] == [1, 2]
+
+
+def test_what_can_be_confirmed_counts_those_who_may_say_anything() -> None:
+    scene = Scene(liars=[A.origin])
+    scene.checker.note(scene.log.checkpoint(2, cosigners=2).encode())
+    assert scene.checker.confirmable(A.origin).size == 0
+    lines = scene.log.checkpoint(2, cosigners=3).encode().decode().splitlines(keepends=True)
+    scene.checker.note("".join([*lines[:5], *lines[6:]]).encode())  # those of B and C
+    assert scene.checker.confirmable(A.origin).size == 2
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -7,7 +7,6 @@ from mutants import MUTANTS
 from world import Plan, simulate
 
 SEEDS_MAX = 40
-MEMBERS = 4
 
 
 @pytest.mark.slow
@@ -17,7 +16,7 @@ def test_a_bug_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     mutant = MUTANTS[name]
     mutant.change(monkeypatch)
     for seed in range(SEEDS_MAX):
-        problem = simulate(Plan.of(seed, MEMBERS, mutant.theme), tmp_path / str(seed)).problem
+        problem = simulate(Plan.of(seed, mutant.members, mutant.theme), tmp_path / str(seed)).problem
         if problem is not None:
             assert mutant.words in problem
             return
