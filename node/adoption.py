@@ -67,8 +67,12 @@ class Adoption:
         alarm: Callable[[IntegrityAlarm], None],
         alarms: Mapping[str, str],
         random: Callable[[int], bytes],
+        wait_ready: Callable[[], Awaitable[None]],
     ) -> None:
-        """Begin with ``charter``, whose file is ``path``; ``enter`` makes the node act under a newer one."""
+        """Begin with ``charter``, whose file is ``path``; ``enter`` makes the node act under a newer one.
+
+        ``wait_ready`` returns when the node may write to its own log.
+        """
         self.charter = charter
         self._own = own
         self._fingerprint = fingerprint
@@ -79,6 +83,7 @@ class Adoption:
         self._alarm = alarm
         self._alarms = alarms
         self._random = random
+        self._wait_ready = wait_ready
         self._lock = asyncio.Lock()
         self._due = asyncio.Event()
         self._running: set[asyncio.Task[int]] = set()
@@ -188,6 +193,7 @@ class Adoption:
         while True:
             await self._due.wait()
             self._due.clear()
+            await self._wait_ready()  # the own log may be an old copy: an entry more would fork it
             try:
                 await self._record()
                 delay = RETRY_SECONDS_MIN

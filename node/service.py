@@ -562,6 +562,7 @@ class Node:
             alarm=self.alarms.take,
             alarms=self.alarms,
             random=self._random,
+            wait_ready=self.recovery.wait_ready,
         )
         self.witness = Witness(
             signer=lambda: self.keys.cosigner,

@@ -378,6 +378,21 @@ async def test_under_an_old_copy_of_the_document_a_log_says_nothing_again(town: 
     assert node.state.size == size
 
 
+async def test_a_document_that_comes_during_the_return_is_not_written_into_an_old_copy_of_the_log(town: Town) -> None:
+    await town.start(*FOUR)
+    for party in FOUR:
+        await town.stop(party)
+    [node] = await town.start(A, wait=False)
+    size = node.state.size
+    law = town.law.next(members(*FOUR), rules="cn-2026")
+    await node.adopt(law.document)
+    await until(lambda: not node.adoption._due.is_set())
+    await asyncio.wrap_future(node.writer.submit(lambda _: None))  # whatever was submitted before is written
+    assert node.state.size == size
+    await town.start(B, C, D, wait=False)
+    await acts_under(node, 2, 4)
+
+
 async def test_a_document_that_comes_while_a_log_is_judged_counts_for_its_cosignature(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,16 @@ def a_log_that_is_ahead_of_the_document_says_so_again(patch: pytest.MonkeyPatch)
     patch.setattr(LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
 
 
+@mutant("has forgotten", "governed")
+def a_document_that_comes_during_the_return_is_written_down_at_once(patch: pytest.MonkeyPatch) -> None:
+    right = Adoption.__init__
+
+    def init(self: Adoption, *arguments: Any, **options: Any) -> None:
+        right(self, *arguments, **options | {"wait_ready": _nothing})
+
+    patch.setattr(Adoption, "__init__", init)
+
+
 @mutant("have not converged", "governed")
 def nobody_asks_for_a_newer_document(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Adoption, "hear", _nothing)
