@@ -456,7 +456,7 @@ async def test_entries_that_a_document_voids_while_they_are_judged_are_not_store
 
     monkeypatch.setattr(Arrived, "checked", unchecked)
     monkeypatch.setattr(Mirror, "_judge", judge)
-    with pytest.raises(BusyError, match="the keys of d1.test/log have changed"):
+    with pytest.raises(BusyError, match=r"the keys of d1\.test/log have changed"):
         await node.mirror.catch_up(B.origin, 4)
     assert node.states[B.origin].size == 0
     with pytest.raises(PeerError, match="key"):

@@ -78,8 +78,11 @@ class Manners:
     mends: bool  # whether it is honest after the faults have ended, or silent
     secret: bool  # whether a forger keeps to itself what it has had confirmed
 
+    def _afterwards(self) -> list[str]:
+        return ["mends" if self.mends else "silent then", *["secret"] * self.secret]
+
     def __str__(self) -> str:
-        return f"{self.body}, {sorted(self.tricks)}, {self.often:.2f}, {'mends' if self.mends else 'silent then'}{', secret' * self.secret}"
+        return f"{self.body}, {sorted(self.tricks)}, {self.often:.2f}, {', '.join(self._afterwards())}"
 
 
 def draw_manners(random: Random, theme: str = "") -> Manners:
@@ -480,7 +483,9 @@ class Forger:
             return httpx.Response(200, content=self._best.get(number, branch.checkpoint()).encode())
         if path == "/v1/logs":
             listed = {"log": branch.origin, "size": branch.size, "confirmed_size": branch.size}
-            return httpx.Response(200, json=heads(listed | {"root": encode_base64(branch.root())}, version=branch.network.version))
+            return httpx.Response(
+                200, json=heads(listed | {"root": encode_base64(branch.root())}, version=branch.network.version)
+            )
         if path == "/v1/memory":
             told = {
                 "log": branch.origin,

@@ -1,7 +1,7 @@
 """What must hold, checked after every message and every durable write, by code that shares nothing with the product.
 
-It imports hashlib and NaCl, reads the bytes on the wires and on the disks, keeps its own tree of all histories, and does
-its own arithmetic on every version of the network document that the governors have issued (laws.py).
+It imports hashlib and NaCl, reads the bytes on the wires and on the disks, keeps its own tree of all histories, and
+does its own arithmetic on every version of the network document that the governors have issued (laws.py).
 What the protocol promises, and what is therefore demanded, in the order of the methods below:
 
 Signed by an honest member (one that has kept its disk: who has lost it counts among the f, protocol section 7)
@@ -346,7 +346,9 @@ class Checker:
         state = self._heads.get(head)
         acting = self.acting_under(state) if state is not None else None
         if head.size > disk.told.get(head.log, 0) and acting is not None and acting < disk.told_under:
-            _violated(f"{member} cosigns {head} under version {acting}, and has told others that it is at {disk.told_under}")
+            _violated(
+                f"{member} cosigns {head} under version {acting}, and has told others that it is at {disk.told_under}"
+            )
 
     def _confirm(self, head: Head, state: History | None) -> None:
         if state is None:
@@ -455,7 +457,9 @@ class Checker:
     def _put_entries(self, member: str, copy: Copy, log: str, entries: dict[int, bytes | None]) -> None:
         """Take what a batch has done to the entries of a log: some may be gone from the end, and others follow."""
         history = copy.history
-        gone = [index for index, value in entries.items() if index < history.size and history.at(index + 1).entry != value]
+        gone = [
+            index for index, value in entries.items() if index < history.size and history.at(index + 1).entry != value
+        ]
         if gone:
             self._drop(member, copy, log, entries, min(gone))
         for index, value in sorted(entries.items()):

@@ -1,10 +1,10 @@
 """The governors: they draw up the versions of the network document, sign them, and hand them in at one or more nodes.
 
-They are careful as the documentation tells them to be (protocol sections 7.7, 8.3 and 8.4): one version after the other;
-before a member is suspended, and after it, they wait until all others act under that; a document enters where its
-predecessor is in force, for nobody asks a member who does not count; a log key ends where its log has
-announced it, in an entry that will not be lost; a log is readmitted when all honest members hold the proof against it, and with a history
-above which nothing can be confirmed any more, whoever of the liars adds his signature.
+They are careful as the documentation tells them to be (protocol sections 7.7, 8.3 and 8.4): before a member is
+suspended they wait until all others act under the version in force; a document enters where its predecessor is in
+force, for nobody asks a member who does not count; a log key ends where its log has announced it, in an entry that will
+not be lost; a log is readmitted when all honest members hold the proof against it, and with a history above which
+nothing can be confirmed any more, whoever of the liars adds his signature.
 """
 
 import asyncio
@@ -144,7 +144,10 @@ class Governors:
         if site is None or self._tries[name] > TRIES_MAX or (key := self._next_key(name)) is None:
             return None
         if act.kind == "log key":
-            return await self._announced(act, site, key)
+            named_first = any(one.kind == "log key named" and one.who == act.who for one in self._pending)
+            return act if named_first else await self._announced(act, site, key)
+        if act.start <= self._entries[name]["log_keys"][-1]["from"]:
+            return None  # the governors have readmitted the log meanwhile, with that key
         checker, log = self._world.checker, site.party.origin
         confirmed = checker.confirmed.get(log)
         stored = checker.disks[log].copies[log].history
@@ -245,4 +248,3 @@ class Governors:
             if answer is not None and answer.status_code == 200:
                 return
             await asyncio.sleep(1.0)
-

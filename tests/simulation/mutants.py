@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ledger import network, quorum
 from ledger.entry import ChainHead, Entry, parse_entry
 from ledger.errors import StoreError
-from ledger import network, quorum
 from ledger.network import Member, Network
 from ledger.note import VerifierKey
 from ledger.quorum import Judged

@@ -85,7 +85,10 @@ def test_an_honest_story_breaks_nothing() -> None:
     scene.checker.answered(A.origin, "one", ref(scene.log, 2), confirmed=True)
     bundle = encode_bundle(scene.log.raws[1:3])
     scene.checker.answer(B.origin, f"/v1/logs/{HASH}/entries?start=1&limit=2", b"", 200, bundle)
-    memory = {"network_version": 1, "logs": [{"log": A.origin, "checkpoint": scene.log.checkpoint().encode().decode()[:-1].split("\n")}]}
+    memory = {
+        "network_version": 1,
+        "logs": [{"log": A.origin, "checkpoint": scene.log.checkpoint().encode().decode()[:-1].split("\n")}],
+    }
     scene.checker.answer(D.origin, "/v1/memory", b"", 200, json.dumps(memory).encode())
     scene.finish()
 
@@ -109,7 +112,10 @@ def an_honest_log_signs_another_history(scene: Scene) -> None:
 
 @broken("not in its own store")
 def a_lie_is_remembered_by_a_peer(scene: Scene) -> None:
-    memory = {"network_version": 1, "logs": [{"log": A.origin, "checkpoint": scene.other().checkpoint().encode().decode()[:-1].split("\n")}]}
+    memory = {
+        "network_version": 1,
+        "logs": [{"log": A.origin, "checkpoint": scene.other().checkpoint().encode().decode()[:-1].split("\n")}],
+    }
     scene.checker.answer(D.origin, "/v1/memory", b"", 200, json.dumps(memory).encode())
 
 

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from simulate import simulate_many
+from simulate import THEMES, simulate_many
 from world import Outcome, Plan, simulate
 
-OF_FOUR, OF_SEVEN, OF_TEN = range(24), range(24, 27), range(27, 28)
+OF_FOUR, OF_SEVEN, OF_TEN = range(24), range(24, 26), range(27, 28)
+GOVERNED = range(30, 38)
 NIGHTLY = range(1_000, 3_000)
 
 
-def lived(seed: int, folder: Path, count: int) -> Outcome:
-    outcome = simulate(Plan.of(seed, count), folder)
-    assert outcome.problem is None, f"make simulate SEED={seed} COUNT={count}"
+def lived(seed: int, folder: Path, count: int, theme: str = "") -> Outcome:
+    outcome = simulate(Plan.of(seed, count, theme), folder)
+    assert outcome.problem is None, f"make simulate SEED={seed} COUNT={count} THEME={theme}"
     assert outcome.checks > outcome.messages > 100
     return outcome
 
@@ -23,6 +24,14 @@ def lived(seed: int, folder: Path, count: int) -> Outcome:
 @pytest.mark.parametrize("seed", OF_FOUR)
 def test_four_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
     lived(seed, tmp_path, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", GOVERNED)
+def test_members_and_keys_change_while_they_keep_their_promises(seed: int, tmp_path: Path) -> None:
+    outcome = lived(seed, tmp_path, 4, "governed")
+    assert any(what.startswith("document: ") for what in outcome.saw)
 
 
 @pytest.mark.slow
@@ -39,19 +48,43 @@ def test_ten_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
     lived(seed, tmp_path, 10)
 
 
-def test_a_seed_is_a_run_to_the_last_byte(tmp_path: Path) -> None:
-    first, second, other = (
-        simulate(Plan.of(seed, 4), tmp_path / name) for seed, name in ((1, "first"), (1, "second"), (2, "other"))
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_seed_is_a_run_to_the_last_byte(theme: str, tmp_path: Path) -> None:
+    told: dict[str, list[str]] = {"first": [], "second": []}
+    first, second = (
+        simulate(Plan.of(1, 4, theme), tmp_path / name, tell=lambda words, name=name: told[name].append(words))  # type: ignore[misc]
+        for name in told
     )
     assert first == second
-    assert first.digest != other.digest
+    traces = ["\n".join(lines).replace(str(tmp_path / name), "") for name, lines in told.items()]
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > first.messages
+
+
+def test_seeds_differ(tmp_path: Path) -> None:
+    one, other = (simulate(Plan.of(seed, 4, "silent"), tmp_path / str(seed)) for seed in (1, 2))
+    assert one.digest != other.digest
 
 
 def test_a_seed_is_the_same_run_in_another_process(tmp_path: Path) -> None:
     """Hashes of strings differ from process to process, and with them the order of sets."""
-    here = simulate(Plan.of(3, 4), tmp_path)
+    here = simulate(Plan.of(3, 4, "governed"), tmp_path)
     script = Path(__file__).with_name("simulate.py")
-    command = [sys.executable, str(script), "--first", "3", "--seeds", "1", "--count", "4"]
+    command = [
+        sys.executable,
+        str(script),
+        "--first",
+        "3",
+        "--seeds",
+        "1",
+        "--count",
+        "4",
+        "--theme",
+        "governed",
+        "--processes",
+        "1",
+    ]
     tests = [str(script.parent.parent), str(script.parent)]
     path = os.pathsep.join([*tests, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": path}
@@ -63,4 +96,4 @@ def test_a_seed_is_the_same_run_in_another_process(tmp_path: Path) -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(0)
 def test_thousands_of_networks_keep_their_promises() -> None:
-    assert simulate_many(NIGHTLY) == []
+    assert simulate_many([Plan.of(seed) for seed in NIGHTLY], processes=os.cpu_count() or 1).wrong == []

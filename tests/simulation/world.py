@@ -66,7 +66,9 @@ class Plan:
     weather: Weather
     mishaps: tuple[Mishap, ...]
     calm_at: float
-    theme: str = ""  # what the run is about: "forgetful", "governed", or what its liars are made of; else chance decides
+    theme: str = (
+        ""  # what the run is about: "forgetful", "governed", or what its liars are made of; else chance decides
+    )
     newcomers: tuple[str, ...] = ()  # who will join
     acts: tuple[Act, ...] = ()  # what the governors will decide
     rulings: bool = False  # whether they readmit a log that has lied
@@ -312,9 +314,7 @@ class Site:
         """Make a copy of the disk, for a restore later."""
         if self.disk.cells is not None:
             head, network = self.home.head, self.home.network
-            self.old = Backup(
-                dict(self.disk.cells), head.read_bytes() if head.exists() else None, network.read_bytes()
-            )
+            self.old = Backup(dict(self.disk.cells), head.read_bytes() if head.exists() else None, network.read_bytes())
 
     def lose(self, what: str, *, head_too: bool) -> None:
         """Replace the disk of a machine that is down by the old copy, or an empty one."""
@@ -469,7 +469,7 @@ class World:
         for name in list(self.parties):
             await asyncio.sleep(self.random.random() * 0.5)
             await self._start(name)
-        govern = asyncio.create_task(self.governors.run(), name="the governors")
+        self._govern = asyncio.create_task(self.governors.run(), name="the governors")
         for mishap in self.plan.mishaps:
             self.spawn(self._suffer(mishap))
         await self._until(self.plan.calm_at)
@@ -481,8 +481,8 @@ class World:
         self.saw.update(f"liar: {liar.manners.body}" for liar in self.liars.values())
         seconds = loop.time()
         lies = sum(self.checker.lied(log) for log in self.checker.members)
-        govern.cancel()
-        self._tasks.append(govern)
+        self._govern.cancel()
+        self._tasks.append(self._govern)
         await self._stop()
         return Outcome(
             self.wires.digest,
@@ -530,7 +530,7 @@ class World:
             self._look_for_failures()
 
     def _look_for_failures(self) -> None:
-        for task in self._tasks:
+        for task in (self._govern, *self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         self._tasks = [task for task in self._tasks if not task.done()]
