@@ -36,8 +36,8 @@ from node.adoption import NetworkForkError
 from node.answers import Answer, enough
 from node.backlog import Arrived
 from node.errors import BusyError, ReadOnlyError
-from node.mirror import Mirror
-from node.peers import PeerError
+from node.faults import PeerError
+from node.fetching import Fetcher
 from node.sequencer import prepare
 from node.service import Node
 from node.witness import Witness
@@ -444,9 +444,9 @@ async def test_entries_that_a_document_voids_while_they_are_judged_are_not_store
     keys = [{"key": B.keys.log.verifier.vkey, "from": 0, "until": 2}]
     keys.append({"key": B.other_keys("log").log.verifier.vkey, "from": 2})
     law = town.law.next(members(A, entry_of(B, log_keys=keys), C, D))
-    right = Mirror._judge
+    right = Fetcher._judge
 
-    async def judge(self: Mirror, head: Any, piece: Any, *, trusted: bool) -> Any:
+    async def judge(self: Fetcher, head: Any, piece: Any, *, trusted: bool) -> Any:
         checked = await right(self, head, piece, trusted=trusted)
         await node.adopt(law.document)
         return checked
@@ -455,7 +455,7 @@ async def test_entries_that_a_document_voids_while_they_are_judged_are_not_store
         return None
 
     monkeypatch.setattr(Arrived, "checked", unchecked)
-    monkeypatch.setattr(Mirror, "_judge", judge)
+    monkeypatch.setattr(Fetcher, "_judge", judge)
     with pytest.raises(BusyError, match=r"the keys of d1\.test/log have changed"):
         await node.mirror.catch_up(B.origin, 4)
     assert node.states[B.origin].size == 0
