@@ -170,7 +170,7 @@ def no_cosigning_memory_is_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(logs, "with_checkpoint", lambda state, *_: state)
 
 
-@mutant("for confirmed with", "governed", first=19)
+@mutant("for confirmed with", "governed", first=28)
 def a_quorum_of_the_version_before_is_enough(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mirror, "_under_its_version", lambda _, judged: judged)
 
