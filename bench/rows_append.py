@@ -15,10 +15,11 @@ from ledger.encoding import canonical_json
 from ledger.entry import open_chain, verify_entries
 from ledger.merkle import root_of
 from ledger.network import Member
+from node.foundation import load_foundation
 from node.history import read_entries
 from node.outside import Outsider
 from node.sequencer import Prepared, prepare_text
-from node.service import Node, load_foundation
+from node.service import Node
 from node.signatories import EVENTS_MIN
 
 BATCH = 1000

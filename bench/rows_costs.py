@@ -30,10 +30,11 @@ from ledger.store import Batch, Store, open_store, prefix_end
 from ledger.tile import KnownTree, MiddleRows, encode_bundle, parse_bundle
 from node import layout, logs
 from node.app import create_app
+from node.foundation import load_network
 from node.history import History
 from node.logs import LogState, load_log
 from node.sequencer import Recorded, prepare, prepare_text, read_entry
-from node.service import ROWS_MAX, load_network
+from node.service import ROWS_MAX
 
 EVENTS = 1000
 TURNS = 9

@@ -14,7 +14,7 @@ from ledger.entry import verify_entries
 from ledger.errors import LedgerError
 from ledger.store import open_store
 from node import logs
-from node.service import load_network
+from node.foundation import load_network
 
 
 def honest(bench: Bench) -> list[Row]:

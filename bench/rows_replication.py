@@ -16,8 +16,8 @@ from ledger.merkle import leaf_hash, root_of
 from ledger.store import open_store
 from node import logs
 from node.config import Home
+from node.foundation import load_network
 from node.history import read_entries
-from node.service import load_network
 
 if TYPE_CHECKING:
     from cli.demo.network import DemoNetwork

@@ -21,8 +21,8 @@ from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
 from node.equivocations import judge
 from node.errors import ConfigError, IntegrityAlarm, PassphraseNeededError
+from node.foundation import check_head, load_network, load_policy, load_witness
 from node.keys import check_named
-from node.service import check_head, load_network, load_policy, load_witness
 from node.setup import public_keys, ring_of
 from node.tokens import TokenFile
 

@@ -12,7 +12,8 @@ from node.app import create_app
 from node.config import Home, Settings
 from node.errors import ConfigError
 from node.express import express_of
-from node.service import Node, load_foundation
+from node.foundation import load_foundation
+from node.service import Node
 
 BACKLOG = 512  # connections that wait to be taken
 KEEP_ALIVE_SECONDS = 75
@@ -81,7 +82,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is under way, and stop."""
-        self._node.release()
+        self._node.confirmations.release()
         await super().shutdown(sockets)
 
 

@@ -11,15 +11,12 @@ Start, in order; each step refuses to go on when something does not fit:
 """
 
 import asyncio
-import heapq
 import os
 import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import httpx
@@ -27,30 +24,26 @@ import structlog
 
 from ledger.encoding import JsonObject, canonical_json
 from ledger.entry import SignatureMemory
-from ledger.errors import KeyEndedError, LedgerError, StoreCorruptError, StoreFailedError
+from ledger.errors import LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
-from ledger.merkle import TreeSize, root_hash
-from ledger.network import Member, Network, parse_fingerprint, verify_chain
-from ledger.note import Signer
-from ledger.policy import POLICY_BYTES_MAX, Policy, parse_policy
+from ledger.network import Member, Network, parse_fingerprint
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
-from ledger.store.headfile import read_head
 from ledger.tile import MiddleRows
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.alarms import BY_RULING, Alarms
 from node.clock import Clock, SystemClock
-from node.config import Home
+from node.confirmations import Confirmations
 from node.equivocations import Equivocations
-from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
-from node.foreign import Foreign, check_foreign, witness_name
+from node.errors import ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
+from node.foreign import Foreign, check_foreign
+from node.foundation import Foundation, check_head, load_policy
 from node.gossip import Gossip
 from node.hearsay import Hearsay
 from node.history import History
-from node.keys import KeyRing, NodeKeys, load_witness_key
 from node.logs import LogState
 from node.manifests import Manifests
 from node.metrics import Metrics
@@ -62,7 +55,6 @@ from node.readmission import Readmission
 from node.recovery import Recovery
 from node.release import NAME, release
 from node.sequencer import Prepared, Recorded, Sequencer, Submission
-from node.setup import ring_of
 from node.signatories import Signatories
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
@@ -73,9 +65,6 @@ from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
-WAITERS_MAX = 10_000  # requests that wait for a confirmation
-WAITERS_SPARE = 1000  # that have given up and are swept out together
-CONFIRM_SECONDS_MAX = 30.0  # after that a waiting caller is told "recorded"
 NONCE_BYTES = 16
 ROWS_MAX = 8192  # tiles of which a part is remembered, some 11 MB: two million entries
 SIGNATURES_KEPT_MAX = 16_384  # signatures of entries that are verified once, some 4 MB: 800 histories of ten hops
@@ -87,82 +76,6 @@ OPENING_SECONDS_MAX = 15.0
 def software() -> str:
     """Return name and version of this software."""
     return f"{NAME} {release()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Foundation:
-    """What a node is built on, checked."""
-
-    home: Home
-    network: Network
-    network_document: bytes
-    ring: KeyRing
-    load_ring: Callable[[], KeyRing] | None = None  # looks again which keys there are
-    witness_key: Signer | None = None  # there if the settings name foreign logs
-
-
-def load_foundation(home: Home) -> Foundation:
-    """Return settings, network and keys, after checking that they belong together.
-
-    Raises:
-        ConfigError: one of them is missing, damaged, or of another department.
-        VerificationError: the network document does not lead back to the pinned fingerprint.
-    """
-    network, document = load_network(home)
-    ring = ring_of(home)
-    member = network.members.get(home.settings.origin)
-    if member is None:
-        raise ConfigError(
-            f"network {network.name} version {network.version} has no member {home.settings.origin}", field="origin"
-        )
-    ring.select(member)
-    return Foundation(home, network, document, ring, lambda: ring_of(home), load_witness(home))
-
-
-def load_witness(home: Home) -> Signer | None:
-    """Return the key that cosigns foreign logs, if the settings name any.
-
-    Raises:
-        ConfigError: it is not there, or cannot be used.
-    """
-    return load_witness_key(home.keys, witness_name(home.settings), home.lock) if home.settings.witnessed else None
-
-
-def load_policy(home: Home) -> Policy | None:
-    """Return the policy whose witnesses are asked to cosign the own log, if the settings name one.
-
-    Raises:
-        ConfigError: it cannot be read, or is none.
-    """
-    if home.settings.witness_policy is None:
-        return None
-    path = home.path(home.settings.witness_policy)
-    try:
-        with path.open("rb") as file:
-            return parse_policy(file.read(POLICY_BYTES_MAX + 1))
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", field=str(path)) from None
-    except LedgerError as error:
-        raise ConfigError(f"no policy: {error}", field=str(path)) from None
-
-
-def load_network(home: Home) -> tuple[Network, bytes]:
-    """Return a home's network document, verified back to the pinned fingerprint.
-
-    Raises:
-        ConfigError: it is missing, or no fingerprint is pinned.
-        VerificationError, MalformedError: it does not verify.
-    """
-    if home.settings.fingerprint is None:
-        raise ConfigError(
-            "no network is joined yet: the fingerprint is not set", field="fingerprint",
-            hint="suyuan init DIR --network FILE --fingerprint HEX",
-        )  # fmt: skip
-    try:
-        document = home.network.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", field=str(home.network)) from None
-    return verify_chain(document, home.settings.fingerprint), document
 
 
 class Node:
@@ -196,7 +109,7 @@ class Node:
         self.fingerprint = parse_fingerprint(self.settings.fingerprint or "")
         self.ring = foundation.ring
         self._load_ring = foundation.load_ring or (lambda: foundation.ring)
-        self.keys: NodeKeys = self.ring.select(self.network.member(self.origin))
+        self.keys = self.ring.select(self.network.member(self.origin))
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
         self.alarms = Alarms(self.origin, self.metrics)  # one about this node's own log makes it read-only
@@ -250,13 +163,10 @@ class Node:
         self.by_hash = _by_hash(self.network)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by index; some wait no more
-        self._waiting = 0
+        self.confirmations = Confirmations(states[self.origin].confirmed_size)
         self._rows = MiddleRows(ROWS_MAX)
         self._signatures = SignatureMemory(SIGNATURES_KEPT_MAX)
         self.bound_version = self.network.version  # what was cosigned under earlier ones is on the disk
-        self._released = False  # nobody waits any more
-        self._numbers = count()
         self._noticed = 0  # size of the own log that the publisher was told of last
         self._counted = states[self.origin].size
 
@@ -291,16 +201,6 @@ class Node:
                 delay = min(2 * delay, OPENING_SECONDS_MAX)
         self.adoption.notice()
         await self.publisher.run()
-
-    def release(self) -> None:
-        """Answer all who wait for a confirmation, now and from now on, with what is known: nobody listens any more.
-
-        Without this node's entries its peers cannot cosign, so most of them would wait for nothing.
-        """
-        self._released = True
-        for _, _, future in self._waiters:
-            if not future.done():
-                future.set_result(None)
 
     async def stop(self) -> None:
         """Stop everything; what was answered is on the disk."""
@@ -353,11 +253,11 @@ class Node:
             RefusedError: the rules do not allow one of them.
             BusyError, ReadOnlyError, StoreError: nothing was written.
         """
-        if wait_confirmed and self._waiting >= WAITERS_MAX:
-            raise BusyError(f"{WAITERS_MAX} requests are waiting for a confirmation", limit=WAITERS_MAX)
+        if wait_confirmed:
+            self.confirmations.require_room()
         recorded = await self.record(events)
         if wait_confirmed:
-            await self._wait_confirmed(max(one.index for one in recorded))
+            await self.confirmations.wait(max(one.index for one in recorded))
         return [(one, self.state_of(one)) for one in recorded]
 
     def record(self, events: tuple[Prepared, ...]) -> "asyncio.Future[list[Recorded]]":
@@ -726,60 +626,8 @@ class Node:
             self.publisher.notice()
             self.signatories.notice()
         self.outside.notice()
-        while self._waiters and self._waiters[0][0] < own.confirmed_size:
-            _, _, future = heapq.heappop(self._waiters)
-            if not future.done():
-                future.set_result(None)
-
-    async def _wait_confirmed(self, index: int) -> None:
-        """Return when an entry is confirmed, or after the longest wait: the state tells which."""
-        if index < self.state.confirmed_size or self._released:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (index, next(self._numbers), future))
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(CONFIRM_SECONDS_MAX):
-                await future
-        except TimeoutError:
-            return
-        finally:
-            self._waiting -= 1
-            if len(self._waiters) > 2 * self._waiting + WAITERS_SPARE:
-                self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
-                heapq.heapify(self._waiters)
+        self.confirmations.reach(own.confirmed_size)
 
 
 def _by_hash(network: Network) -> dict[str, str]:
     return {layout.origin_hash(origin): origin for origin in network.members}
-
-
-def check_head(home: Home, store: Store, state: LogState, network: Network) -> Judged | None:
-    """Return the newest checkpoint that was ever signed here, as the head file has it, compared with the store.
-
-    The store may be older than it, or lost: then the node only reads until its peers have given back what it lacks. A
-    head file that is gone is written again with the next checkpoint; what was signed meanwhile, the peers remember.
-
-    Raises:
-        IntegrityAlarm: the head file is damaged or another log's, or the store holds another history.
-    """
-    data = read_head(home.head)
-    if data is None:
-        return state.checkpoint
-    try:
-        if logs.is_void(data, network):  # the governors have ruled since
-            return state.checkpoint
-        signed = judge_checkpoint(data, network)
-    except KeyEndedError:  # void, and said so by find_ended where entries are
-        return state.checkpoint
-    except LedgerError as error:
-        raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head)) from None
-    if signed.checkpoint.origin != state.origin:
-        raise IntegrityAlarm(f"the head file is that of {signed.checkpoint.origin}", field=str(home.head))
-    if signed.size > state.size:
-        return signed
-    if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:
-        raise IntegrityAlarm(
-            f"the store holds another history than the checkpoint of size {signed.size}", field=state.origin
-        )
-    return signed

@@ -35,12 +35,13 @@ from node import logs
 from node.app import create_app
 from node.clock import ManualClock
 from node.config import Home, make_settings
+from node.foundation import Foundation
 from node.history import read_entries
 from node.keys import KeyRing, NodeKeys, key_name
 from node.layout import origin_hash
 from node.logs import LogState
 from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare_text
-from node.service import Foundation, Node
+from node.service import Node
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.signatories import Signatories
 from node.tokens import Role, TokenFile, new_token

@@ -56,8 +56,8 @@ def listed(home: "Home") -> list[dict[str, Any]]:
     Raises:
         LedgerError: a key file, or the network document, cannot be used.
     """
+    from node.foundation import load_network  # noqa: PLC0415 - as above
     from node.keys import ROLES, key_files, load_elsewhere  # noqa: PLC0415 - nacl is slow to import
-    from node.service import load_network  # noqa: PLC0415 - as above
 
     network = load_network(home)[0] if home.settings.fingerprint is not None else None
     uris = home.key_uris

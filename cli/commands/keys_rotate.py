@@ -68,7 +68,7 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
     suyuan keys rotate log --margin 5000 --config police --token-file admin-token
     suyuan network revise network.note --replace police/member.json
     """
-    from node.service import load_network  # noqa: PLC0415 - slow to import
+    from node.foundation import load_network  # noqa: PLC0415 - slow to import
     from node.setup import member_json, rotated_entry  # noqa: PLC0415 - as above
 
     home = session.home

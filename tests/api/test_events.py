@@ -13,7 +13,7 @@ from ledger.encoding import JsonObject, canonical_json, format_time
 from ledger.entry import parse_entry
 from ledger.manifest import MANIFEST_BYTES_MAX, make_manifest
 from ledger.store.memory import Fault
-from node import layout, service, writer
+from node import confirmations, layout, writer
 from node.api import bodies
 from node.errors import IntegrityAlarm
 
@@ -87,7 +87,7 @@ async def test_waiting_for_the_confirmation_ends_when_it_comes(office: "Office")
 async def test_waiting_for_the_confirmation_ends_with_recorded(
     office: "Office", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "CONFIRM_SECONDS_MAX", 0.02)
+    monkeypatch.setattr(confirmations, "CONFIRM_SECONDS_MAX", 0.02)
     answer = await office.client.post("/v1/events?wait=confirmed", json=share(1, B))
     assert (answer.status_code, answer.json()["state"]) == (201, "recorded")
 
@@ -95,7 +95,7 @@ async def test_waiting_for_the_confirmation_ends_with_recorded(
 async def test_too_many_who_wait_are_sent_away_before_anything_is_written(
     office: "Office", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "WAITERS_MAX", 0)
+    monkeypatch.setattr(confirmations, "WAITERS_MAX", 0)
     answer = await office.client.post("/v1/events?wait=confirmed", json=share(1, B))
     check(answer, 503, "busy", limit=0)
     assert answer.headers["retry-after"] == "1"

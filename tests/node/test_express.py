@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from ledger.encoding import canonical_json
 from node.api import events
 from node.express import BODY_BYTES_MAX, ExpressHttp
+from node.foundation import load_foundation
 from node.serve import Server
-from node.service import Node, load_foundation
+from node.service import Node
 
 A, B = parties(2)
 LAW = paper([A, B], quorum={"faults": 0})

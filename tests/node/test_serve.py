@@ -24,8 +24,9 @@ from node.bounded import CONNECTIONS_PER_ADDRESS_MAX, HEAD_BYTES_MAX, BoundedHtt
 from node.client import Client, UnreachableError
 from node.errors import ConfigError
 from node.express import ExpressHttp
+from node.foundation import load_foundation
 from node.serve import CONNECTIONS_MAX, Server, configure_logging
-from node.service import Node, load_foundation
+from node.service import Node
 from node.wary import tls_context
 
 A, B = parties(2)

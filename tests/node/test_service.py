@@ -25,11 +25,12 @@ from structlog.testing import capture_logs
 from ledger.errors import FingerprintError, StoreCorruptError, StoreLockedError, StoreMissingError
 from ledger.note import ED25519, Signer, SigningKey
 from ledger.store.memory import Fault
-from node import layout, service
+from node import confirmations, layout
 from node.clock import ManualClock, SystemClock
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
+from node.foundation import load_foundation
 from node.sequencer import prepare
-from node.service import Node, load_foundation
+from node.service import Node
 
 A, B = parties(2)
 OWN = layout.log_id(A.origin)
@@ -384,7 +385,7 @@ async def test_a_caller_may_wait_for_the_confirmation(tmp_path: Path) -> None:
 
 
 async def test_without_a_quorum_the_answer_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "CONFIRM_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(confirmations, "CONFIRM_SECONDS_MAX", 0.05)
     async with Town(tmp_path, [A, B]) as town:
         [node] = await town.start(A)
         assert await record(node, share(1, B), wait=True) == ["recorded"]
@@ -403,17 +404,17 @@ async def test_one_confirmation_answers_all_who_wait_for_it_and_below(tmp_path: 
 
 
 async def test_callers_that_have_given_up_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "CONFIRM_SECONDS_MAX", 0.02)
-    monkeypatch.setattr(service, "WAITERS_MAX", 2)
-    monkeypatch.setattr(service, "WAITERS_SPARE", 1)
+    monkeypatch.setattr(confirmations, "CONFIRM_SECONDS_MAX", 0.02)
+    monkeypatch.setattr(confirmations, "WAITERS_MAX", 2)
+    monkeypatch.setattr(confirmations, "WAITERS_SPARE", 1)
     async with Town(tmp_path, [A, B]) as town:
         [node] = await town.start(A)
         for number in range(1, 8):
             assert await record(node, share(number, B), wait=True) == ["recorded"]
-        assert len(node._waiters) <= 2
-        monkeypatch.setattr(service, "CONFIRM_SECONDS_MAX", 30.0)
+        assert len(node.confirmations._waiters) <= 2
+        monkeypatch.setattr(confirmations, "CONFIRM_SECONDS_MAX", 30.0)
         waiting = [asyncio.create_task(record(node, share(number, B), wait=True)) for number in (21, 22)]
-        await until(lambda: node._waiting == 2)
+        await until(lambda: node.confirmations.waiting == 2)
         size = node.state.size
         with pytest.raises(BusyError) as refused:
             await record(node, share(23, B), wait=True)
@@ -422,7 +423,7 @@ async def test_callers_that_have_given_up_make_room(tmp_path: Path, monkeypatch:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert node._waiting == 0
+        assert node.confirmations.waiting == 0
 
 
 async def test_a_repetition_is_not_counted_as_an_event(tmp_path: Path) -> None:

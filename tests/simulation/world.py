@@ -33,8 +33,9 @@ from ledger.store.memory import Cell, Fault, MemoryDisk, MemoryStore
 from ledger.store.protocol import Batch
 from node.app import create_app
 from node.config import Home, make_settings
+from node.foundation import Foundation
 from node.keys import KeyRing
-from node.service import Foundation, Node
+from node.service import Node
 
 PATIENCE_SECONDS = 1.0  # of a node for a part of an answer
 SETTLE_SECONDS_MAX = 150.0  # pauses between tries grow up to 15 seconds, rounds of comparing heads up to 30
