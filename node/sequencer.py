@@ -9,13 +9,15 @@
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 
 from ledger.encoding import canonical_json, encode_base64, format_time, parse_hash, parse_json
-from ledger.entry import ENTRY_BYTES_MAX, Entry, chain, parse_entry, signature_line_bytes
+from ledger.entry import ENTRY_BYTES_MAX, ChainHead, Entry, chain, parse_entry, signature_line_bytes
 from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
 from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Share, parse_event, read_event
 from ledger.event.plain import RECEIPTS, SHARES, PlainEvent, PlainReceipt, PlainRef, PlainShare, recognise
@@ -23,7 +25,7 @@ from ledger.event.transfer import Receipt
 from ledger.network import Network
 from ledger.note import SigningKey
 from ledger.store import Reader, Store
-from ledger.store.protocol import prefix_end
+from ledger.store.protocol import Batch, prefix_end
 from node import layout, logs
 from node.clock import Clock
 from node.errors import (
@@ -40,10 +42,12 @@ from node.errors import (
 )
 from node.keys import MISSING_HINT, NodeKeys, named_keys
 from node.logs import Growth, LogState, Rotation
+from node.signatories import ROUND_MIN, Signatories
 from node.signing import Signed
 from node.writer import Transaction
 
 ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
+PART_MAX = 250  # events that are signed at one time by one process
 EVENTS_MAX = 1000  # of one submission: about 60 MB of the largest entries
 
 
@@ -132,14 +136,13 @@ class Sequencer:
         keys: Callable[[], NodeKeys],
         network: Callable[[], Network],
         clock: Clock,
-        begin_signing: Callable[[SigningKey, Sequence[bytes]], Callable[[], Signed]],
+        signatories: Signatories,
     ) -> None:
-        """``begin_signing``: has texts signed meanwhile, see :meth:`node.signatories.Signatories.begin`."""
         self._origin = origin
         self._keys = keys
         self._network = network
         self._clock = clock
-        self._begin_signing = begin_signing
+        self._signatories = signatories
 
     def run(self, transaction: Transaction, items: list[Submission]) -> list[list[Recorded] | LedgerError]:
         """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole."""
@@ -167,23 +170,56 @@ class Sequencer:
         ]
 
     def _append(self, transaction: Transaction, round_: "_Round", time: int) -> list[bytes]:
-        """Put the round's events behind the log; return the leaf hash of each."""
-        state = round_.own
-        texts, head = chain(state.chain, [prepared.text for prepared in round_.fresh], time=time)
-        signing: list[Callable[[], Signed]] = []
+        """Put the round's events behind the log; return the leaf hash of each.
+
+        It goes part by part: while some are being signed, the one before is indexed and the next one is chained.
+        """
+        state, head = round_.own, round_.own.chain
+        leaves: list[bytes] = []
+        under_way: deque[_Part] = deque()
+        try:
+            for signer, events in self._parts(round_):
+                if len(under_way) >= self._signatories.at_once:
+                    state = under_way.popleft().grow(state, transaction.batch, leaves)
+                texts, head = chain(head, [prepared.text for prepared in events], time=time)
+                under_way.append(_Part(events, head, self._signatories.begin(signer, texts)))
+            while under_way:
+                state = under_way.popleft().grow(state, transaction.batch, leaves)
+        finally:
+            for part in under_way:  # left by an error: else the next round would hear what was asked for here
+                with suppress(LedgerError):
+                    part.signed()
+        transaction.put_state(state)
+        return leaves
+
+    def _parts(self, round_: "_Round") -> Iterator[tuple[SigningKey, list[Prepared]]]:
+        """Cut a round: each part has one key, and there are parts for all who sign at one time."""
+        size = min(max(-(-len(round_.fresh) // self._signatories.at_once), ROUND_MIN), PART_MAX)
         start = 0
         for signer, group in groupby(round_.signers):  # one key, or two where the round crosses the end of one
             end = start + len(list(group))
-            signing.append(self._begin_signing(signer, texts[start:end]))
+            for first in range(start, end, size):
+                yield signer, round_.fresh[first : min(first + size, end)]
             start = end
-        events = ((prepared.event, prepared.text) for prepared in round_.fresh)
-        index = logs.index(state.log, state.size, events, opening=state.chain.previous)
-        signed = Signed([], [])
-        for wait in signing:
-            signed += wait()
-        growth = Growth(signed.leaves, head, index)
-        transaction.put_state(logs.grow(state, signed.raws, growth, transaction.batch))
-        return signed.leaves
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Events of a round that are being signed."""
+
+    events: list[Prepared]
+    head: ChainHead  # behind them
+    signed: Callable[[], Signed]  # waits for their entries
+
+    def grow(self, state: LogState, batch: Batch, leaves: list[bytes]) -> LogState:
+        """Put the part's entries behind the log into ``batch``, and their leaf hashes behind ``leaves``."""
+        events = ((prepared.event, prepared.text) for prepared in self.events)
+        try:
+            index = logs.index(state.log, state.size, events, opening=state.chain.previous)
+        finally:
+            signed = self.signed()
+        leaves += signed.leaves
+        return logs.grow(state, signed.raws, Growth(signed.leaves, self.head, index), batch)
 
 
 _Place = Recorded | int  # recorded before, or its number in this round

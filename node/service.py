@@ -156,7 +156,7 @@ class Node:
             keys=lambda: self.keys,
             network=lambda: self.network,
             clock=self.clock,
-            begin_signing=self.signatories.begin,
+            signatories=self.signatories,
         )
         self.tokens = TokenGate(self.home.tokens, self.clock.now_ms, look_ms=TOKENS_LOOK_MS)
         self.gate = PeerGate(self._authority, self._transport_key, self.clock.now_ms)

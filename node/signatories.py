@@ -35,6 +35,7 @@ class Signatories:
         self._processes = processes
         self._pool = pool
         self._workers: list[Worker] = []
+        self._asked: set[Worker] = set()  # who has a part, and was not heard yet
         self._lost = 0
         self._signed = 0  # events since the last look
         self._starter: ThreadPoolExecutor | None = None
@@ -47,28 +48,26 @@ class Signatories:
         """The processes that are up."""
         return [worker.pid for worker in self._workers]
 
+    @property
+    def at_once(self) -> int:
+        """How many parts of a round can be signed at one time."""
+        return max(len(self._workers), 1)
+
     def begin(self, signer: SigningKey, texts: Sequence[bytes]) -> Callable[[], Signed]:
-        """Have chained texts signed, and return what waits for the entries; the writer's thread, one round at a time.
+        """Have chained texts signed, and return what waits for the entries; the writer's thread only.
+
+        A process has one part at a time. What waits must be called once, or the process is not asked again.
 
         Raises, when waiting:
             LedgerError: the device or process that has the key does not sign now.
         """
         self._signed += len(texts)
-        workers = self._workers
-        if not isinstance(signer, Signer) or not workers or len(texts) < ROUND_MIN:
+        free = next((worker for worker in self._workers if worker not in self._asked), None)
+        if free is None or not isinstance(signer, Signer) or len(texts) < ROUND_MIN:
             return lambda: sign(signer, texts, pool=self._pool)
-        share = -(-len(texts) // len(workers))
-        parts = [(worker, texts[place * share : (place + 1) * share]) for place, worker in enumerate(workers)]
-        for worker, part in parts:
-            worker.tell(Request(signer, part))
-
-        def wait() -> Signed:
-            signed = Signed([], [])
-            for worker, part in parts:
-                signed += self._heard(worker, part) or sign(signer, part, pool=self._pool)
-            return signed
-
-        return wait
+        self._asked.add(free)
+        free.tell(Request(signer, texts))
+        return lambda: self._heard(free, texts) or sign(signer, texts, pool=self._pool)
 
     def notice(self) -> None:
         """Start processes if much is being recorded; called in the event loop, after commits."""
@@ -92,6 +91,7 @@ class Signatories:
 
     def _heard(self, worker: Worker, texts: Sequence[bytes]) -> Signed | None:
         """Return what a process gave for ``texts``; None where it is lost, or gave something else."""
+        self._asked.discard(worker)
         try:
             signed = worker.hear()
         except WorkerLostError as error:
@@ -113,13 +113,16 @@ class Signatories:
             self._tell(error)
 
     def _start(self) -> None:
+        workers: list[Worker] = []
         try:
-            workers = [Worker("signing", seconds_max=ANSWER_SECONDS_MAX) for _ in range(self._processes)]
-        except WorkerLostError as error:
-            self._tell(error)
-        else:
+            while len(workers) < self._processes:
+                workers.append(Worker("signing", seconds_max=ANSWER_SECONDS_MAX))
             self._workers = workers
             log.info("signing processes are up", pids=self.pids)
+        except WorkerLostError as error:
+            for worker in workers:
+                worker.end()
+            self._tell(error)
         finally:
             self._starting = False
 

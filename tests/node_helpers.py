@@ -336,7 +336,7 @@ class Desk:
             keys=lambda: party.keys,
             network=lambda: self.network,
             clock=self.clock,
-            begin_signing=Signatories(0, pool=None).begin,
+            signatories=Signatories(0, pool=None),
         )
 
     def load(self, store: Store) -> dict[str, LogState]:

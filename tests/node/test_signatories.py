@@ -60,9 +60,12 @@ async def test_processes_come_when_much_is_signed_and_sign_as_the_node_does(crew
     crew.notice()
     assert not crew._starting
     pids = await started(crew)
-    assert len(set(pids)) == 2
+    assert len(set(pids)) == crew.at_once == 2
     for count in (ROUND_MIN, ROUND_MIN + 1, len(TEXTS)):
         assert crew.begin(KEY, TEXTS[:count])() == sign(KEY, TEXTS[:count])
+    waits = [crew.begin(KEY, TEXTS[: ROUND_MIN + number]) for number in range(4)]  # two more than there are processes
+    for number in (3, 1, 0, 2):
+        assert waits[number]() == sign(KEY, TEXTS[: ROUND_MIN + number])
     other = B.keys.log  # a key that has followed another one
     assert crew.begin(other, TEXTS)() == sign(other, TEXTS)
     assert crew.pids == pids
