@@ -83,7 +83,7 @@ class ExpressHttp(BoundedHttp):
         try:
             recording = events.record(self.node, self._field(b"authorization"), self._field(b"content-type"), body)
         except Exception as error:  # noqa: BLE001 - the parser would make a 400 of it
-            self._answer(cycle, self._refusal(error))
+            self.loop.call_soon(self._answer, cycle, self._refusal(error))  # what is pipelined takes turns with others
         else:
             recording.add_done_callback(partial(self._recorded, cycle))
 

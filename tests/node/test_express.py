@@ -218,6 +218,12 @@ def test_what_is_pipelined_is_answered_in_order(server: Server, lane: Taken) -> 
     assert len(lane) >= 1
 
 
+def test_refusals_that_are_pipelined_take_turns_with_other_connections(server: Server, lane: Taken) -> None:
+    found = asked(server, request(b"{") * 3, count=3)
+    assert [answer[9:12] for answer in found] == [b"400"] * 3
+    assert len(lane) == 1  # the others wait, as behind any request
+
+
 def test_one_connection_is_used_for_one_event_after_the_other(server: Server, lane: Taken) -> None:
     with connected(server) as connection:
         for number in range(50, 60):
