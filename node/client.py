@@ -140,8 +140,7 @@ class Client:
         self._headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "suyuan"}
         try:
             if token is not None:
-                token.encode("ascii")
-                self._headers["Authorization"] = f"Bearer {token}"
+                self._headers["Authorization"] = _bearer(token)
             self._exchange = exchange or HttpExchange(
                 self.url,
                 timeout=timeout,
@@ -402,6 +401,12 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _bearer(token: str) -> str:
+    if not (token.isascii() and token.isprintable()):  # whatever refuses it later shows it
+        raise ValueError("the token has characters that cannot be sent")
+    return f"Bearer {token}"
 
 
 def _trust(url: str) -> ssl.SSLContext | None:

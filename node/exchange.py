@@ -167,4 +167,6 @@ def _basic(proxy: SplitResult) -> str:
 
 def _is_ended(sock: socket) -> bool:
     """Tell whether the other side has closed an idle connection: then there is something to read, its end."""
-    return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()  # unlike select, it takes descriptors above 1023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
