@@ -341,6 +341,7 @@ class Node:
             ring = await asyncio.to_thread(self._load_ring)
             self.keys = ring.select(network.member(self.origin))
             self.ring = ring
+            self.alarms.lift(self.origin, "keys")
         except (ConfigError, SignerError) as error:
             self.alarms.take(IntegrityAlarm(str(error), field=self.origin, cause="keys"))
 

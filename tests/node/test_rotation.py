@@ -175,7 +175,8 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         node, *_ = await town.start()
         await everybody_confirms(town, 1)
         entry = entry_of(A, cosigner=A.other_keys("cosigner").cosigner.verifier.vkey)
-        await node.adopt(town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0}).document)
+        law = town.law.next([entry, *map(entry_of, (B, C, D))], quorum={"faults": 0})
+        await node.adopt(law.document)
         assert "another cosigner key" in node.alarms[A.origin]
         assert node.keys.cosigner is A.keys.cosigner
         node.alarms.lift(A.origin, "keys")  # whatever becomes of the alarm, the key is still not here
@@ -185,6 +186,10 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         assert told.json()["missing_keys"] == [{"role": "cosigner", "key": entry["cosigner"]}]
         node.alarms.take(IntegrityAlarm("again", field=A.origin, cause="keys"))
         assert (await post(town, "/v1/events", share(1, B))).status_code == 503
+        await node.adopt(law.next(list(map(entry_of, FOUR)), quorum={"faults": 0}).document)
+        assert A.origin not in node.alarms  # the governors have corrected it
+        await until(lambda: node.state.version_at(node.state.size, node.network) == 3, "version 3 in the own log")
+        assert (await post(town, "/v1/events", share(1, B))).status_code == 201
 
 
 async def test_a_node_whose_keys_another_process_has_records_confirms_and_cosigns(tmp_path: Path) -> None:
