@@ -129,6 +129,8 @@ class Equivocations:
             StoreCorruptError: the store cannot be read any more.
         """
         kept = {}
+        with self._lock:
+            durable = self._kept.keys() - self._unsaved.keys()
         for key, data in self._store.scan(b"Y", prefix_end(b"Y")):
             try:
                 one = judge(data, self._fingerprint, self._network())
@@ -137,9 +139,9 @@ class Equivocations:
                 continue
             kept[one.id] = one
         with self._lock:
-            for name, data in self._unsaved.items():
+            for name in self._kept.keys() - durable:  # what has come or was written meanwhile
                 with suppress(LedgerError):
-                    kept[name] = judge(data, self._fingerprint, self._network())
+                    kept[name] = judge(self.read(name), self._fingerprint, self._network())
             before = set(self._accused)
             self._kept = kept
             self._count()

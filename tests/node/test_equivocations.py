@@ -330,6 +330,33 @@ async def test_a_proof_outlives_a_failed_write(stand: Stand) -> None:
     await until(lambda: stand.node.store.get(layout.equivocation_key(layout.log_id(B.origin), kept.id)))
 
 
+async def test_a_proof_that_comes_while_all_are_judged_again_stands(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand.hold(7)
+    found = stand.node.equivocations
+    judged = [judge_checkpoint(log.checkpoint(6), LAW.network) for log in (stand.one, stand.other)]
+
+    class Meanwhile:
+        """A store in which a proof is written just behind a scan."""
+
+        get = stand.node.store.get
+
+        def scan(self, *keys: bytes) -> list[Any]:
+            pairs = list(stand.node.store.scan(*keys))
+            assert found.accuse_pair(*judged) is not None
+            stand.node.writer.submit(lambda _: None).result(PATIENCE_SECONDS)
+            assert not found._unsaved
+            return pairs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(found, "_store", Meanwhile())
+        found.load()
+    verdict_of(stand.node)
+    with pytest.raises(FrozenError):
+        found.require_trusted(B.origin)
+
+
 async def test_a_kept_proof_that_is_damaged_does_not_pass_unseen(stand: Stand) -> None:
     await convict(stand)
     [kept] = stand.node.equivocations.listed()
