@@ -104,7 +104,7 @@ class Gossip:
         told = {origin: head for origin, head in heads.logs.items() if origin in states}
         await asyncio.to_thread(self._see, peer, told)
         own = told.get(peer.origin)
-        if proven is not None and own is not None and own.size < proven.size:
+        if proven is not None and own is not None and own.size < proven.size and not self._is_cut(proven):
             peer.blame(PeerStaleError(f"it shows {own.size} entries of its own log, and has signed {proven.size}"))
         await self._hearsay.hear(peer, heads.equivocations)
         same_law = heads.version == self._adoption.charter.network.version
@@ -118,6 +118,10 @@ class Gossip:
                         continue
                     taking = self._take(peer, origin, head, room, same_law=same_law)
                     group.create_task(taking, name=f"take {origin}")
+
+    def _is_cut(self, state: LogState) -> bool:
+        """Tell whether a log has gone back as the governors have ruled, and what is here has not yet."""
+        return state.readmitted != self._adoption.charter.network.member(state.origin).readmitted
 
     async def _hear_of_changes(self, peer: Peer, error: PeerError) -> None:
         """Ask a peer that refuses us for its network document: perhaps we are a member again, or have other keys."""

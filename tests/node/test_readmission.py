@@ -457,6 +457,17 @@ async def test_the_owner_goes_on_with_its_new_key_from_the_ruled_size(town: Town
     assert not own.alarms
 
 
+async def test_who_has_gone_back_as_was_ruled_does_not_show_its_past(town: Town) -> None:
+    town.open(A)
+    node = await hold(town, A, ONE, 12)
+    await node.adopt(SECOND.document)
+    new = goes_on(count=0)
+    assert node.states[B.origin].size == 12 > new.size  # it has not dropped what is void yet
+    town.wire.answer(B, new.answer)
+    await node.gossip.compare(node.peers[B.origin])
+    assert "stale" not in node.peers[B.origin].status.faults
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("restart", [False, True])
 async def test_a_log_whose_last_entries_are_lost_for_good_goes_on_by_a_ruling(tmp_path: Path, *, restart: bool) -> None:
