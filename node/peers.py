@@ -49,6 +49,9 @@ CONNECTIONS_MAX = 4  # to one peer
 SLOW_PARTS = 4  # an answer that takes so large a part of the longest wait is a slow one
 FAULT_CHARACTERS_MAX = 500  # of the message that is kept of a fault
 
+# Refused whatever is asked: our clock is wrong, or the peer does not know our key yet. That withholds nothing.
+_UNKNOWN_TO_IT = frozenset((httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN))
+
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -200,7 +203,7 @@ class Peer:
         status, answer, headers = await self._call(
             "GET", path, ENTRIES_BYTES_MAX, headers={"Accept": "application/octet-stream"}
         )
-        if promised and httpx.codes.is_client_error(status):
+        if promised and httpx.codes.is_client_error(status) and status not in _UNKNOWN_TO_IT:
             why = refusal(status, answer)
             raise PeerWithholdsError(f"no entries of {origin} from {start} on, which it has: {why}")
         expect(status, answer)

@@ -169,6 +169,14 @@ async def test_a_head_whose_entries_nobody_gives_is_withheld_by_its_owner(court:
     assert court.node.states[C.origin].size == 0
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_owner_who_does_not_know_who_asks_withholds_nothing(court: Court, status: int) -> None:
+    """Our clock may be the wrong one."""
+    court.town.wire.answer(C, withholding(court.c, httpx.Response(status)))
+    await court.compare()
+    assert court.faults() == {"refused": 1}
+
+
 async def test_who_claims_to_have_entries_of_another_and_gives_none_withholds_them(court: Court) -> None:
     async def answered(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/logs":
