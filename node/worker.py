@@ -12,6 +12,7 @@ from contextlib import suppress
 from node import line
 from node.errors import NodeError
 
+START_SECONDS_MAX = 60.0  # it takes half a second; it is started when the machine has much to do
 _COMMAND = "from node.{module} import serve; serve({line})"
 
 
@@ -28,7 +29,7 @@ class Worker:
     def __init__(self, module: str, *, seconds_max: float) -> None:
         """Start it with the ``serve`` of a module of the node, and wait until it is ready.
 
-        ``seconds_max``: how long it may take over one answer, or over its start; then it is given up.
+        ``seconds_max``: how long it may take over one answer; then it is given up.
 
         Raises:
             WorkerLostError: it does not start, or runs another version of the software.
@@ -46,12 +47,13 @@ class Worker:
         except OSError as error:
             ours.close()
             raise WorkerLostError(f"a process cannot be started: {error.strerror}") from None
-        ours.settimeout(seconds_max)
+        ours.settimeout(START_SECONDS_MAX)
         self._line = ours
         self._stream = ours.makefile("rwb")
         if (told := self.hear()) != line.build():
             self.end()
             raise WorkerLostError(f"a process runs version {told}: the software was changed under the node")
+        ours.settimeout(seconds_max)
 
     @property
     def pid(self) -> int:
