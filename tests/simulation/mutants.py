@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -55,6 +56,12 @@ def mutant(words: str, theme: str = "", *, members: int = 4, first: int = 0) -> 
     return keep
 
 
+def swap(patch: pytest.MonkeyPatch, owner: Any, name: str, new: Any) -> None:
+    """Put ``new`` in the place of what a part of the software has under that name, and is awaited like it."""
+    assert iscoroutinefunction(getattr(owner, name)) == iscoroutinefunction(new), f"{owner}.{name} has changed"
+    patch.setattr(owner, name, new)
+
+
 async def _nothing(*_: Any) -> None:
     return None
 
@@ -62,12 +69,12 @@ async def _nothing(*_: Any) -> None:
 @mutant("")  # either a head with too few cosignatures, or two that conflict
 def a_quorum_lowered_by_one(patch: pytest.MonkeyPatch) -> None:
     right: Callable[[Network], int] = Network.quorum.fget  # type: ignore[attr-defined]
-    patch.setattr(Network, "quorum", property(lambda self: right(self) - 1))
+    swap(patch, Network, "quorum", property(lambda self: right(self) - 1))
 
 
 @mutant("", "node")  # the node itself notices when it stores the head, and its service ends
 def a_checkpoint_is_taken_without_a_quorum(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mirror, "require_quorum", lambda judged: judged)
+    swap(patch, mirror, "require_quorum", lambda judged: judged)
 
 
 @mutant("", "forger")  # cosigns a smaller head, or what it does not have
@@ -79,18 +86,18 @@ def a_witness_that_compares_and_stores_nothing(patch: pytest.MonkeyPatch) -> Non
 
         await asyncio.wrap_future(self._writer.submit(store))
 
-    patch.setattr(Witness, "_check_step", lambda *_: None)
-    patch.setattr(Witness, "_remember", remember)
+    swap(patch, Witness, "_check_step", _nothing)
+    swap(patch, Witness, "_remember", remember)
 
 
 @mutant("which is not in its store")
 def a_witness_without_the_entries(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Witness, "_have_entries", _nothing)
+    swap(patch, Witness, "_have_entries", _nothing)
 
 
 @mutant("which is not in its store", "forger")
 def roots_are_not_compared_with_entries(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mirror, "check_root", lambda *_: None)
+    swap(patch, Mirror, "check_root", lambda *_: None)
 
 
 @mutant("", "forger")  # a wrong signature, a broken chain, or a fault of the software over one of them
@@ -100,8 +107,8 @@ def entries_are_not_verified(patch: pytest.MonkeyPatch) -> None:
         last = entries[-1]
         return entries, ChainHead(head.origin, last.index + 1, sha256(last.text).digest(), last.time)
 
-    patch.setattr(checking, "confirm_entries", lambda *_, **__: None)
-    patch.setattr(checking, "verify_entries", verify)
+    swap(patch, checking, "confirm_entries", lambda *_, **__: None)
+    swap(patch, checking, "verify_entries", verify)
 
 
 @mutant("", "forgetful")  # signs against what was confirmed, or never comes back to one history
@@ -111,13 +118,13 @@ def no_safe_return(patch: pytest.MonkeyPatch) -> None:
         self._mirror.own_log_restored = True
         self._ready.set()
 
-    patch.setattr(Recovery, "run", at_once)
+    swap(patch, Recovery, "run", at_once)
 
 
 @mutant("", "forgetful")
 def a_return_that_waits_for_nobody(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recovery, "enough", lambda *_: True)
-    patch.setattr(recovery, "GRACE_SECONDS", 0.0)
+    swap(patch, recovery, "enough", lambda *_: True)
+    swap(patch, recovery, "GRACE_SECONDS", 0.0)
 
 
 @mutant("have not converged")
@@ -125,18 +132,18 @@ def nobody_compares_heads(patch: pytest.MonkeyPatch) -> None:
     async def never(_: Gossip) -> None:
         await asyncio.Event().wait()
 
-    patch.setattr(Gossip, "run", never)
+    swap(patch, Gossip, "run", never)
 
 
 @mutant("have no proof of it", "twins")
 def nobody_makes_a_proof(patch: pytest.MonkeyPatch) -> None:
     for name in ("accuse", "accuse_entries", "accuse_growth"):
-        patch.setattr(Equivocations, name, lambda *_: None)
+        swap(patch, Equivocations, name, lambda *_: None)
 
 
 @mutant("have no proof of it", "twins")
 def proofs_are_not_handed_on(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hearsay, "hear", _nothing)
+    swap(patch, Hearsay, "hear", _nothing)
 
 
 @mutant("")  # an answer for what is not there, or a head that is not
@@ -149,36 +156,36 @@ def a_write_that_failed_counts(patch: pytest.MonkeyPatch) -> None:
         except StoreError:
             return
 
-    patch.setattr(MemoryStore, "write", write)
+    swap(patch, MemoryStore, "write", write)
 
 
 @mutant("first, then")
 def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_Round, "_known", lambda *_: None)
+    swap(patch, _Round, "_known", lambda *_: None)
 
 
 @mutant("goes back")
 def an_older_confirmed_head_replaces_a_newer_one(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(logs, "is_news", lambda *_: True)
+    swap(patch, logs, "is_news", lambda *_: True)
 
 
 @mutant(
     "has forgotten", "forger", members=7, first=6
 )  # one lies, and one has lost its disk: the others do not know it better
 def no_cosigning_memory_is_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(logs, "with_cosigned", lambda state, *_: state)
-    patch.setattr(logs, "with_checkpoint", lambda state, *_: state)
+    swap(patch, logs, "with_cosigned", lambda state, *_: state)
+    swap(patch, logs, "with_checkpoint", lambda state, *_: state)
 
 
 @mutant("for confirmed with", "governed", first=28)
 def a_quorum_of_the_version_before_is_enough(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mirror, "_under_its_version", lambda _, judged: judged)
+    swap(patch, Mirror, "_under_its_version", lambda _, judged: judged)
 
 
 @mutant("have not issued", "governed")
 def the_governors_of_before_need_not_sign(patch: pytest.MonkeyPatch) -> None:
     right = network._check_governors
-    patch.setattr(network, "_check_governors", lambda signed, _: right(signed, signed))
+    swap(patch, network, "_check_governors", lambda signed, _: right(signed, signed))
 
 
 @mutant("signed by a key that is not valid there", "governed", first=17)
@@ -188,24 +195,24 @@ def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
     def log_key_at(self: Member, index: int) -> VerifierKey:
         return right(self, index) if self.readmitted is None else self.log_keys[0][2]
 
-    patch.setattr(Member, "log_key_at", log_key_at)
+    swap(patch, Member, "log_key_at", log_key_at)
 
 
 @mutant("", "governed")  # the history that was ruled is not there, or what is void stays
 def a_readmission_that_drops_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Readmission, "_drop", _nothing)
+    swap(patch, Readmission, "_drop", _nothing)
 
 
 @mutant("has told others that it is at", "governed")
 def a_log_is_cosigned_under_any_version(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Witness, "_act_alike", _nothing)
-    patch.setattr(Witness, "_require_alike", lambda *_: None)
+    swap(patch, Witness, "_act_alike", _nothing)
+    swap(patch, Witness, "_require_alike", lambda *_: None)
 
 
 @mutant("for confirmed with", "governed", first=19)
 def a_version_that_is_not_known_counts_as_none(patch: pytest.MonkeyPatch) -> None:
     right = LogState.version_at
-    patch.setattr(LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
+    swap(patch, LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
 
 
 @mutant("has forgotten", "governed", first=15)
@@ -215,9 +222,9 @@ def a_document_that_comes_during_the_return_is_written_down_at_once(patch: pytes
     def init(self: Adoption, *arguments: Any, **options: Any) -> None:
         right(self, *arguments, **options | {"wait_ready": _nothing})
 
-    patch.setattr(Adoption, "__init__", init)
+    swap(patch, Adoption, "__init__", init)
 
 
 @mutant("have not converged", "governed")
 def nobody_asks_for_a_newer_document(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Adoption, "hear", _nothing)
+    swap(patch, Adoption, "hear", _nothing)
