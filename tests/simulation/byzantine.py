@@ -15,6 +15,8 @@ tricks  ``yes``       cosigns any checkpoint of anybody
         ``garbage``   any status, any bytes
         ``replay``    sends again what it was sent, to the same member and to others
         ``usurp``     claims a newer network document, which it has signed itself
+
+A forger may be patient: it tells all one story, slowly, until somebody has lost his disk, and him another at once.
 """
 
 import asyncio
@@ -77,15 +79,18 @@ class Manners:
     often: float  # how many of the answers are tampered with
     mends: bool  # whether it is honest after the faults have ended, or silent
     secret: bool  # whether a forger keeps to itself what it has had confirmed
+    patient: bool = False  # whether a forger has one branch only until somebody has lost his disk
 
     def _afterwards(self) -> list[str]:
-        return ["mends" if self.mends else "silent then", *["secret"] * self.secret]
+        return ["mends" if self.mends else "silent then", *["secret"] * self.secret, *["patient"] * self.patient]
 
     def __str__(self) -> str:
         return f"{self.body}, {sorted(self.tricks)}, {self.often:.2f}, {', '.join(self._afterwards())}"
 
 
 def draw_manners(random: Random, theme: str = "") -> Manners:
+    if theme == "patient":
+        return Manners("forger", frozenset(), 0.0, mends=False, secret=True, patient=True)
     body = random.choice(["node", "node", "twins", "twins", "forger", "forger", "forger", "silent"])
     body = theme if theme in BODIES else body
     tricks = {trick for trick in TRICKS if random.random() < 0.35}
@@ -149,6 +154,8 @@ class Liar:
 
     def hear_of_loss(self, name: str) -> None:
         """A member has lost its disk: show it something else than before."""
+        if self.forger is not None and self.manners.patient and self.forger.branches == 1 and not self.retired:
+            self.forger.betray()
         branches = self.forger.branches if self.forger is not None else len(self.nodes)
         if branches > 1:
             self.shown[name] = (self.shown.get(name, 0) + self.random.randrange(1, branches)) % branches
@@ -396,16 +403,19 @@ class Forger:
     async def _grow(self) -> None:
         while True:
             await asyncio.sleep(self._random.expovariate(1 / 0.7))
-            if len(self._branches) < 3 and self._random.random() < 0.15:
+            if len(self._branches) < 3 and self._random.random() < 0.15 and not self._liar.manners.patient:
                 self._fork()
-            if self._random.random() < 0.2:
+            if self._random.random() < 0.2 and not self._liar.manners.patient:
                 self._liar.share_out(len(self._branches))
             for branch in self._branches:
                 if self._random.random() < 0.3:
                     self._adopt(branch)
-                if self._random.random() < 0.7:
-                    number = self._liar.world.number() + 3 * 10**6
-                    branch.append(share(number, self._random.choice(self._liar.others)))
+                if self._random.random() < (0.15 if self._liar.manners.patient else 0.7):
+                    self._record(branch)
+
+    def _record(self, branch: PaperLog) -> None:
+        number = self._liar.world.number() + 3 * 10**6
+        branch.append(share(number, self._random.choice(self._liar.others)))
 
     def _adopt(self, branch: PaperLog) -> None:
         """Have a branch act under the newest version; the others go on under an older one."""
@@ -419,6 +429,14 @@ class Forger:
         branch = cut(old, self._random.randrange(1, old.size + 1))
         self._branches.append(branch)
         self._liar.share_out(len(self._branches))
+
+    def betray(self) -> None:
+        """Begin a branch without what everybody has seen last, which nobody is shown yet."""
+        old = self._branches[0]
+        branch = cut(old, max(old.size - 1, 1))
+        self._branches.append(branch)
+        while branch.size <= old.size:
+            self._record(branch)
 
     async def _push_to(self, party: Party) -> None:
         while True:

@@ -295,6 +295,9 @@ class Checker:
         cosigner = self._cosigners[key]
         if self.trusted(cosigner) and not self._is_on(self.disks[cosigner].copies[head.log].history, head):
             _violated(f"{cosigner} has cosigned {head}, whose entries it does not have")
+        owed, state = self.disks[cosigner].owed.get(head.log), self._heads.get(head)
+        if cosigner in self.honest and owed is not None and (state is None or not self._agrees(state, owed)):
+            _violated(f"{cosigner} has forgotten that {_head(head.log, owed)} is confirmed, and cosigns {head}")
         self._count(head)
 
     def _count(self, head: Head) -> None:
@@ -402,8 +405,7 @@ class Checker:
             owed = disk.owed.get(log)
             if signed is not None and owed is not None and not self._agrees(signed, owed):
                 _violated(
-                    f"{member} has forgotten that {Head(log, owed.size, owed.root)} is confirmed, and signs "
-                    f"{Head(log, signed.size, signed.root)}"
+                    f"{member} has forgotten that {_head(log, owed)} is confirmed, and signs {_head(log, signed)}"
                 )
             for head in (copy.confirmed, copy.cosigned):
                 if head is not None and not self._is_on(copy.history, head):
@@ -690,6 +692,10 @@ class Checker:
 class _Signers:
     log: Key | None  # of the log whose checkpoint it is
     cosigners: set[Key]
+
+
+def _head(log: str, state: History) -> Head:
+    return Head(log, state.size, state.root)
 
 
 def _leaf(history: History) -> bytes:

@@ -8,6 +8,8 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
+from stories import Story, a_document_during_a_return
+from world import Plan
 
 from ledger import network
 from ledger.entry import ChainHead, Entry, parse_entry
@@ -43,14 +45,21 @@ class Mutant:
     theme: str
     members: int
     first: int  # the first seed that is tried: those before it cost time, and do not find it
+    story: Story | None
+
+    def plan(self, seed: int) -> Plan:
+        """Return the network that a seed stands for."""
+        return self.story(seed) if self.story is not None else Plan.of(seed, self.members, self.theme)
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(words: str, theme: str = "", *, members: int = 4, first: int = 0) -> Callable[[Change], Change]:
+def mutant(
+    words: str, theme: str = "", *, members: int = 4, first: int = 0, story: Story | None = None
+) -> Callable[[Change], Change]:
     def keep(change: Change) -> Change:
-        MUTANTS[change.__name__] = Mutant(change, words, theme, members, first)
+        MUTANTS[change.__name__] = Mutant(change, words, theme, members, first, story)
         return change
 
     return keep
@@ -198,24 +207,24 @@ def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Member, "log_key_at", log_key_at)
 
 
-@mutant("", "governed")  # the history that was ruled is not there, or what is void stays
+@mutant("", "governed", first=1)  # the history that was ruled is not there, or what is void stays
 def a_readmission_that_drops_nothing(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Readmission, "_drop", _nothing)
 
 
-@mutant("has told others that it is at", "governed")
+@mutant("has told others that it is at", "governed", first=1)
 def a_log_is_cosigned_under_any_version(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Witness, "_act_alike", _nothing)
     swap(patch, Witness, "_require_alike", lambda *_: None)
 
 
-@mutant("for confirmed with", "governed", first=19)
+@mutant("for confirmed with", "governed", first=53)
 def a_version_that_is_not_known_counts_as_none(patch: pytest.MonkeyPatch) -> None:
     right = LogState.version_at
     swap(patch, LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
 
 
-@mutant("has forgotten", "governed", first=15)
+@mutant("has forgotten", first=1, story=a_document_during_a_return)
 def a_document_that_comes_during_the_return_is_written_down_at_once(patch: pytest.MonkeyPatch) -> None:
     right = Adoption.__init__
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from byzantine import BODIES
 from world import COUNTS, Outcome, Plan, simulate
 
-THEMES = ("forgetful", "governed", *BODIES)
+THEMES = ("forgetful", "governed", "patient", *BODIES)
 PROGRESS = 50  # seeds between two words about how far it is
 AT_ONCE = 4  # seeds that a process takes at a time
 

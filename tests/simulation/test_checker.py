@@ -231,6 +231,16 @@ def who_has_lost_his_disk_cosigns_against_what_he_helped_to_confirm(scene: Scene
     scene.checker.wrote(B.origin, [*entries(branch), checkpoint(b"W", branch, 0)])
 
 
+@broken("has forgotten")
+def who_has_lost_his_disk_gives_away_a_cosignature_against_what_he_helped_to_confirm(scene: Scene) -> None:
+    scene.confirm()
+    scene.checker.disks[A.origin].forgetful = True
+    scene.checker.replaced(B.origin, [])
+    branch = scene.other()
+    scene.checker.wrote(B.origin, entries(branch))
+    scene.checker.note(branch.checkpoint(cosigners=2).encode())
+
+
 @broken("have not converged")
 def one_lacks_what_the_others_have(scene: Scene) -> None:
     scene.confirm()

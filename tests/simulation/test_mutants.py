@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from mutants import MUTANTS
-from world import Plan, simulate
+from world import simulate
 
 SEEDS_MAX = 40
 
@@ -16,7 +16,7 @@ def test_a_bug_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     mutant = MUTANTS[name]
     mutant.change(monkeypatch)
     for seed in range(mutant.first, mutant.first + SEEDS_MAX):
-        problem = simulate(Plan.of(seed, mutant.members, mutant.theme), tmp_path / str(seed)).problem
+        problem = simulate(mutant.plan(seed), tmp_path / str(seed)).problem
         if problem is not None:
             assert mutant.words in problem
             return

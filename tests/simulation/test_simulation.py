@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from simulate import THEMES, simulate_many
+from stories import a_document_during_a_return
 from world import Outcome, Plan, simulate
 
 OF_FOUR, OF_SEVEN, OF_TEN = (0, *range(2, 8), *range(9, 14), *range(17, 24)), (24,), (27,)
@@ -46,6 +47,16 @@ def test_seven_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", OF_TEN)
 def test_ten_members_keep_their_promises(seed: int, tmp_path: Path) -> None:
     lived(seed, tmp_path, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 4])
+def test_a_member_that_is_not_back_yet_keeps_its_promises_when_there_is_a_new_document(
+    seed: int, tmp_path: Path
+) -> None:
+    outcome = simulate(a_document_during_a_return(seed), tmp_path)
+    assert outcome.problem is None
+    assert outcome.saw["old disk"] == outcome.saw["document: rules"] == 1
 
 
 @pytest.mark.slow
