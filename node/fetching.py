@@ -16,7 +16,7 @@ from ledger.entry import ChainHead, parse_entry
 from ledger.errors import KeyEndedError, LedgerError, StoreError, UnsignedError
 from ledger.network import Member, Network
 from ledger.note import verify_detached
-from node import logs
+from node import layout, logs
 from node.backlog import Arrived, Reading, Room
 from node.checking import Checked, Piece
 from node.clock import Clock
@@ -199,6 +199,8 @@ class Fetcher:
             if current.chain != state.chain:  # somebody else has stored them meanwhile, or has dropped others
                 return False
             transaction.put_state(logs.grow(current, piece.raws, growth, transaction.batch))
+            if state.origin == self._own and not ruled:  # the store is an old copy, and will not show it any more
+                transaction.batch.delete(layout.memory_key())
             return growth.index.wanted
 
         if await asyncio.wrap_future(self._writer.submit(store, size=2 * arrived.size_bytes)):

@@ -10,7 +10,8 @@ consistency only, as c2sp.org/tlog-cosignature has it; hence the separate key.
 4. Sign and answer.
 
 What a witness has cosigned it knows from its store alone: nobody gives that back. So the store also says for which key
-its memory is whole. A rebuilt store does not say it, and one that turns out to be an old copy says it no longer; then
+its memory is whole. A rebuilt store does not say it, and one that turns out to be an old copy says it no longer, from
+the write on that brings back the first entries of the own log (node/fetching.py): after it nothing else would tell. Then
 nothing is cosigned until the operator has decided that it shall be (``suyuan witness resume``).
 """
 
@@ -191,7 +192,10 @@ class Foreign:
         return origin in self._keys
 
     async def open(self, *, behind: bool) -> None:
-        """Begin to cosign; not if the store turned out to be ``behind`` what this node has signed in its own log."""
+        """Begin to cosign; not if the store turned out to be ``behind`` what this node has signed in its own log.
+
+        Its memory is struck out already then; this tells it.
+        """
         try:
             await self._doubt(behind=behind)
         except LedgerError as error:
@@ -203,7 +207,7 @@ class Foreign:
 
     async def _doubt(self, *, behind: bool) -> None:
         """Strike out the memory of an old copy; remind of a decision to go on without a whole one."""
-        if behind and self._memory() is not None:
+        if behind and self._keys:
             log.error("the store is an old copy: foreign logs are cosigned no more until somebody decides it")
             await asyncio.wrap_future(
                 self._writer.submit(lambda transaction: transaction.batch.delete(layout.memory_key()))

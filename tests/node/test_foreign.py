@@ -304,6 +304,30 @@ async def test_a_node_notices_that_its_store_was_an_old_copy(tmp_path: Path) -> 
         assert answer.status_code == 503
 
 
+async def test_a_crash_during_the_return_does_not_make_the_memory_of_an_old_copy_whole(tmp_path: Path) -> None:
+    """The entries of its own log are back after the second start, so nothing is lacking by which the first one knew."""
+    async with Town(tmp_path, [A, B], law=LAW, witnessed=LOGS, recovery_answers="all") as town:
+        town.witness_keys = {A.name: WITNESS, B.name: WITNESS}
+        await town.start(A, B)
+        old = copy.deepcopy(town.disks[A.name].cells)
+        async with town.client(A) as client:
+            await client.post("/v1/events", json=share(1, B), params={"wait": "confirmed"})
+        await town.stop(A)
+        town.disks[A.name].cells = old
+        (town.folder / A.name / "head").unlink(missing_ok=True)
+        store = town.disks[A.name].open()
+        begin_memory(store, WITNESS, since="2026-11-21T08:00:00.000Z", why=NEW_KEY)
+        store.close()
+        node = town.open(A)
+        with capture_logs():
+            await node.recovery.once()
+        assert node.recovery.restored
+        await town.stop(A)
+        [node] = await town.start(A)
+        await until(lambda: node.foreign._open, "the end of the return")
+        assert node.foreign.memory() is None
+
+
 async def test_a_memory_that_cannot_be_judged_keeps_the_witness_shut(stand: Stand) -> None:
     disk = stand.town.disks[A.name]
     disk.fail_write(disk.writes + 1, Fault.BEFORE)
