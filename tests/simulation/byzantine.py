@@ -16,7 +16,7 @@ tricks  ``yes``       cosigns any checkpoint of anybody
         ``replay``    sends again what it was sent, to the same member and to others
         ``usurp``     claims a newer network document, which it has signed itself
 
-A forger may be patient: it tells all one story, slowly, until somebody has lost his disk, and him another at once.
+A forger may be patient: it tells all one short story until somebody has lost his disk, and him another at once.
 """
 
 import asyncio
@@ -51,6 +51,7 @@ BODIES = ("node", "twins", "forger", "silent")
 TRICKS = ("yes", "withhold", "freeze", "lies", "garbage", "replay", "usurp")
 USURPER = Signer("test/usurper", ED25519, seed("usurper"))
 KEPT_MAX = 40  # messages that a replayer keeps
+STORY = 3  # entries that a patient forger has everybody cosign
 Key = tuple[str, str]
 
 
@@ -410,8 +411,11 @@ class Forger:
             for branch in self._branches:
                 if self._random.random() < 0.3:
                     self._adopt(branch)
-                if self._random.random() < (0.15 if self._liar.manners.patient else 0.7):
+                if self._random.random() < 0.7 and not self._bides(branch):
                     self._record(branch)
+
+    def _bides(self, branch: PaperLog) -> bool:
+        return self._liar.manners.patient and len(self._branches) == 1 and branch.size >= STORY
 
     def _record(self, branch: PaperLog) -> None:
         number = self._liar.world.number() + 3 * 10**6

@@ -207,7 +207,7 @@ def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Member, "log_key_at", log_key_at)
 
 
-@mutant("", "governed", first=1)  # the history that was ruled is not there, or what is void stays
+@mutant("", "governed", first=26)  # the history that was ruled is not there, or what is void stays
 def a_readmission_that_drops_nothing(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Readmission, "_drop", _nothing)
 
@@ -234,6 +234,6 @@ def a_document_that_comes_during_the_return_is_written_down_at_once(patch: pytes
     swap(patch, Adoption, "__init__", init)
 
 
-@mutant("have not converged", "governed")
+@mutant("have not converged", "governed", first=5)
 def nobody_asks_for_a_newer_document(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Adoption, "hear", _nothing)
