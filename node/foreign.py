@@ -11,7 +11,7 @@ consistency only, as c2sp.org/tlog-cosignature has it; hence the separate key.
 
 What a witness has cosigned it knows from its store alone: nobody gives that back. So the store also says for which key
 its memory is whole. A rebuilt store does not say it, and one that turns out to be an old copy says it no longer, from
-the write on that brings back the first entries of the own log (node/fetching.py): after it nothing else would tell. Then
+the write on that brings back the first entries of the own log (node/fetching.py), for after it nothing else tells. Then
 nothing is cosigned until the operator has decided that it shall be (``suyuan witness resume``).
 """
 

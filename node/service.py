@@ -22,11 +22,12 @@ from typing import Any
 import httpx
 import structlog
 
-from ledger.encoding import JsonObject, canonical_json
+from ledger.encoding import JsonObject, canonical_json, encode_base64
 from ledger.entry import SignatureMemory
 from ledger.errors import LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
+from ledger.merkle import leaf_hash
 from ledger.network import Member, Network, parse_fingerprint
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
@@ -38,7 +39,7 @@ from node.alarms import BY_RULING, Alarms
 from node.clock import Clock, SystemClock
 from node.confirmations import Confirmations
 from node.equivocations import Equivocations
-from node.errors import ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
+from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
 from node.foreign import Foreign, check_foreign
 from node.foundation import Foundation, check_head, load_policy
 from node.gossip import Gossip
@@ -251,13 +252,15 @@ class Node:
 
         Raises:
             RefusedError: the rules do not allow one of them.
-            BusyError, ReadOnlyError, StoreError: nothing was written.
+            BusyError, ReadOnlyError, StoreError: nothing was written, or the governors' ruling has voided it meanwhile.
         """
         if wait_confirmed:
             self.confirmations.require_room()
         recorded = await self.record(events)
         if wait_confirmed:
-            await self.confirmations.wait(max(one.index for one in recorded))
+            last = max(recorded, key=lambda one: one.index)
+            await self.confirmations.wait(last.index)
+            self._require_standing(last)
         return [(one, self.state_of(one)) for one in recorded]
 
     def record(self, events: tuple[Prepared, ...]) -> "asyncio.Future[list[Recorded]]":
@@ -628,6 +631,12 @@ class Node:
             self.signatories.notice()
         self.outside.notice()
         self.confirmations.reach(own.confirmed_size)
+
+    def _require_standing(self, recorded: Recorded) -> None:
+        """Check that an entry, and so all before it, was not dropped with what the governors have ruled about."""
+        raw = self.store.get(layout.entry_key(self.state.log, recorded.index))
+        if raw is None or encode_base64(leaf_hash(raw)) != recorded.hash:
+            raise BusyError("the governors have ruled about this log, and the event is not in it any more", field="id")
 
 
 def _by_hash(network: Network) -> dict[str, str]:

@@ -39,6 +39,7 @@ from node.faults import PeerError
 from node.keys import KeyRing, NodeKeys, key_name
 from node.sequencer import prepare
 from node.service import Node
+from node.writer import Transaction
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR, quorum={"faults": 0})
@@ -466,6 +467,27 @@ async def test_who_has_gone_back_as_was_ruled_does_not_show_its_past(town: Town)
     town.wire.answer(B, new.answer)
     await node.gossip.compare(node.peers[B.origin])
     assert "stale" not in node.peers[B.origin].status.faults
+
+
+async def test_what_a_ruling_drops_while_its_quorum_is_waited_for_is_not_answered_as_recorded(town: Town) -> None:
+    await town.start(*FOUR)
+    for party in (B, C, D):
+        await town.stop(party)
+    node, event = town.nodes[A.name], prepare(share(1, B), origin=A.origin)
+    size = node.state.size
+    answer = asyncio.create_task(node.submit((event,), wait_confirmed=True))
+    await until(lambda: node.confirmations.waiting == 1)
+
+    def drop(transaction: Transaction) -> None:
+        state = transaction.state(A.origin)
+        transaction.put_state(truncation.truncate(transaction.store, state, size, transaction.batch))
+
+    await asyncio.wrap_future(node.writer.submit(drop))
+    node.confirmations.release()
+    with pytest.raises(BusyError, match="not in it any more"):
+        await answer
+    [(again, _)] = await node.submit((event,), wait_confirmed=False)
+    assert again.index == size
 
 
 @pytest.mark.slow

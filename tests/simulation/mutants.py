@@ -1,4 +1,8 @@
-"""Nodes with one bug each, which the simulation must find: the proof that it can."""
+"""Nodes with one bug each, which the simulation must find: the proof that it can.
+
+Not among them is a witness that keeps no memory of what it has cosigned: it takes a liar, one who has lost his disk,
+and luck. test_the_cosignature_survives_a_restart (tests/node/test_witness.py) finds that one.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -81,12 +85,12 @@ def a_quorum_lowered_by_one(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Network, "quorum", property(lambda self: right(self) - 1))
 
 
-@mutant("", "node")  # the node itself notices when it stores the head, and its service ends
+@mutant("", "node", first=4)  # the node itself notices when it stores the head, and its service ends
 def a_checkpoint_is_taken_without_a_quorum(patch: pytest.MonkeyPatch) -> None:
     swap(patch, mirror, "require_quorum", lambda judged: judged)
 
 
-@mutant("", "forger")  # cosigns a smaller head, or what it does not have
+@mutant("", "forger", first=1)  # cosigns a smaller head, or what it does not have
 def a_witness_that_compares_and_stores_nothing(patch: pytest.MonkeyPatch) -> None:
     async def remember(self: Witness, _: AddCheckpoint, judged: Judged) -> None:
         def store(transaction: Transaction) -> None:
@@ -104,12 +108,12 @@ def a_witness_without_the_entries(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Witness, "_have_entries", _nothing)
 
 
-@mutant("which is not in its store", "forger")
+@mutant("which is not in its store", "forger", first=1)
 def roots_are_not_compared_with_entries(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Mirror, "check_root", lambda *_: None)
 
 
-@mutant("", "forger")  # a wrong signature, a broken chain, or a fault of the software over one of them
+@mutant("", "forger", first=1)  # a wrong signature, a broken chain, or a fault of the software over one of them
 def entries_are_not_verified(patch: pytest.MonkeyPatch) -> None:
     def verify(head: ChainHead, raws: list[bytes], **_: Any) -> tuple[list[Entry], ChainHead]:
         entries = [parse_entry(raw) for raw in raws]
@@ -120,7 +124,7 @@ def entries_are_not_verified(patch: pytest.MonkeyPatch) -> None:
     swap(patch, checking, "verify_entries", verify)
 
 
-@mutant("", "forgetful")  # signs against what was confirmed, or never comes back to one history
+@mutant("", "forgetful", first=2)  # signs against what was confirmed, or never comes back to one history
 def no_safe_return(patch: pytest.MonkeyPatch) -> None:
     async def at_once(self: Recovery) -> None:
         self._remembers.set()
@@ -130,13 +134,13 @@ def no_safe_return(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Recovery, "run", at_once)
 
 
-@mutant("", "forgetful")
+@mutant("", "forgetful", first=1)
 def a_return_that_waits_for_nobody(patch: pytest.MonkeyPatch) -> None:
     swap(patch, recovery, "enough", lambda *_: True)
     swap(patch, recovery, "GRACE_SECONDS", 0.0)
 
 
-@mutant("have not converged")
+@mutant("have not converged", first=2)
 def nobody_compares_heads(patch: pytest.MonkeyPatch) -> None:
     async def never(_: Gossip) -> None:
         await asyncio.Event().wait()
@@ -144,18 +148,18 @@ def nobody_compares_heads(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Gossip, "run", never)
 
 
-@mutant("have no proof of it", "twins")
+@mutant("have no proof of it", "twins", first=4)
 def nobody_makes_a_proof(patch: pytest.MonkeyPatch) -> None:
     for name in ("accuse", "accuse_entries", "accuse_growth"):
         swap(patch, Equivocations, name, lambda *_: None)
 
 
-@mutant("have no proof of it", "twins")
+@mutant("have no proof of it", "twins", first=5)
 def proofs_are_not_handed_on(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Hearsay, "hear", _nothing)
 
 
-@mutant("")  # an answer for what is not there, or a head that is not
+@mutant("", first=4)  # an answer for what is not there, or a head that is not
 def a_write_that_failed_counts(patch: pytest.MonkeyPatch) -> None:
     right = MemoryStore.write
 
@@ -173,17 +177,9 @@ def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
     swap(patch, _Round, "_known", lambda *_: None)
 
 
-@mutant("goes back")
+@mutant("goes back", first=6)
 def an_older_confirmed_head_replaces_a_newer_one(patch: pytest.MonkeyPatch) -> None:
     swap(patch, logs, "is_news", lambda *_: True)
-
-
-@mutant(
-    "has forgotten", "forger", members=7, first=6
-)  # one lies, and one has lost its disk: the others do not know it better
-def no_cosigning_memory_is_kept(patch: pytest.MonkeyPatch) -> None:
-    swap(patch, logs, "with_cosigned", lambda state, *_: state)
-    swap(patch, logs, "with_checkpoint", lambda state, *_: state)
 
 
 @mutant("for confirmed with", "governed", first=28)
