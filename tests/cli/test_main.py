@@ -49,9 +49,10 @@ def test_help_lists_every_command_with_one_line(suyuan: Any) -> None:
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """The modules that a command line has imported when it is done."""
+    """The modules that a command line has imported when it is done; those of a measurement of coverage are not its."""
     program = f"import sys; from cli.main import main; main({list(arguments)!r}); print(*sys.modules, file=sys.stderr)"
-    env = {**os.environ, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    env["PYTHONPATH"] = str(Path(boundary.__file__).parent.parent)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
     return set(ran.stderr.split())
 
@@ -272,7 +273,8 @@ def test_drawings_for_a_terminal_end_as_quietly_when_the_reader_has_gone(start: 
     )
     reading, writing = os.pipe()
     os.close(reading)
-    env = {**os.environ, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    env["PYTHONPATH"] = str(Path(boundary.__file__).parent.parent)
     try:
         ran = subprocess.run(
             [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False, env=env
