@@ -48,11 +48,16 @@ def test_help_lists_every_command_with_one_line(suyuan: Any) -> None:
             assert entry.line in " ".join(out.split())
 
 
-def imported_by(*arguments: str) -> set[str]:
-    """The modules that a command line has imported when it is done; those of a measurement of coverage are not its."""
-    program = f"import sys; from cli.main import main; main({list(arguments)!r}); print(*sys.modules, file=sys.stderr)"
+def unmeasured() -> dict[str, str]:
+    """The environment of a process that finds this command, and whose coverage is not measured."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    env["PYTHONPATH"] = str(Path(boundary.__file__).parent.parent)
+    return {**env, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The modules that a command line has imported when it is done."""
+    program = f"import sys; from cli.main import main; main({list(arguments)!r}); print(*sys.modules, file=sys.stderr)"
+    env = unmeasured()
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
     return set(ran.stderr.split())
 
@@ -273,8 +278,7 @@ def test_drawings_for_a_terminal_end_as_quietly_when_the_reader_has_gone(start: 
     )
     reading, writing = os.pipe()
     os.close(reading)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    env["PYTHONPATH"] = str(Path(boundary.__file__).parent.parent)
+    env = unmeasured()
     try:
         ran = subprocess.run(
             [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False, env=env
