@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import BadValueError, LedgerError, MissingMemberError, OutOfRangeError
 from node.api import docs, equivocations, events, keys, logs, problems, records, system, witness
+from node.api.auth import node_of
 from node.api.bodies import LARGE_AT_ONCE_MAX
 from node.api.hot import HotRoutes
 from node.service import Node
@@ -56,7 +57,7 @@ def _routed(node: Node) -> FastAPI:
 
 
 async def _ledger_error(request: Request, error: LedgerError) -> Response:
-    return problems.count_problem(request, problems.problem(error), error.code)
+    return problems.refuse(node_of(request), error)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -72,7 +73,7 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
-    return problems.count_problem(request, problems.http_problem(error), str(error.status_code))
+    return problems.refuse_by_router(node_of(request), error)
 
 
 class NoBugEscapes:
@@ -100,7 +101,7 @@ class NoBugEscapes:
             if begun:
                 raise
             request = Request(scope)
-            await problems.count_problem(request, problems.bug(), "bug")(scope, receive, send)
+            await problems.refuse_for_bug(node_of(request))(scope, receive, send)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

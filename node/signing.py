@@ -21,10 +21,6 @@ class Signed:
     raws: list[bytes]
     leaves: list[bytes]
 
-    def __add__(self, other: "Signed") -> "Signed":
-        """Return both, one behind the other."""
-        return Signed(self.raws + other.raws, self.leaves + other.leaves)
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:

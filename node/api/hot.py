@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ledger.errors import LedgerError
 from node.api import events, problems
+from node.api.auth import node_of
 
 _Wait = Literal["recorded", "confirmed"]
 _PATHS: dict[str, Callable[[Request, _Wait], Awaitable[Response]]] = {
@@ -48,5 +49,5 @@ class HotRoutes:
         try:
             response = await _PATHS[scope["path"]](request, _WAITS[scope["query_string"]])
         except LedgerError as error:
-            response = problems.count_problem(request, problems.problem(error), error.code)
+            response = problems.refuse(node_of(request), error)
         await response(scope, receive, send)

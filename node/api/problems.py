@@ -12,13 +12,11 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ledger import errors as ledger_errors
 from node import errors, tokens
 from node.adoption import NetworkForkError
-from node.api.auth import node_of
 from node.api.bodies import BodyBrokenOffError, BodyTooLargeError, WrongMediaTypeError
 from node.errors import NodeError
 from node.faults import PeerError
@@ -113,14 +111,14 @@ def bug() -> Response:
     )  # fmt: skip
 
 
-def count_problem(request: Request, response: Response, code: str) -> Response:
-    """Count a refused request, and return its answer."""
-    return _counted(node_of(request), response, code)
-
-
 def refuse(node: Node, error: ledger_errors.LedgerError) -> Response:
     """Count a request that ``node`` refuses, and return its answer."""
     return _counted(node, problem(error), error.code)
+
+
+def refuse_by_router(node: Node, error: HTTPException) -> Response:
+    """Count a request for which there is no path or method, and return its answer."""
+    return _counted(node, http_problem(error), str(error.status_code))
 
 
 def refuse_for_bug(node: Node) -> Response:
