@@ -47,7 +47,8 @@ HOPS = 10
 BLOCK = 500  # entries of one log between two synced writes, and between two hops of a journey
 BLOCKS_MIN = 30  # so that small ledgers have journeys as well
 BEGINNING = parse_time("2026-01-01T00:00:00.000Z")
-SHAPE = ("ledger", "node/logs.py", "node/layout.py", "bench/load.py", "bench/ledgers.py")  # decide what a ledger is
+# What decides how a ledger is.
+SHAPE = ("ledger", "node/logs.py", "node/indexing.py", "node/layout.py", "bench/load.py", "bench/ledgers.py")
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ENTRIES = 20_000  # of one run, at scale 1
 BACKLOG = 200_000  # of the one long run
 HYPERCORE_BATCH = 1000  # as many as our nodes fetch, and sync, at a time
-POLL_SECONDS = 0.1
+POLL_SECONDS = (0.05, 2.0)  # at least and at most; each question costs the node a millisecond or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,9 @@ class _Source:
             first = wait_until(lambda: self._seen(node), "the first entries have come")
             start = time.perf_counter()
             while (size := self._seen(node)) < wanted:
-                require(time.perf_counter() - start < 600, f"the node has caught up in ten minutes (it has {size})")
-                time.sleep(POLL_SECONDS)
+                passed = time.perf_counter() - start
+                require(passed < 600, f"the node has caught up in ten minutes (it has {size})")
+                time.sleep(_until_asked(passed, size - first, wanted - size))
             passed = time.perf_counter() - start
             rate = (wanted - first) / passed if wanted > first else float(wanted)
             peak = memory_mb(node.pid, "VmHWM")
@@ -157,6 +158,12 @@ class _Source:
         with suppress(OSError):
             return int(node.log(self._source.origin)["size"])
         return 0
+
+
+def _until_asked(passed: float, done: int, missing: int) -> float:
+    """Return how many seconds to wait before the node is asked again: half of those that it will still take."""
+    least, most = POLL_SECONDS
+    return min(max(missing * passed / done / 2, least), most) if done > 0 else least
 
 
 def _check_copy(home: Home, origin: str, entries: int) -> None:

@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeAlias
 
-from pydantic_core import from_json, to_json
-
 from ledger.errors import (
     Base64Error,
     DecimalError,
@@ -41,11 +39,14 @@ HASH_SIZE = 32  # bytes of a SHA-256
 SHOWN_MAX = 40  # characters of hostile text that a message repeats
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")  # 24:00 is tomorrow
+# 24:00 is tomorrow
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _INTEGER_RANGE = "integers lie within ±(2^53-1)"
 UNSURE: Any = object()  # it takes the exact way to tell
+_DAYS_MAX = 4096  # eleven years
+_days: set[str] = set()
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -104,6 +105,19 @@ def parse_time(text: str, *, field: str | None = None) -> int:
     except ValueError as error:
         raise TimeError(f"{_shown(text)} is not a moment of the calendar: {error}", field=field) from None
     return (moment - _EPOCH) // _MILLISECOND
+
+
+def check_time(text: str) -> None:
+    """Check what :func:`parse_time` checks; a day that was found in the calendar is remembered.
+
+    Raises:
+        TimeError: as :func:`parse_time`.
+    """
+    if _TIME.fullmatch(text) is None or text[:10] not in _days:
+        parse_time(text)  # raises, or the day is real; its hours all are
+        if len(_days) >= _DAYS_MAX:
+            _days.clear()
+        _days.add(text[:10])
 
 
 def format_time(milliseconds: int) -> str:
@@ -183,6 +197,8 @@ def plain_json(data: bytes) -> Any:
     """
     if b"\\" in data or b"\x7f" in data or b"\xc2" in data:
         return UNSURE
+    from pydantic_core import from_json, to_json  # noqa: PLC0415 - recognising events does without, in every process
+
     try:
         if not (data.isascii() or unicodedata.is_normalized("NFC", data.decode())):
             return UNSURE
@@ -206,6 +222,21 @@ def check_json(value: JsonValue, *, field: str | None = None) -> None:
         raise (error.at(field) if field else error) from None
 
 
+def check_string(text: str) -> None:
+    """Check a string of JSON: no control character, no half of a surrogate pair, and Unicode normal form C.
+
+    Raises:
+        JsonError: which of them it is not.
+    """
+    if text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text)):
+        return
+    for position, character in enumerate(text):
+        if unicodedata.category(character) in {"Cc", "Cs"}:
+            raise JsonError(f"character {position} is a control character or half a surrogate pair")
+    if not unicodedata.is_normalized("NFC", text):
+        raise JsonError("the text is not in Unicode normal form C (NFC)")
+
+
 def cut(text: str) -> str:
     """Return the beginning of hostile text, as much as fits into a message."""
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
@@ -214,7 +245,7 @@ def cut(text: str) -> str:
 def _check_value(value: JsonValue, depth: int) -> None:
     """Check a value that may have ``depth`` levels; only when something is wrong, its path is made on the way out."""
     if isinstance(value, str):
-        _check_string(value)
+        check_string(value)
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int):
@@ -289,16 +320,6 @@ def _decode(decoder: json.JSONDecoder, text: str, *, field: str | None) -> JsonV
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")  # half of a pair is refused later, by everybody who reads it
-
-
-def _check_string(text: str) -> None:
-    if text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text)):
-        return
-    for position, character in enumerate(text):
-        if unicodedata.category(character) in {"Cc", "Cs"}:
-            raise JsonError(f"character {position} is a control character or half a surrogate pair")
-    if not unicodedata.is_normalized("NFC", text):
-        raise JsonError("the text is not in Unicode normal form C (NFC)")
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -44,12 +44,14 @@ from ledger.errors import (
     TooLongError,
     UnsignedError,
 )
-from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN, EntryRef
+from ledger.limits import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, SigningKey, VerifierKey, verify_detached
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ledger.event.base import EntryRef
 
 FORMAT = "suyuan/entry/v1"
 ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.org/tlog-tiles)
@@ -81,8 +83,10 @@ class Entry:
     leaf: bytes  # SHA-256(0x00 || raw)
 
     @property
-    def ref(self) -> EntryRef:
+    def ref(self) -> "EntryRef":
         """Where this entry stands, and which bytes."""
+        from ledger.event.base import EntryRef  # noqa: PLC0415 - processes that check entries do without models
+
         return EntryRef(hash=encode_base64(self.leaf), index=self.index, log=self.origin)
 
     @property
@@ -283,7 +287,7 @@ def confirm_entries(
 
     Nearly all of an entry is known before it is read: only the time, the event and the signature are parsed, the rest
     is compared with the bytes that must stand there. ``read`` gives the event that a text is in canonical JSON, or None
-    where it takes the exact way to tell (see ledger/event/plain.py). None: that, or something does not hold.
+    where it takes the exact way to tell (see ledger/plain.py). None: that, or something does not hold.
     """
     if not _is_origin(head.origin):
         return None
@@ -291,6 +295,8 @@ def confirm_entries(
     middle = f"\n\n— {head.origin} ".encode()
     tail = len(middle) + _SIGNATURE_CHARACTERS
     previous, time, stamp = head.previous, head.time, b""
+    signer: VerifierKey | None = None
+    key_id = b""
     events: list[_T] = []
     event_texts: list[bytes] = []
     leaves: list[bytes] = []
@@ -313,16 +319,12 @@ def confirm_entries(
                 before, time = time, parse_time(stamp.decode("ascii"))
                 if time < before:
                     return None
+            if (key := key_at(index)) is not signer:
+                signer, key_id = key, key.key_id if (key.name, key.algorithm) == (head.origin, ED25519) else b""
             event_text = raw[start:-tail]
             event = read(event_text)
             text = raw[: -tail + 1]
-            key = key_at(index)
-            if (
-                event is None
-                or key.algorithm != ED25519
-                or (key.name, key.key_id) != (head.origin, blob[:4])
-                or not verify_detached(key.public_key, text, blob[4:])
-            ):
+            if event is None or blob[:4] != key_id or not verify_detached(key.public_key, text, blob[4:]):
                 return None
             events.append(event)
             event_texts.append(event_text)

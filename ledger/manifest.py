@@ -18,7 +18,8 @@ from itertools import pairwise
 
 from ledger.encoding import encode_base64, parse_decimal
 from ledger.errors import InclusionError, ManifestError, TooLongError, TooManyError
-from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
+from ledger.event.transfer import ManifestRef
+from ledger.limits import MANIFEST_RECORDS_MAX
 from ledger.merkle import LeafIndex, Node, TreeSize, leaf_hash, prove_inclusion, root_of, verify_inclusion
 
 FORMAT = "suyuan/manifest/v1"

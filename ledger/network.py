@@ -50,6 +50,7 @@ from ledger.errors import (
     UnsignedError,
 )
 from ledger.event.base import Frozen, Hash, Maybe, Name, Origin, parse_model
+from ledger.logkeys import LogKeys
 from ledger.merkle import TreeHead, TreeSize
 from ledger.note import COSIGNATURE, ED25519, SIGNATURES_MAX, Note, VerifierKey, open_note, parse_note, parse_vkey
 
@@ -197,16 +198,18 @@ class Member:
         ruling = self.entry.readmitted
         return None if ruling is None else TreeHead(TreeSize(ruling.size), parse_hash(ruling.root))
 
+    @property
+    def keys(self) -> LogKeys:
+        """The keys of its log, without the rest of the member."""
+        return LogKeys(self.origin, self.log_keys)
+
     def log_key_at(self, index: int) -> VerifierKey:
-        """Return the key that signs the entry at ``index``; validity is by log size, not by clock (protocol section 8).
+        """Return the key that signs the entry at ``index``.
 
         Raises:
             UnsignedError: no key of the member is valid there.
         """
-        for start, until, key in reversed(self.log_keys):
-            if start <= index and (until is None or index < until):
-                return key
-        raise UnsignedError(f"no key of {self.origin} is valid at index {index}", field="log_keys")
+        return self.keys.at(index)
 
     def ended_keys(self, index: int) -> tuple[VerifierKey, ...]:
         """Return the keys of the log that had ended before the entry at ``index``: what they sign there is void."""

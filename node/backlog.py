@@ -161,7 +161,7 @@ class Reading:
         finally:
             self._room.give(ENTRIES_BYTES_MAX)
         lags = sources.note_piece(self._peer, origin, start, limit, raws, (asked_ms, self._clock.now_ms()))
-        piece = Piece(self._member, start, raws, self._consumer)
+        piece = Piece(self._member.keys, start, raws, self._consumer)
         self._room.take(piece.size_bytes)
         checking = self._verifiers.begin(piece, self._size - start) if ahead else None
         return Arrived(piece, piece.size_bytes, checking, lags)

@@ -9,24 +9,28 @@ None for one that does not hold.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ledger.entry import ChainHead, Confirmed, confirm_entries, parse_entry, verify_entries
 from ledger.errors import LedgerError
-from ledger.event import read_event
-from ledger.event.plain import read_plain
-from ledger.network import Member
-from node import line, logs
+from ledger.logkeys import LogKeys
+from ledger.plain import recognise
+from node import line
+from node.indexing import Growth, index
 from node.layout import log_id
-from node.logs import Growth, Read
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ledger.event.reading import Read
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Entries of one log from ``start`` on, at least one; nothing of it is verified."""
 
-    member: Member  # whose log it is, with the keys that are valid there
+    keys: LogKeys  # of the log
     start: int
     raws: list[bytes]
     consumer: str  # whose shares with a manifest are noted
@@ -51,47 +55,56 @@ class Checked:
         return same and first.time >= head.time
 
 
-def check(piece: Piece, *, pool: Executor | None = None) -> Checked | None:
+def check(piece: Piece, *, pool: "Executor | None" = None) -> Checked | None:
     """Check a piece as if the log ended as its first entry says; None if it does not hold: then judge it."""
     try:
         first = parse_entry(piece.raws[0])
-        begins = ChainHead(piece.member.origin, piece.start, first.previous, first.time)
+        begins = ChainHead(piece.keys.origin, piece.start, first.previous, first.time)
         return _confirm(begins, piece) or judge(begins, piece, pool=pool)
     except LedgerError:
         return None
 
 
-def judge(head: ChainHead, piece: Piece, *, pool: Executor | None = None) -> Checked:
+def judge(head: ChainHead, piece: Piece, *, pool: "Executor | None" = None) -> Checked:
     """Check a piece against the end of the log.
 
     Raises:
         LedgerError: as :func:`ledger.entry.verify_entries`, naming the entry.
     """
-    entries, chain = verify_entries(head, piece.raws, key_at=piece.member.log_key_at, pool=pool)
+    entries, chain = verify_entries(head, piece.raws, key_at=piece.keys.at, pool=pool)
+    from ledger.event import read_event  # noqa: PLC0415 - what holds is mostly recognised, without models
+
     events = ((read_event(entry.event), entry.event_text) for entry in entries)
     return _checked(head, piece, events, [entry.leaf for entry in entries], chain)
 
 
 def _confirm(head: ChainHead, piece: Piece) -> Checked | None:
-    confirmed: Confirmed[Read] | None = confirm_entries(
-        head, piece.raws, key_at=piece.member.log_key_at, read=read_plain
-    )
+    confirmed: Confirmed[Read] | None = confirm_entries(head, piece.raws, key_at=piece.keys.at, read=_read)
     if confirmed is None:
         return None
     events = zip(confirmed.events, confirmed.event_texts, strict=True)
     return _checked(head, piece, events, confirmed.leaves, confirmed.head)
 
 
+def _read(text: bytes) -> "Read | None":
+    event = recognise(text)
+    if event is not None:
+        return event
+    from ledger.event.reading import read_other  # noqa: PLC0415 - a process loads models for what needs them
+
+    return read_other(text)
+
+
 def _checked(
     head: ChainHead,
     piece: Piece,
-    events: Iterable[tuple[Read, bytes]],
+    events: Iterable[tuple["Read", bytes]],
     leaves: list[bytes],
     chain: ChainHead,
 ) -> Checked:
     opening = head.previous if piece.start == 0 else b""
-    index = logs.index(log_id(head.origin), piece.start, events, opening=opening, consumer=piece.consumer)
-    return Checked(head, Growth(leaves, chain, index))
+    found = index(log_id(head.origin), piece.start, events, opening=opening, consumer=piece.consumer)
+    return Checked(head, Growth(leaves, chain, found))
 
 
 def serve(descriptor: int) -> None:

@@ -34,7 +34,7 @@ from pydantic import (
 )
 
 from ledger.errors import LedgerError
-from ledger.event.base import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
+from ledger.limits import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
 from ledger.note import ED25519, check_key_name, parse_vkey
 from node.errors import ConfigError
 from node.keyfile import Lock, from_environment, from_file

@@ -186,8 +186,8 @@ class Fetcher:
         checked, piece = await arrived.checked(), arrived.piece
         head = state.chain if state.size else self._opening(state.chain, piece.raws[0])
         member = self._network().member(state.origin)
-        if checked is None or not checked.follows(head) or member.log_keys != piece.member.log_keys:
-            checked = await self._judge(head, replace(piece, member=member), trusted=not ruled and not bound)
+        if checked is None or not checked.follows(head) or member.keys != piece.keys:
+            checked = await self._judge(head, replace(piece, keys=member.keys), trusted=not ruled and not bound)
         growth = checked.growth
 
         def store(transaction: Transaction) -> bool:
@@ -215,7 +215,7 @@ class Fetcher:
             if trusted:
                 self._equivocations.require_trusted(head.origin)
             if isinstance(error, UnsignedError):
-                await asyncio.to_thread(refuse_ended, piece.raws, piece.member)
+                await asyncio.to_thread(refuse_ended, piece.raws, self._network().member(head.origin))
             raise
 
     def _opening(self, head: ChainHead, raw: bytes) -> ChainHead:

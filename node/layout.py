@@ -162,9 +162,9 @@ def wanted_prefix(log: bytes) -> bytes:
     return b"N" + log
 
 
-def wanted_key(place: "Place") -> bytes:
-    """Key that says that the manifest of a share to this department is not here yet."""
-    return b"N" + place.encode()
+def wanted_key(place: bytes) -> bytes:
+    """Key that says that the manifest of the share at ``place``, as index keys end, is not here yet."""
+    return b"N" + place
 
 
 def unnamed_prefix(client: str) -> bytes:

@@ -1,25 +1,38 @@
 """The line between this node and a process beside it, which works something out and keeps nothing.
 
-Such a process runs :func:`serve`: it says its version, then answers every value with what its function gives. It opens
-nothing, and ends with its line. What stands here, and the version, is all that it imports of the node besides its
-function.
+Such a process runs :func:`serve`: it says which software it runs, then answers every value with what its function
+gives. It opens nothing, and ends with its line. What stands here, and its function, is all that it imports of the node.
 """
 
 import gc
+import hashlib
 import pickle
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedRWPair
+from pathlib import Path
+from typing import Final, cast
 
-from node.release import release
-
+BUFFER_BYTES = 256 * 1024  # of the line, each way: a piece of a backlog is a megabyte
 GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which such work makes none
 
 
-def build() -> str:
-    """Return which version of this software a process runs: an upgrade may have come after the node started."""
-    return release()
+def files_of(folder: Path) -> str:
+    """Return what changes when files of the ledger or the node in ``folder`` change: hex SHA-256 of sizes and times."""
+    digest = hashlib.sha256()
+    for file in sorted(file for package in ("ledger", "node") for file in (folder / package).rglob("*.py")):
+        status = file.stat()
+        digest.update(f"{file.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+BUILD: Final = files_of(Path(__file__).parent.parent)  # as of now: an upgrade may come while the node runs
+
+
+def stream_of(line: socket.socket) -> BufferedRWPair:
+    """Return the line as values are sent and received over it."""
+    return cast("BufferedRWPair", line.makefile("rwb", BUFFER_BYTES))
 
 
 def send(stream: BufferedRWPair, value: object) -> None:
@@ -41,7 +54,7 @@ def serve(line: int, answer: Callable[[object], object]) -> None:
     """Answer the values that come over ``line``, a socket, until it is closed."""
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN)
-    with socket.socket(fileno=line) as both, both.makefile("rwb") as stream, suppress(EOFError, OSError):
-        send(stream, build())
+    with socket.socket(fileno=line) as both, stream_of(both) as stream, suppress(EOFError, OSError):
+        send(stream, BUILD)
         while True:
             send(stream, answer(receive(stream)))

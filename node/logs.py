@@ -5,30 +5,24 @@ a batch of entries changes (entries, tiles, chain head, indexes) goes into one :
 all of it or nothing.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
 
 from ledger.checkpoint import parse_checkpoint_text
-from ledger.encoding import parse_hash
 from ledger.entry import ChainHead, Entry, open_chain, parse_entry, verify_signature
 from ledger.errors import InvalidSignatureError, KeyEndedError, LedgerError, StoreCorruptError, UnsignedError
-from ledger.event import Event, KeyRotate, NetworkAdopt, Violation, read_event
-from ledger.event.plain import RECEIPTS, SHARES, PlainEvent
+from ledger.event import KeyRotate, read_event
+from ledger.event.reading import Read
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
 from ledger.network import VERSIONS_MAX, Member, Network
 from ledger.note import Note, Signature, VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Reader, Store
-from ledger.store.protocol import Pair, prefix_end
+from ledger.store.protocol import prefix_end
 from ledger.tile import Edge, MiddleRows, Tile, TileReader
-from node import layout
-
-Read: TypeAlias = Event | PlainEvent | Violation  # what stands in an entry
-
-DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
+from node import indexing, layout
+from node.indexing import Growth, Index
 
 FRESH_SECONDS = 60  # the same checkpoint is news again at most once in so long, by the clocks of its quorum
 
@@ -132,71 +126,6 @@ def load_log(store: Store, origin: str, network: Network) -> LogState:
         raise StoreCorruptError(f"the state of {origin} does not fit together: {error}", field=origin) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
-    """What the events of entries leave in the store, worked out before they are written."""
-
-    pairs: list[Pair]
-    acting: tuple[tuple[int, bytes], ...]  # see LogState
-    wanted: bool  # whether one of them is a share to the consumer that names a manifest
-    rotated: int | None  # the last entry that names the log's next key
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """Verified entries, as :func:`grow` puts them behind a log."""
-
-    leaves: list[bytes]
-    chain: ChainHead  # behind the last of them
-    index: Index
-
-
-def index(
-    log: bytes,
-    start: int,
-    events: Iterable[tuple[Read, bytes]],
-    *,
-    opening: bytes = b"",
-    consumer: str | None = None,
-) -> Index:
-    """Return what events leave in the store: those of verified entries from ``start`` on, each with its canonical JSON.
-
-    ``opening`` is the hash line of entry 0, if it is among them. Shares to ``consumer`` that name a manifest are noted,
-    so that it is fetched.
-    """
-    pairs: list[Pair] = []
-    acting: list[tuple[int, bytes]] = []
-    wanted, rotated = False, None
-    for number, (event, text) in enumerate(events, start):
-        index_bytes = number.to_bytes(layout.INDEX_BYTES, "big")
-        place = log + index_bytes
-        if isinstance(event, Violation):
-            pairs.append((layout.finding_key(log, number), event.code.encode()))
-            continue
-        pairs.append((layout.event_key(event.id, log), index_bytes + event_digest(text)))
-        if isinstance(event, SHARES):
-            for record in event.records or ():
-                pairs.append((layout.record_prefix(record) + place, b""))  # noqa: PERF401 - mostly one
-            for parent in event.parents or ():
-                pairs.append((layout.child_prefix(parse_hash(parent.hash)) + place, b""))  # noqa: PERF401
-            if event.manifest is not None:
-                pairs.append((layout.manifest_share_prefix(event.manifest.root_bytes) + place, b""))
-                if event.consumer == consumer:
-                    pairs.append((layout.wanted_key(layout.Place(log, number)), b""))
-                    wanted = True
-        elif isinstance(event, RECEIPTS):
-            pairs.append((layout.answer_prefix(parse_hash(event.share.hash)) + place, b""))
-        elif isinstance(event, NetworkAdopt) and number:
-            acting.append((number, parse_hash(event.hash)))
-        elif isinstance(event, KeyRotate) and event.start is not None:
-            pairs.append((layout.rotation_prefix() + place, b""))
-            rotated = number
-    if start == 0 and opening:
-        acting.insert(0, (0, opening))
-    pairs += [(layout.version_key(log, number), text_hash) for number, text_hash in acting]
-    return Index(pairs, tuple(acting), wanted, rotated)
-
-
 def append(
     state: LogState,
     entries: Sequence[Entry],
@@ -242,7 +171,7 @@ def _index_of(log: bytes, entries: Sequence[Entry], events: Sequence[Read]) -> I
     if not entries:
         return Index([], (), wanted=False, rotated=None)
     texts = (entry.event_text for entry in entries)
-    return index(log, entries[0].index, zip(events, texts, strict=True), opening=entries[0].previous)
+    return indexing.index(log, entries[0].index, zip(events, texts, strict=True), opening=entries[0].previous)
 
 
 def rotation_of(entry: Entry) -> Rotation | None:
@@ -361,11 +290,6 @@ def hash_reader(
         TreeSize(state.size if size is None else size),
         rows,
     )
-
-
-def event_digest(event_json: bytes) -> bytes:
-    """Return what tells a repeated submission from another event under the same id."""
-    return hashlib.sha256(event_json).digest()[:DIGEST_BYTES]
 
 
 def encode_chain(chain: ChainHead) -> bytes:

@@ -230,7 +230,7 @@ class Manifests:
                     raise PeerError(f"{origin} is no active member any more", hint="suyuan receive --records-file FILE")
                 await self.keep(await asyncio.to_thread(_parse, await peer.manifest(ref.root_bytes), ref))
                 log.info("a manifest was fetched", share=f"{origin}#{index}", count=ref.count)
-        key = layout.wanted_key(place)
+        key = layout.wanted_key(place.encode())
         await asyncio.wrap_future(self._writer.submit(lambda transaction: transaction.batch.delete(key)))
 
     def _named_at(self, place: layout.Place) -> ManifestRef:
@@ -242,7 +242,7 @@ class Manifests:
     def _next(self, origin: str, start: int) -> int | None:
         log_id = layout.log_id(origin)
         found = self._store.scan(
-            layout.wanted_key(layout.Place(log_id, start)), prefix_end(layout.wanted_prefix(log_id)), limit=1
+            layout.wanted_key(layout.Place(log_id, start).encode()), prefix_end(layout.wanted_prefix(log_id)), limit=1
         )
         return next((layout.place_of(key).number for key, _ in found), None)
 

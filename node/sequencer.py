@@ -20,13 +20,14 @@ from ledger.encoding import canonical_json, encode_base64, format_time, parse_ha
 from ledger.entry import ENTRY_BYTES_MAX, ChainHead, Entry, chain, parse_entry, signature_line_bytes
 from ledger.errors import BadValueError, LedgerError, StoreCorruptError, TooLongError, UnsignedError
 from ledger.event import SUBMITTED_TYPES, EntryRef, Event, KeyRotate, Share, parse_event, read_event
-from ledger.event.plain import RECEIPTS, SHARES, PlainEvent, PlainReceipt, PlainRef, PlainShare, recognise
+from ledger.event.reading import RECEIPTS, SHARES
 from ledger.event.transfer import Receipt
 from ledger.network import Network
 from ledger.note import SigningKey
+from ledger.plain import PlainEvent, PlainReceipt, PlainRef, PlainShare, recognise
 from ledger.store import Reader, Store
 from ledger.store.protocol import Batch, prefix_end
-from node import layout, logs
+from node import indexing, layout, logs
 from node.clock import Clock
 from node.errors import (
     AlreadyAnsweredError,
@@ -40,8 +41,9 @@ from node.errors import (
     UnknownParentError,
     UnknownShareError,
 )
+from node.indexing import Growth
 from node.keys import MISSING_HINT, NodeKeys, named_keys
-from node.logs import Growth, LogState, Rotation
+from node.logs import LogState, Rotation
 from node.signatories import ROUND_MIN, Signatories
 from node.signing import Signed
 from node.writer import Transaction
@@ -215,7 +217,7 @@ class _Part:
         """Put the part's entries behind the log into ``batch``, and their leaf hashes behind ``leaves``."""
         events = ((prepared.event, prepared.text) for prepared in self.events)
         try:
-            index = logs.index(state.log, state.size, events, opening=state.chain.previous)
+            index = indexing.index(state.log, state.size, events, opening=state.chain.previous)
         finally:
             signed = self.signed()
         leaves += signed.leaves
@@ -288,7 +290,7 @@ class _Round:
         value = self.store.get(layout.event_key(event_id, self.log))
         if value is None:
             return None
-        if value[layout.INDEX_BYTES :] != logs.event_digest(prepared.text):
+        if value[layout.INDEX_BYTES :] != indexing.event_digest(prepared.text):
             raise ConflictError(f"the id {event_id} is recorded with other content", field="id")
         entry = read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
         return Recorded(event_id, encode_base64(entry.leaf), entry.index, self.origin, entry.time)

@@ -72,7 +72,7 @@ def _remove(store: Store, state: LogState, tail: list[Entry], size: int, batch: 
     earlier = _used_before(store, state, size, {_id_of(entry) for entry in tail})
     for entry in tail:
         batch.delete(layout.entry_key(state.log, entry.index))
-        batch.delete(layout.wanted_key(layout.Place(state.log, entry.index)))
+        batch.delete(layout.wanted_key(layout.Place(state.log, entry.index).encode()))
         for key in logs.called_for(state.log, entry):
             if key in earlier:
                 batch.put(key, earlier[key])

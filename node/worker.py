@@ -32,7 +32,7 @@ class Worker:
         ``seconds_max``: how long it may take over one answer; then it is given up.
 
         Raises:
-            WorkerLostError: it does not start, or runs another version of the software.
+            WorkerLostError: it does not start, or runs other software, for that was changed since the node started.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -49,10 +49,10 @@ class Worker:
             raise WorkerLostError(f"a process cannot be started: {error.strerror}") from None
         ours.settimeout(START_SECONDS_MAX)
         self._line = ours
-        self._stream = ours.makefile("rwb")
-        if (told := self.hear()) != line.build():
+        self._stream = line.stream_of(ours)
+        if self.hear() != line.BUILD:
             self.end()
-            raise WorkerLostError(f"a process runs version {told}: the software was changed under the node")
+            raise WorkerLostError("a process runs other software: it was changed under the node, so restart that")
         ours.settimeout(seconds_max)
 
     @property

@@ -26,6 +26,12 @@ from node.keys import make_witness_key
 from node.layout import origin_hash
 
 
+def unmeasured() -> dict[str, str]:
+    """The environment of a process that finds what this one finds, and whose coverage is not measured."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    return {**env, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
+
+
 @contextmanager
 def child(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A Python process that finds what this one finds; killed at the end at the latest."""

@@ -119,7 +119,7 @@ def _put_records(session: Session, event: "JsonObject", said: dict[str, Any]) ->
     """Write the references into the event; where they are too many for one entry, post a manifest and name that."""
     from cli import submission  # noqa: PLC0415 - slow to import
     from ledger.encoding import canonical_json  # noqa: PLC0415 - as above
-    from ledger.event.transfer import RECORDS_MAX  # noqa: PLC0415 - as above
+    from ledger.limits import RECORDS_MAX  # noqa: PLC0415 - as above
     from ledger.manifest import make_manifest  # noqa: PLC0415 - as above
 
     listed = submission.read_records(said["records_file"]) if said["records_file"] is not None else []

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.errors import MalformedError
-from ledger.event.base import TEXT_CHARACTERS_MAX
+from ledger.limits import TEXT_CHARACTERS_MAX
 from ledger.network import Network
 from node.errors import ConfigError
 

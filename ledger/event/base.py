@@ -36,20 +36,20 @@ from ledger.errors import (
     UnknownMemberError,
     WrongTypeError,
 )
-
-ORIGIN_CHARACTERS_MAX = 128  # an origin is a line of every entry, so it must stay short
-TEXT_CHARACTERS_MAX = 500  # a purpose or a legal basis: a sentence with its citation, not a document
-NAME_CHARACTERS_MAX = 200  # codes and names
-PSEUDONYM_CHARACTERS_MAX = 128
-LABELS_MAX = 16
-LABEL_CHARACTERS_MAX = 256
-
-ORIGIN_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[a-z0-9._~-]+)+$"
-HASH_PATTERN = r"^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"  # 32 bytes: the last letter has two bits to spare, which are 0
-EVENT_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-RECORD_REF_PATTERN = r"^[0-9a-f]{32}$"
-LABEL_NAME_PATTERN = r"^[a-z][a-z0-9_.-]{0,63}$"
-DIGEST_PATTERN = r"^(sha-256|hmac-sha-256|sm3):" + HASH_PATTERN.removeprefix("^")
+from ledger.limits import (
+    DIGEST_PATTERN,
+    EVENT_ID_PATTERN,
+    HASH_PATTERN,
+    LABEL_CHARACTERS_MAX,
+    LABEL_NAME_PATTERN,
+    LABELS_MAX,
+    NAME_CHARACTERS_MAX,
+    ORIGIN_CHARACTERS_MAX,
+    ORIGIN_PATTERN,
+    PSEUDONYM_CHARACTERS_MAX,
+    RECORD_REF_PATTERN,
+    TEXT_CHARACTERS_MAX,
+)
 
 _T = TypeVar("_T")
 Model = TypeVar("Model", bound=BaseModel)

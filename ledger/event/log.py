@@ -23,7 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from ledger.encoding import INTEGER_MAX
 from ledger.errors import LedgerError
-from ledger.event.base import HASH_PATTERN, Event, Hash, Maybe, Name
+from ledger.event.base import Event, Hash, Maybe, Name
+from ledger.limits import HASH_PATTERN
 from ledger.note import COSIGNATURE, ED25519, parse_vkey
 
 VKEY_CHARACTERS_MAX = 400  # a name of 255 characters, an ID, and a key of 33 bytes in base64

@@ -33,11 +33,7 @@ from ledger.event.base import (
     Text,
     Time,
 )
-
-RECORDS_MAX = 1000  # references written out in one share; more go into a manifest, or an entry would not fit its size
-FIELDS_MAX = 200
-PARENTS_MAX = 100
-MANIFEST_RECORDS_MAX = 100_000  # a manifest of that size is 3.3 MB of text; a larger transfer is several shares
+from ledger.limits import FIELDS_MAX, MANIFEST_RECORDS_MAX, PARENTS_MAX, RECORDS_MAX
 
 
 def _distinct(items: list[str]) -> list[str]:

@@ -18,8 +18,8 @@ from ledger.errors import (
 )
 from ledger.event import KeyRotate, Receipt, Share
 from ledger.event.base import EntryRef
-from ledger.event.plain import recognise_batch
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
+from ledger.plain import recognise_batch
 from node.api.auth import client, is_peer, node_of, peer, reader
 from node.api.bodies import (
     BATCH_BODY_BYTES_MAX,

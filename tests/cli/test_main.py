@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from processes import unmeasured
 
 from cli import boundary, exits
 from cli.command import Group
@@ -46,12 +47,6 @@ def test_help_lists_every_command_with_one_line(suyuan: Any) -> None:
         for entry in entries:
             assert f"  {entry.name} " in out
             assert entry.line in " ".join(out.split())
-
-
-def unmeasured() -> dict[str, str]:
-    """The environment of a process that finds this command, and whose coverage is not measured."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    return {**env, "PYTHONPATH": str(Path(boundary.__file__).parent.parent)}
 
 
 def imported_by(*arguments: str) -> set[str]:

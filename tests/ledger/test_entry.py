@@ -48,7 +48,7 @@ from ledger.errors import (
     Utf8Error,
 )
 from ledger.event import EntryRef
-from ledger.event.transfer import PARENTS_MAX, RECORDS_MAX
+from ledger.limits import PARENTS_MAX, RECORDS_MAX
 from ledger.merkle import leaf_hash
 from ledger.note import COSIGNATURE, VerifierKey, open_note, parse_note, verify_detached
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger.encoding import encode_base64
 from ledger.errors import DecimalError, InclusionError, LedgerError, ManifestError, TooLongError, TooManyError
-from ledger.event.transfer import MANIFEST_RECORDS_MAX, ManifestRef
+from ledger.event.transfer import ManifestRef
+from ledger.limits import MANIFEST_RECORDS_MAX
 from ledger.manifest import MANIFEST_BYTES_MAX, Manifest, make_manifest, parse_manifest, verify_membership
 
 RECORDS = sorted(record(number) for number in range(13))

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from ledger import plain
 from ledger.encoding import (
     INTEGER_MAX,
     UNSURE,
@@ -32,21 +33,20 @@ from ledger.event import (
     Violation,
     base,
     parse_event,
-    plain,
     read_event,
     transfer,
 )
-from ledger.event.plain import (
+from ledger.event.reading import read_plain
+from ledger.event.transfer import ManifestRef
+from ledger.plain import (
     PlainEvent,
     PlainManifest,
     PlainReceipt,
     PlainRef,
     PlainShare,
-    read_plain,
     recognise,
     recognise_batch,
 )
-from ledger.event.transfer import ManifestRef
 
 MODELS: dict[type[msgspec.Struct], type[BaseModel]] = {
     PlainRef: EntryRef,
@@ -92,6 +92,7 @@ PLAIN = [
     receipt_event(ref_of("share")),
     share_event(manifest={"count": 100_000, "root": HASH}, grant="a grant", fields=[], parents=[]),
     share_event(records=[]),
+    share_event(purpose='a "quoted" word, and a \\', labels={"a": '"'}),
 ]
 
 
@@ -240,7 +241,6 @@ def test_null_is_recognised_nowhere(name: str) -> None:
         b'"share"}',
         b'{"type":"share"}',
         b'{"type":"receipt"}',
-        encode(share_event(purpose='a "quoted" word')),
         encode(share_event(purpose="a\x7f")),
         encode(share_event(purpose="\u0080")),
         encode(share_event(purpose="e\u0301")),
@@ -430,7 +430,7 @@ def test_what_is_recognised_is_what_the_exact_way_reads(
 ) -> None:
     value = {name: member for n, (name, member) in enumerate((event | dict(changed)).items()) if n not in dropped}
     text = encode(value)
-    assert check(text) or b"\\" in text or b"\x7f" in text or b"\xc2" in text or exactly(text) is None
+    assert check(text) or exactly(text) is None
 
 
 @settings(deadline=None, max_examples=400)

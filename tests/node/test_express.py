@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -276,12 +277,13 @@ def test_an_event_under_way_is_answered_when_the_node_is_told_to_stop(tmp_path: 
     with running(node) as server:
         wait_for(lambda: node.recovery.ready and node.state.size)
         with connected(server) as connection:
-            node.writer._wake.acquire()  # nothing is written until it is let go
+            released = threading.Event()
+            node.writer.submit(lambda _: released.wait(PATIENCE_SECONDS))  # nothing else is written meanwhile
             try:
                 connection.sendall(request(body_of(1))[:-1])
                 wait_for(lambda: has_begun(server, connection))
             finally:
-                node.writer._wake.release()
+                released.set()
             connection.sendall(request(body_of(1))[-1:])
             server.should_exit = True
             [answer] = answers(connection, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node import line, release
+from node import release
 from node.service import software
 
 
@@ -19,7 +19,7 @@ def uninstalled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_installed_package_says_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "version", lambda name: f"9.8.7 of {name}")
-    assert release.release() == line.build() == "9.8.7 of suyuan"
+    assert release.release() == "9.8.7 of suyuan"
     assert software() == "suyuan 9.8.7 of suyuan"
 
 

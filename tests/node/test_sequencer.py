@@ -26,11 +26,12 @@ from ledger.encoding import canonical_json, encode_base64
 from ledger.entry import ENTRY_BYTES_MAX
 from ledger.errors import BadValueError, EventError, LedgerError, StoreCorruptError, TooLongError
 from ledger.event import read_event
-from ledger.event.plain import PlainReceipt, PlainShare, read_plain
+from ledger.event.reading import read_plain
 from ledger.manifest import make_manifest
 from ledger.note import ED25519, Signer
+from ledger.plain import PlainReceipt, PlainShare
 from ledger.store.memory import MemoryDisk
-from node import layout, logs
+from node import indexing, layout
 from node.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -532,7 +533,7 @@ def test_a_recognised_event_leaves_in_the_store_what_its_model_leaves() -> None:
     read = [read_plain(text) for text in texts]
     assert [isinstance(event, PlainShare | PlainReceipt) for event in read] == [True] * 4 + [False] * 2
     found = [
-        logs.index(layout.log_id(A.origin), 0, zip(events, texts, strict=True), consumer=B.origin)
+        indexing.index(layout.log_id(A.origin), 0, zip(events, texts, strict=True), consumer=B.origin)
         for events in ([event for event in read if event is not None], [read_event(value) for value in values])
     ]
     assert found[0] == found[1]

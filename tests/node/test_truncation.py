@@ -12,7 +12,7 @@ from ledger.errors import StoreCorruptError
 from ledger.event import read_event
 from ledger.store import Batch
 from ledger.store.memory import Fault, MemoryDisk
-from node import layout, logs, truncation
+from node import indexing, layout, truncation
 from node.logs import LogState
 from node.truncation import truncate
 from node.writer import Transaction
@@ -67,7 +67,7 @@ def desk_with(log: PaperLog, size: int) -> Iterator[Desk]:
 
         def want(transaction: Transaction) -> None:
             events = [(read_event(entry.event), entry.event_text) for entry in taken]
-            transaction.batch.put_all(logs.index(layout.log_id(B.origin), 0, events, consumer=A.origin).pairs)
+            transaction.batch.put_all(indexing.index(layout.log_id(B.origin), 0, events, consumer=A.origin).pairs)
 
         desk.writer.submit(want).result(PATIENCE_SECONDS)
         yield desk

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_helpers import PATIENCE_SECONDS, PaperLog, paper, parties, receipt, reference, share, until
+from node_helpers import PATIENCE_SECONDS, PaperLog, event_id, paper, parties, receipt, reference, share, until
+from processes import unmeasured
 from structlog.testing import capture_logs
 
 from ledger.entry import open_chain
@@ -23,24 +25,31 @@ from node.worker import Worker, WorkerLostError
 
 A, B = parties(2)
 LAW = paper([A, B])
+HASH = "A" * 43 + "="
 START = open_chain(B.origin, LAW.network.text.encode())
 
 
 def piece_of(raws: list[bytes], start: int = 0) -> Piece:
-    return Piece(LAW.network.member(B.origin), start, raws, A.origin)
+    return Piece(LAW.network.member(B.origin).keys, start, raws, A.origin)
 
 
 def history(kinds: str) -> list[bytes]:
-    """A log with one entry of each kind: s share, m with a manifest, r receipt, q in other words, x no known event."""
+    """A log with one entry of each kind: s share, m with a manifest, r receipt, q an adoption, x no known event."""
     log = PaperLog(B, LAW.network)
-    manifest = {"count": 1, "root": "A" * 43 + "="}
+    manifest = {"count": 1, "root": HASH}
     for number, kind in enumerate(kinds, 1):
         log.time_ms += number % 2
         values: dict[str, dict[str, Any]] = {
             "s": share(number, A, records=[reference(str(number)), reference("x")]),
             "m": share(number, A, records=None, manifest=manifest),
-            "r": receipt(number, {"hash": "A" * 43 + "=", "index": number, "log": A.origin}),
-            "q": share(number, A, purpose='a "quoted" purpose'),
+            "r": receipt(number, {"hash": HASH, "index": number, "log": A.origin}),
+            "q": {
+                "type": "network.adopt",
+                "id": event_id(number),
+                "network": "n",
+                "version": 2,
+                "hash": HASH,
+            },
             "x": {"type": "unheard", "of": [number]},
         }
         log.append(values[kind])
@@ -188,9 +197,34 @@ async def test_after_some_losses_no_more_processes_are_started(
 
 
 def test_a_process_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "build", lambda: "0.0.0")
-    with pytest.raises(WorkerLostError, match="version"):
+    monkeypatch.setattr(line, "BUILD", "another")
+    with pytest.raises(WorkerLostError, match="changed under the node"):
         Worker("checking", seconds_max=PATIENCE_SECONDS)
+
+
+def test_each_file_of_the_software_counts(tmp_path: Path) -> None:
+    for name in ("ledger/a.py", "node/b.py", "node/api/c.py", "cli/d.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("x = 1\n")
+        os.utime(tmp_path / name, (1, 1))
+    told = line.files_of(tmp_path)
+    assert line.files_of(tmp_path) == told
+    (tmp_path / "cli/d.py").write_text("x = 2\n")  # no process beside a node has anything of the command
+    assert line.files_of(tmp_path) == told
+    os.utime(tmp_path / "ledger/a.py", (1, 2))
+    assert line.files_of(tmp_path) != told
+    os.utime(tmp_path / "ledger/a.py", (1, 1))
+    (tmp_path / "node/api/c.py").rename(tmp_path / "node/api/e.py")
+    assert line.files_of(tmp_path) != told
+
+
+@pytest.mark.parametrize("module", ["checking", "signing"])
+def test_a_process_starts_without_models_and_without_the_rest_of_the_node(module: str) -> None:
+    program = f"import sys; from node.{module} import serve; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=unmeasured())
+    loaded = set(ran.stdout.split())
+    assert {f"node.{module}", "node.line", "ledger.entry"} <= loaded
+    assert not loaded & {"pydantic", "pydantic_core", "httpx", "fastapi", "plyvel", "ledger.network", "node.logs"}
 
 
 async def test_idle_processes_are_ended_and_started_again(

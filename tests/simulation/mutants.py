@@ -18,8 +18,8 @@ from world import Plan
 from ledger import network
 from ledger.entry import ChainHead, Entry, parse_entry
 from ledger.errors import StoreError
+from ledger.logkeys import LogKeys
 from ledger.network import Member, Network
-from ledger.note import VerifierKey
 from ledger.quorum import Judged
 from ledger.store.memory import MemoryStore
 from ledger.store.protocol import Batch
@@ -195,12 +195,11 @@ def the_governors_of_before_need_not_sign(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("signed by a key that is not valid there", "governed", first=17)
 def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
-    right = Member.log_key_at
+    def keys(self: Member) -> LogKeys:
+        spans = self.log_keys if self.readmitted is None else ((0, None, self.log_keys[0][2]),)
+        return LogKeys(self.origin, spans)
 
-    def log_key_at(self: Member, index: int) -> VerifierKey:
-        return right(self, index) if self.readmitted is None else self.log_keys[0][2]
-
-    swap(patch, Member, "log_key_at", log_key_at)
+    swap(patch, Member, "keys", property(keys))
 
 
 @mutant("", "governed", first=26)  # the history that was ruled is not there, or what is void stays
