@@ -23,11 +23,12 @@ Signatures of unknown keys say nothing and are skipped; a known key whose signat
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
+import nacl
 from nacl.bindings import (
     crypto_core_ed25519_is_valid_point,
     crypto_sign,
@@ -350,11 +351,31 @@ def verify_detached(public_key: bytes, message: bytes, signature: bytes) -> bool
     """Tell whether ``signature`` is the key's Ed25519 signature of ``message``. Releases the GIL."""
     if len(signature) != crypto_sign_BYTES or len(public_key) != crypto_sign_PUBLICKEYBYTES:
         return False
+    return _opens(signature + message, public_key)
+
+
+def _opens_by_binding(signed: bytes, public_key: bytes) -> bool:
+    """Tell whether a signature with its text behind it holds, by PyNaCl's public way."""
     try:
-        crypto_sign_open(signature + message, public_key)
+        crypto_sign_open(signed, public_key)
     except BadSignatureError:
         return False
     return True
+
+
+def _opener(binding: Any) -> Callable[[bytes, bytes], bool]:
+    """Return how to open what is signed: by libsodium's function itself, without PyNaCl's copies, if it can be reached.
+
+    ``binding`` is PyNaCl's own module; its name is private, and another version may not have it.
+    """
+    try:
+        function, null = binding.lib.crypto_sign_open, binding.ffi.NULL
+    except AttributeError:
+        return _opens_by_binding
+    return lambda signed, public_key: bool(function(null, null, signed, len(signed), public_key) == 0)
+
+
+_opens = _opener(getattr(nacl, "_sodium", None))
 
 
 def _parse_key(text: str, *, form: str, field: str) -> tuple[str, int, bytes]:

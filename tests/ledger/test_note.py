@@ -2,7 +2,7 @@
 
 import base64
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -438,6 +438,37 @@ def test_detached_signatures_are_those_of_the_note() -> None:
     assert not note.verify_detached(LOG.verifier.public_key[:31], TEXT.encode(), signature)
     assert not note.verify_detached(LOG.verifier.public_key, TEXT.encode(), signature[:63])
     assert not note.verify_detached(LOG.verifier.public_key, b"", b"")
+
+
+WAYS = {"in place": note._opens, "PyNaCl's binding": note._opens_by_binding}
+ORDER = (
+    2**252 + 27742317777372353535851937790883648493
+)  # of the group: S plus it is the same number to a careless verifier
+
+
+def test_the_quick_way_is_there_and_without_it_there_is_the_other() -> None:
+    assert note._opens is not note._opens_by_binding  # with the locked version
+    assert note._opener(None) is note._opener(object()) is note._opens_by_binding
+
+
+@pytest.mark.parametrize("opens", WAYS.values(), ids=WAYS)
+def test_both_ways_take_what_is_signed_and_nothing_else(opens: Callable[[bytes, bytes], bool]) -> None:
+    key, text = LOG.verifier.public_key, TEXT.encode()
+    signed = note.sign_detached(LOG.secret_key, text) + text
+    assert opens(signed, key)
+    assert opens(note.sign_detached(LOG.secret_key, b""), key)
+    for at in range(0, len(signed), 3):
+        for bit in (1, 128):
+            assert not opens(signed[:at] + bytes([signed[at] ^ bit]) + signed[at + 1 :], key)
+    for end in range(len(signed)):
+        assert not opens(signed[:end], key)
+    assert not opens(signed + b"\0", key)
+    assert not opens(signed, WITNESS.verifier.public_key)
+    again = int.from_bytes(signed[32:64], "little") + ORDER
+    assert not opens(signed[:32] + again.to_bytes(32, "little") + text, key)
+    for point in (bytes(32), b"\1" + bytes(31), b"\xff" * 32):
+        assert not opens(signed, point)
+        assert not opens(point + bytes(32) + text, point)
 
 
 def test_signatures_are_those_of_rfc_8032() -> None:
