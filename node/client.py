@@ -41,7 +41,7 @@ from node.layout import origin_hash
 
 TIMEOUT_SECONDS = 40.0  # a node lets a caller wait 30 seconds for a confirmation
 CONNECT_SECONDS_MAX = 10.0
-JSON_BYTES_MAX = 16 * 1024 * 1024  # 1,000 entries of 16 KB, or a history of 2,000 shares
+JSON_BYTES_MAX = 16 * 1024 * 1024  # 2,048 entries of 8 KB, or a history of 2,000 shares
 NETWORK_BYTES_MAX = min(DOCUMENT_BYTES_MAX * VERSIONS_MAX, 256 * 1024 * 1024)
 TEXT_BYTES_MAX = 4 * 1024 * 1024  # metrics of 5,000 logs; a tile has 8 KB, a bundle 16 MB and its own limit
 BUNDLE_BYTES_MAX = 256 * 65_537

@@ -39,7 +39,7 @@ from node.told import Heads, Memory, Seen, checked, expect, read_heads, read_mem
 from node.wary import ANSWER_TIMEOUTS_MAX, read_answer, wary_client, words_of
 
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024  # of one answer; the other side sends at most half of it
-ENTRIES_MAX = 1000
+ENTRIES_MAX = 2048  # each question costs both sides 3 ms, and a round of the writer takes as long as so many entries
 CHECKPOINT_BYTES_MAX = 64 * 1024  # 100 signature lines of 200 bytes, with room
 LOGS_BYTES_MAX = 4 * 1024 * 1024  # 5,000 logs of some 400 bytes
 CHAIN_BYTES_MAX = 4 * DOCUMENT_BYTES_MAX  # all versions of a network document: those of a large network are few

@@ -44,6 +44,7 @@ from node.errors import BusyError, FrozenError, IntegrityAlarm
 from node.faults import PeerError
 from node.layout import origin_hash
 from node.mirror import Mirror
+from node.peers import ENTRIES_MAX
 from node.service import Node
 
 A, B, C, D = FOUR = parties(4)
@@ -110,8 +111,8 @@ async def test_no_more_entries_are_asked_for_than_are_wanted(library: Library) -
 
 
 async def test_many_entries_come_in_pieces(library: Library) -> None:
-    library.log.grow(1500, A)
-    await library.mirror.catch_up(B.origin, 1510)
+    library.log.grow(ENTRIES_MAX, A)
+    await library.mirror.catch_up(B.origin, ENTRIES_MAX + 10)
     library.verify()
     assert library.asked() == ["d1.test", "d1.test"]
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from ledger.encoding import text_to_lines
 from node import backlog, recovery, sources
 from node.layout import origin_hash
-from node.peers import Peer
+from node.peers import ENTRIES_MAX, Peer
 from node.service import Node
 from node.sources import Want
 
@@ -28,7 +28,14 @@ class Source:
     """A peer that has a log on paper: how many entries it gives at a time, how long it takes, what it claims."""
 
     def __init__(
-        self, town: Town, party: Party, log: PaperLog, *, each: int = 1000, takes_ms: int = 0, claims: int | None = None
+        self,
+        town: Town,
+        party: Party,
+        log: PaperLog,
+        *,
+        each: int = ENTRIES_MAX,
+        takes_ms: int = 0,
+        claims: int | None = None,
     ) -> None:
         self.town, self.log = town, log
         self.each, self.takes_ms = each, takes_ms
@@ -208,9 +215,9 @@ async def test_of_a_backlog_nothing_is_read_ahead_from_who_lags(
 # How long they take.
 
 
-@pytest.mark.parametrize("each", [1, 1000])
+@pytest.mark.parametrize("each", [1, ENTRIES_MAX])
 async def test_who_answers_at_the_last_moment_holds_up_a_catch_up_once(library: Library, each: int) -> None:
-    library.log.grow(1500, A)
+    library.log.grow(ENTRIES_MAX + 500, A)
     loris = library.source(C, each=each, takes_ms=TIMEOUT_MS - 1)
     honest = library.source(D)
     assert await library.catch_up() < TIMEOUT_MS
