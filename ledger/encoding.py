@@ -45,8 +45,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _INTEGER_RANGE = "integers lie within ±(2^53-1)"
 UNSURE: Any = object()  # it takes the exact way to tell
-_DAYS_MAX = 4096  # eleven years
-_days: set[str] = set()
+_SECONDS = re.compile(r"[0-5][0-9]\.[0-9]{3}Z")
+_MINUTES_MAX = 4096  # three days
+_minutes: set[str] = set()  # each with the colon behind it
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -108,16 +109,16 @@ def parse_time(text: str, *, field: str | None = None) -> int:
 
 
 def check_time(text: str) -> None:
-    """Check what :func:`parse_time` checks; a day that was found in the calendar is remembered.
+    """Check what :func:`parse_time` checks; a minute that was found in the calendar is remembered.
 
     Raises:
         TimeError: as :func:`parse_time`.
     """
-    if _TIME.fullmatch(text) is None or text[:10] not in _days:
-        parse_time(text)  # raises, or the day is real; its hours all are
-        if len(_days) >= _DAYS_MAX:
-            _days.clear()
-        _days.add(text[:10])
+    if text[:17] not in _minutes or _SECONDS.fullmatch(text, 17) is None:
+        parse_time(text)
+        if len(_minutes) >= _MINUTES_MAX:
+            _minutes.clear()
+        _minutes.add(text[:17])
 
 
 def format_time(milliseconds: int) -> str:

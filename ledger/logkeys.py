@@ -1,5 +1,6 @@
 """Which key of a log signs which entry: validity is by log size, not by clock (protocol section 8)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.errors import UnsignedError
@@ -12,6 +13,15 @@ class LogKeys:
 
     origin: str
     spans: tuple[tuple[int, int | None, VerifierKey], ...]  # (from, until, key), leaf indexes
+
+    def within(self, start: int, end: int) -> Callable[[int], VerifierKey]:
+        """Return :meth:`at` for indexes from ``start`` to below ``end``, which costs less where it is one key."""
+        for first, until, key in reversed(self.spans):
+            if first <= start and (until is None or end <= until):
+                return lambda _: key
+            if first < end:
+                break
+        return self.at
 
     def at(self, index: int) -> VerifierKey:
         """Return the key that signs the entry at ``index``.

@@ -214,7 +214,7 @@ def _frame_holds(event: PlainEvent) -> bool:
 def _share_holds(share: PlainShare) -> bool:
     records, fields, parents, grant = share.records, share.fields, share.parents, share.grant
     if records is not None:
-        if share.manifest is not None or len(set(records)) != len(records):
+        if share.manifest is not None or (len(records) > 1 and len(set(records)) != len(records)):
             return False
         for record in records:
             if _is_record(record) is None:

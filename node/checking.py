@@ -79,7 +79,9 @@ def judge(head: ChainHead, piece: Piece, *, pool: "Executor | None" = None) -> C
 
 
 def _confirm(head: ChainHead, piece: Piece) -> Checked | None:
-    confirmed: Confirmed[Read] | None = confirm_entries(head, piece.raws, key_at=piece.keys.at, read=_read)
+    confirmed: Confirmed[Read] | None = confirm_entries(
+        head, piece.raws, key_at=piece.keys.within(piece.start, piece.start + len(piece.raws)), read=_read
+    )
     if confirmed is None:
         return None
     events = zip(confirmed.events, confirmed.event_texts, strict=True)

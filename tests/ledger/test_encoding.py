@@ -20,6 +20,7 @@ from ledger.encoding import (
     JsonValue,
     canonical_json,
     check_json,
+    check_time,
     decode_utf8,
     encode_base64,
     format_time,
@@ -242,6 +243,31 @@ def test_every_millisecond_has_one_spelling(moment: datetime) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC)
     text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert format_time(parse_time(text)) == text
+
+
+times = st.integers(-62_135_596_800_000, 253_402_300_799_999).map(format_time)
+few_times = st.sampled_from(["2026-02-28T08:15:30.123Z", "2026-02-29T08:15:30.123Z", "2026-02-28T23:59:59.999Z"])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(times | few_times, st.integers(0, 24), st.text("0123456789T:.Z-x٣", max_size=2)), max_size=9))
+def test_a_time_that_is_checked_is_one_that_can_be_parsed(changed: list[tuple[str, int, str]]) -> None:
+    def told(read: Callable[[str], object], text: str) -> str:
+        try:
+            read(text)
+        except TimeError as error:
+            return str(error)
+        return "a time"
+
+    for text, at, put in changed:
+        for one in (text, text[:at] + put + text[at + len(put) :], text):
+            assert told(check_time, one) == told(parse_time, one)
+
+
+def test_the_memory_of_minutes_is_bounded() -> None:
+    for minute in range(encoding._MINUTES_MAX + 2):
+        check_time(format_time(minute * 60_000))
+    assert 0 < len(encoding._minutes) <= encoding._MINUTES_MAX
 
 
 def test_text_that_is_not_utf8_is_refused_with_the_offset() -> None:

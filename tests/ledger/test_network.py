@@ -45,6 +45,7 @@ from ledger.errors import (
     UnsignedError,
     WrongTypeError,
 )
+from ledger.logkeys import LogKeys
 from ledger.network import (
     fingerprint_of,
     network_text,
@@ -514,6 +515,30 @@ def test_a_key_without_an_end_ends_where_the_next_one_begins() -> None:
     entry = spans((KEY_0, 0, None), (KEY_A, 7, None))
     member = parse_network(sign_document(text_of(body_with(log_keys=entry)), NET.governors)).member(NET.origins[0])
     assert [member.log_key_at(index).vkey for index in (0, 6, 7, 2**60)] == [KEY_0, KEY_0, KEY_A, KEY_A]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(1, 12)), min_size=1, max_size=3),
+    st.integers(0, 12),
+    st.integers(1, 5),
+)
+def test_the_keys_within_a_stretch_are_those_at_its_indexes(
+    found: list[tuple[int, int | None]], start: int, count: int
+) -> None:
+    names = (KEY_0, KEY_A, KEY_B)
+    keys = LogKeys(
+        "a/b", tuple((*one, parse_vkey(vkey)) for one, vkey in zip(sorted(found, key=str), names, strict=False))
+    )
+
+    def told(ask: Callable[[int], VerifierKey], index: int) -> VerifierKey | None:
+        try:
+            return ask(index)
+        except UnsignedError:
+            return None
+
+    within = keys.within(start, start + count)
+    for index in range(start, start + count):
+        assert told(within, index) == told(keys.at, index)
 
 
 @pytest.mark.parametrize("last_end", [None, 12])

@@ -257,6 +257,12 @@ def test_null_is_recognised_nowhere(name: str) -> None:
         encode(share_event(records=[record(1), record(1)])),
         encode(share_event(records=[record(1)], manifest={"count": 1, "root": HASH})),
         encode(share_event(records=[], manifest={"count": 1, "root": HASH})),
+        encode(share_event(records=[record(1).upper()])),
+        encode(share_event(manifest={"count": 1, "root": HASH[:-2] + "B="})),
+        encode(share_event(consumer="A/b")),
+        encode(share_event(parents=[{**REF, "log": "A/b"}])),
+        encode(share_event(payload_digest=f"md5:{HASH}")),
+        encode({**FULL_RECEIPT, "share": {**REF, "hash": HASH[:-2] + "B="}}),
         encode(share_event(parents=[REF, {**REF, "index": 7}])),
         encode(share_event(labels={})),
         encode(share_event(labels={"A": "x"})),
@@ -320,6 +326,20 @@ def test_a_reference_and_a_root_are_what_those_of_the_models_are() -> None:
     receipt = recognise(encode(FULL_RECEIPT))
     assert isinstance(receipt, PlainReceipt)
     assert str(receipt.share) == str(ref_of("share"))
+
+
+@pytest.mark.parametrize("held", [plain._held, plain._held_origins], ids=["texts", "origins"])
+def test_what_is_remembered_to_hold_is_bounded(held: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_HELD_MAX", 10)
+    for number in range(30):
+        assert check(encode(share_event(purpose=f"目的 {number}", consumer=f"d{number}.test/log")))
+        assert 0 < len(held) <= 10
+
+
+def test_what_was_refused_once_is_refused_again() -> None:
+    for _ in range(3):
+        for change in ({"purpose": "x "}, {"purpose": "e\u0301"}, {"consumer": "A/b"}, {"labels": {"a": "\u0080"}}):
+            assert recognise(encode(share_event(**change))) is None
 
 
 # ------------------------------------------------------------------------------------------------------------- batches
