@@ -179,13 +179,14 @@ class Recovery:
                 self._tried.add(peer.origin)
                 self._heard.set()
             await pace.pause()
-            while last is not None and self._says_enough(last):  # noqa: ASYNC110 - until there is a newer document, if ever
+            while last is not None and self._says_enough(peer, last):  # noqa: ASYNC110 - until that changes, if ever
                 await asyncio.sleep(RETRY_SECONDS_MIN)
 
-    def _says_enough(self, memory: Memory) -> bool:
-        """Tell whether nothing more can be had from a peer than this answer."""
+    def _says_enough(self, peer: Peer, memory: Memory) -> bool:
+        """Tell whether nothing more can be had from a peer than this answer, which counts unless we begin once more."""
         network = self._network()
-        return memory.version >= network.version and (memory.since > 0 or network.before is None)
+        bound = memory.since > 0 or network.before is None
+        return peer.origin in self.progress.answered and memory.version >= network.version and bound
 
     def _judge(self, memory: Memory) -> list[Judged]:
         """Return the checkpoints of a memory that are signed by their logs; any other is worth nothing."""
@@ -262,6 +263,8 @@ class Recovery:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
         self.progress.problem = None
+        if self._again.is_set():
+            return  # once more first
         self._mirror.own_log_restored = True
         self.restored = self._mirror.state(self._own).size - self._size_before
         self._ready.set()

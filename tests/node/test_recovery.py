@@ -285,6 +285,42 @@ async def test_nothing_is_written_or_cosigned_before_enough_have_answered(tmp_pa
             await until(lambda: node.recovery.ready)
 
 
+async def test_who_is_to_return_once_more_while_he_returns_asks_everybody_again(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        await with_shares(town, 1)
+        for party in (A, C, D):
+            await town.stop(party)
+        [node] = await town.start(A, wait=False)
+        await until(lambda: node.recovery.progress.answered, "B's answer, which is not enough")
+        node.recovery.renew()
+        assert not node.recovery.progress.answered
+        await town.start(C, wait=False)
+        await until(lambda: node.recovery.ready, "A writes")
+        assert node.recovery.progress.answered.keys() == {B.origin, C.origin}
+
+
+async def test_nothing_is_written_between_a_return_and_the_one_more_that_is_asked_for_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        await with_shares(town, 1)
+        await town.stop(A)
+        asked: list[int] = []
+        right = recovery.Recovery._is_behind
+
+        def once_more(self: recovery.Recovery) -> bool:
+            if not asked:
+                self.renew()
+            asked.append(1)
+            return right(self)
+
+        monkeypatch.setattr(recovery.Recovery, "_is_behind", once_more)
+        with capture_logs() as logs:
+            await back(town)
+        steps = [one["event"] for one in logs if one["event"] in ("enough peers remember", "the node may write")]
+        assert steps == ["enough peers remember", "enough peers remember", "the node may write"]
+
+
 async def test_a_new_network_opens_its_logs_when_enough_nodes_run(tmp_path: Path) -> None:
     async with Town(tmp_path, FOUR, law=LAW) as town:
         with capture_logs():
