@@ -38,6 +38,7 @@ SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are ref
 EVIDENCE_HINT = noted(
     "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on"
 )
+ROTATE_HINT = noted("give member.json to the governors; it goes on when the network document names the new key")
 OTHERS = 0o077
 OTHERS_WRITE = 0o022
 
@@ -322,6 +323,8 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         )
     if (missing := _missing_keys(health)) is not None:
         return missing
+    if health.get("status") == "key_awaited":
+        return _awaiting(health.get("next_log_key"))
     if health.get("status") == "recovering":
         return _recovering(health.get("recovery"))
     if health.get("status") != "ok":
@@ -347,6 +350,31 @@ def _missing_keys(health: dict[str, Any]) -> Check | None:
     keys = ", ".join(f"{one.get('role')} {one.get('key')}" for one in told)
     words = Words("it runs, and cannot sign with keys that the network document names: {keys}", keys=keys)
     return Check("node", "problem", words, noted("put the files of these keys into the folder keys, and restart it"))
+
+
+def _awaiting(told: object) -> Check:
+    words = Words(
+        "it runs, and records nothing: the network document does not name the log key that was announced from entry "
+        "{start} on",
+        start=told.get("from") if isinstance(told, dict) else None,
+    )
+    return Check("node", "problem", words, ROTATE_HINT)
+
+
+def check_next_key(health: dict[str, Any]) -> Check | None:
+    """Say how many entries are left before the governors must have named the next log key; None where none waits."""
+    told, size = health.get("next_log_key"), health.get("size")
+    if health.get("status") == "key_awaited" or not isinstance(told, dict) or not isinstance(size, int):
+        return None
+    start = told.get("from")
+    left = start - size if isinstance(start, int) else 0
+    words = Words(
+        "the next log key begins with entry {start}, and the network document does not name it yet; entries left: "
+        "{left}",
+        start=start,
+        left=left,
+    )
+    return Check("next_key", "warning", words, ROTATE_HINT)
 
 
 def _recovering(told: object) -> Check:

@@ -43,6 +43,13 @@ class Rotation:
     key: str  # vkey of the next one
     signed_by: bytes  # key ID of the one of now
 
+    def is_awaited(self, member: Member) -> bool:
+        """Tell whether the network document still gives the log the key of now where another one is promised."""
+        try:
+            return member.log_key_at(self.start).key_id == self.signed_by
+        except UnsignedError:
+            return False
+
 
 @dataclass(frozen=True, slots=True)
 class LogState:

@@ -113,7 +113,8 @@ def _ask(patient: "Patient") -> "list[Check]":
     health, problem = _health(url_of(patient.home.settings), patient.home)
     checks = [diagnosis.check_health(health, runs=patient.locked is not None, problem=problem)]
     fresh = diagnosis.check_freshness(health) if health is not None else None
-    checks += [fresh] if fresh is not None else []
+    waits = diagnosis.check_next_key(health) if health is not None else None
+    checks += [one for one in (waits, fresh) if one is not None]
     network = patient.network
     if network is None:
         return checks

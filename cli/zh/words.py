@@ -333,6 +333,7 @@ MESSAGES = {
     "check_log_keys": "账本密钥",
     "check_member": "成员资格",
     "check_network": "网络文件",
+    "check_next_key": "下一密钥",
     "check_node": "节点",
     "check_packages": "软件包",
     "check_peers": "其他节点",
@@ -436,6 +437,11 @@ MESSAGES = {
     ),
     "put the files of these keys into the folder keys, and restart it": (
         "请把这些密钥的文件放入文件夹 keys，然后重启节点"
+    ),
+    "it runs, and records nothing: the network document does not name the log key that was announced from entry "
+    "{start} on": "正在运行，但什么也不登记：已公告自第 {start} 条起使用另一个账本密钥，而网络文件尚未写明",
+    "the next log key begins with entry {start}, and the network document does not name it yet; entries left: {left}": (
+        "下一个账本密钥自第 {start} 条起使用，而网络文件尚未写明；还可登记 {left} 条"
     ),
     "it asks its peers what it has said before, and does not write yet: {answered} of {needed} have answered": (
         "正在向其他节点询问自己说过什么，尚不写入：须 {needed} 个应答，已有 {answered} 个"

@@ -16,6 +16,7 @@ from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
 from node.fetching import CatchUp
 from node.keys import missing_keys
+from node.logs import Rotation
 from node.peers import CHAIN_BYTES_MAX, Peer
 from node.service import Node, software
 from node.told import Seen
@@ -156,6 +157,7 @@ def health(node: Node) -> dict[str, Any]:
         "missing_keys": [
             {"role": role, "key": key} for role, key in missing_keys(node.ring.publics, _own_member(node)).items()
         ],
+        "next_log_key": {"key": awaited.key, "from": awaited.start} if (awaited := _awaited(node)) else None,
     }
 
 
@@ -163,7 +165,7 @@ def _is_well(node: Node) -> bool:
     """Tell whether this node does its work, whatever it has found out about others."""
     others = node.network.members.keys() - {node.origin}
     sound = node.alarms.keys() <= others and node.writer.failure is None
-    return sound and not _lacks_keys(node) and _writes(node)
+    return sound and not _lacks_keys(node) and not _awaits_key(node) and _writes(node)
 
 
 def _own_member(node: Node) -> Member:
@@ -173,6 +175,18 @@ def _own_member(node: Node) -> Member:
 def _lacks_keys(node: Node) -> bool:
     """Tell whether the network document names a key of this node that is not here: what it signs is not signed."""
     return bool(missing_keys(node.ring.publics, _own_member(node)))
+
+
+def _awaited(node: Node) -> Rotation | None:
+    """Return the log's promise of another key that the network document does not name yet."""
+    promise = node.state.rotation
+    return promise if promise is not None and promise.is_awaited(_own_member(node)) else None
+
+
+def _awaits_key(node: Node) -> bool:
+    """Tell whether no entry can be signed before the network document names the next log key."""
+    awaited = _awaited(node)
+    return awaited is not None and node.state.size >= awaited.start
 
 
 def _freshness(node: Node) -> dict[str, Any]:
@@ -208,6 +222,8 @@ def _status(node: Node) -> str:
         return "failed"
     if _lacks_keys(node):
         return "keys_missing"
+    if _awaits_key(node):
+        return "key_awaited"
     return "ok" if _writes(node) else "recovering"
 
 

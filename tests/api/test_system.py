@@ -48,6 +48,7 @@ async def test_a_node_that_is_well_says_so(office: "Office") -> None:
         "alarms": [],
         "failure": None,
         "missing_keys": [],
+        "next_log_key": None,
     }
 
 

@@ -109,6 +109,7 @@ def test_without_peers_nobody_judges_the_clock() -> None:
         ({"status": "ok", "alarms": [], "size": 1, "confirmed_size": 1}, True, "ok"),
         ({"status": "failed", "alarms": [], "failure": "disk full"}, True, "problem"),
         ({"status": "keys_missing", "missing_keys": [{"role": "log", "key": "vkey"}]}, True, "problem"),
+        ({"status": "key_awaited", "size": 63, "next_log_key": {"key": "vkey", "from": 63}}, True, "problem"),
         ({"status": "recovering", "recovery": {"answered": 0, "needed": 2, "problem": None}}, True, "problem"),
         ({"status": "recovering", "recovery": {"problem": "nobody has it"}}, True, "problem"),
         ({"status": "alarm", "alarms": [{"log": "a", "alarm": "fork"}]}, True, "damage"),
@@ -119,6 +120,7 @@ def test_without_peers_nobody_judges_the_clock() -> None:
         "well",
         "it cannot write",
         "a key is not here",
+        "a key is not named",
         "it asks",
         "it restores",
         "alarm",
@@ -130,6 +132,22 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
     assert "None" not in found.words.english
     if health is not None and "missing_keys" in health:
         assert found.words.english.endswith("names: log vkey")
+
+
+@pytest.mark.parametrize(
+    ("health", "left"),
+    [
+        ({"status": "ok", "size": 13, "next_log_key": {"key": "vkey", "from": 63}}, "50"),
+        ({"status": "key_awaited", "size": 63, "next_log_key": {"key": "vkey", "from": 63}}, None),
+        ({"status": "ok", "size": 13, "next_log_key": None}, None),
+        ({"status": "ok", "size": 13}, None),
+    ],
+    ids=["it waits", "it is told as the node's own problem", "none waits", "an older node"],
+)
+def test_the_entries_that_are_left_to_the_old_log_key_are_counted(health: Any, left: str | None) -> None:
+    found = diagnosis.check_next_key(health)
+    assert (found and found.words.english.rpartition("entries left: ")[2]) == left
+    assert found is None or found.status == "warning"
 
 
 def test_silent_peers_are_a_warning_until_the_quorum_is_out_of_reach(network: Any) -> None:

@@ -192,6 +192,29 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         assert (await post(town, "/v1/events", share(1, B))).status_code == 201
 
 
+async def test_health_tells_of_the_next_log_key_until_the_network_document_names_it(tmp_path: Path) -> None:
+    async def told() -> tuple[int, str, Any]:
+        async with town.client(A, token=None) as client:
+            answer = await client.get("/v1/health")
+        return answer.status_code, answer.json()["status"], answer.json()["next_log_key"]
+
+    async with Town(tmp_path, FOUR) as town:
+        await town.start()
+        await everybody_confirms(town, 1)
+        assert await told() == (200, "ok", None)
+        town.rings[A.name] = both(A, "log")
+        event = rotation(1, "log", **{"from": 3})
+        assert (await post(town, "/v1/keys", event)).status_code == 201
+        promised = {"key": event["key"], "from": 3}
+        assert await told() == (200, "ok", promised)
+        assert (await post(town, "/v1/events", share(2, B))).status_code == 201
+        assert (await post(town, "/v1/events", share(3, B))).status_code == 503
+        assert await told() == (503, "key_awaited", promised)
+        await everybody_confirms(town, 3)
+        await adopted(town, town.law.next([spans(A, 3), *map(entry_of, (B, C, D))], quorum={"faults": 0}))
+        assert await told() == (200, "ok", None)
+
+
 async def test_a_node_whose_keys_another_process_has_records_confirms_and_cosigns(tmp_path: Path) -> None:
     (tmp_path / "signer.py").write_text(SIGNER.format(path=sys.path))
     keys = (A.keys.log, A.keys.cosigner, A.keys.transport)
