@@ -171,7 +171,7 @@ def check_tokens(home: Home) -> Check:
         count = len(TokenFile(home.tokens).list())
     except LedgerError as error:
         return failed("tokens", error)
-    return Check("tokens", "ok", Words("{count} tokens", count=count))
+    return Check("tokens", "ok", Words("{count} tokens", one="{count} token", count=count))
 
 
 def check_network(patient: Patient) -> Iterator[Check]:
@@ -184,6 +184,7 @@ def check_network(patient: Patient) -> Iterator[Check]:
     patient.versions = [parse_network(part) for part in split_versions(document)]
     words = Words(
         "network {name}, version {version}, {count} members: verified back to the fingerprint",
+        one="network {name}, version {version}, {count} member: verified back to the fingerprint",
         name=network.name, version=network.version, count=len(network.members),
     )  # fmt: skip
     yield Check("network", "ok", words)
@@ -236,7 +237,12 @@ def check_evidence(store: Store, network: Network, fingerprint: str) -> Check:
             )
     standing = [one.verdict.words for one in kept if one.standing]
     if standing:
-        words = Words("{count} proofs of two stories: {stories}", count=len(standing), stories="; ".join(standing))
+        words = Words(
+            "{count} proofs of two stories: {stories}",
+            one="{count} proof of two stories: {stories}",
+            count=len(standing),
+            stories="; ".join(standing),
+        )
         return Check("evidence", "damage", words, EVIDENCE_HINT)
     return Check("evidence", "ok", Words("no log is convicted of two stories"))
 
@@ -336,8 +342,9 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
             noted("see the node's log; free some disk space or mend the disk, then start it again"),
         )
     words = Words(
-        "it runs: {size} entries, {confirmed} confirmed",
-        size=health.get("size"),
+        "it runs: {count} entries, {confirmed} confirmed",
+        one="it runs: {count} entry, {confirmed} confirmed",
+        count=health.get("size"),
         confirmed=health.get("confirmed_size"),
     )
     return Check("node", "ok", words)
@@ -455,7 +462,11 @@ def _check_head(patient: Patient, store: Store, network: Network) -> Check:
         )
         hint = "start the node: it fetches what is missing from its peers before it writes again"
         return Check("head", "problem", words, hint)
-    words = Words("the store has {size} entries of this log, as the head file says", size=state.size)
+    words = Words(
+        "the store has {count} entries of this log, as the head file says",
+        one="the store has {count} entry of this log, as the head file says",
+        count=state.size,
+    )
     return Check("head", "ok", words)
 
 

@@ -78,21 +78,26 @@ class _Spoken:
 
 
 class Words:
-    """A sentence that is kept to be said later: in English to a program, in the reader's language to a person."""
+    """A sentence that is kept to be said later: in English to a program, in the reader's language to a person.
 
-    __slots__ = ("text", "values")
+    ``one`` is how English says it where the value ``count`` is 1.
+    """
 
-    def __init__(self, text: str, **values: Any) -> None:
+    __slots__ = ("one", "text", "values")
+
+    def __init__(self, text: str, *, one: str | None = None, **values: Any) -> None:
         self.text = text
+        self.one = one if one is not None and values["count"] == 1 else text
         self.values = values
 
     @property
     def english(self) -> str:
         """The sentence as programs get it."""
-        return self.text.format(**self.values)
+        return self.one.format(**self.values)
 
     def __str__(self) -> str:
-        return _Spoken.catalogue.gettext(self.text).format(**_said(self.values))
+        said = _Spoken.catalogue.gettext(self.text)
+        return (self.one if said == self.text else said).format(**_said(self.values))
 
 
 def _(text: str, **values: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli import output
-from cli.language import _, detail, listed, noted
+from cli.language import _, detail, listed, noted, plural
 from ledger.encoding import parse_time
 from ledger.errors import LedgerError
 
@@ -69,13 +69,16 @@ def summary(answer: Row, names: Names) -> "list[RenderableType]":
 def of_log(answer: Row, log: str, names: Names) -> "list[RenderableType]":
     """Return how every peer holds one log."""
     own = next((one for one in answer["logs"] if one["log"] == log), None)
-    size = own["size"] if own is not None else "?"
     rows = [
         (output.member(peer["log"], names), *_cells(_of(peer, log), answer["time"])) for peer in answer["peers"]
     ]  # fmt: skip
     headings = (_("Member"), _("Entries"), _("Confirmed"), _("Lag"), _("Seen"), _("History"))
     return [
-        output.heading(_("{log}: {size} entries here", log=log, size=size)),
+        output.heading(
+            plural(own["size"], "{log}: {count} entry here", "{log}: {count} entries here", log=log)
+            if own is not None
+            else _("{log}: not here", log=log)
+        ),
         output.table(*headings, rows=rows, right=(1, 2, 3, 4)),
         *running(answer, names, log),
     ]

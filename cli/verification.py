@@ -106,6 +106,8 @@ def verify_by_policy(name: str, data: bytes, policy: Policy, entry: bytes | None
         words = Words(
             "{entry}: in its log under the checkpoint of size {size}, "
             "which {count} witnesses of the policy have cosigned",
+            one="{entry}: in its log under the checkpoint of size {size}, "
+            "which {count} witness of the policy has cosigned",
             entry=f"{cut(checkpoint.origin)}#{proof.index}", size=checkpoint.size, count=len(accepted.witnesses),
         )  # fmt: skip
         facts = {
@@ -220,6 +222,8 @@ def proof_words(proven: Proven) -> Words:
     return Words(
         "{entry}: signed by its department, in its log under the checkpoint of size {size}, "
         "which {count} members have cosigned ({needed} needed)",
+        one="{entry}: signed by its department, in its log under the checkpoint of size {size}, "
+        "which {count} member has cosigned ({needed} needed)",
         entry=str(proven.entry.ref), size=proven.judged.size,
         count=len(proven.judged.cosigners), needed=proven.judged.needed,
     )  # fmt: skip

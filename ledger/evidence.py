@@ -108,9 +108,10 @@ class Evidence:
 
 def verified_words(ref: EntryRef, judged: Judged) -> str:
     """Say in words what has been verified of an entry."""
+    who = "1 member has" if len(judged.cosigners) == 1 else f"{len(judged.cosigners)} members have"
     return (
         f"signed by {ref.log}, included in its checkpoint of size {judged.size}, "
-        f"which {len(judged.cosigners)} members have cosigned ({judged.needed} needed)"
+        f"which {who} cosigned ({judged.needed} needed)"
     )
 
 

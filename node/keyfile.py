@@ -202,7 +202,7 @@ def read_secret(path: Path, lock: Lock | None = None) -> str:
         closed = parse_closed(text)
         return text if closed is None else (lock or Lock()).open(closed)
     except ConfigError as error:
-        raise error.at(str(path)) from None
+        raise (error.at(str(path)) if error.field is None else error) from None  # of the passphrase file, say
 
 
 def read_text(path: Path) -> str:
@@ -221,7 +221,7 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise ConfigError("others may read this key", field=str(path), hint=f"chmod 600 {path}")
+                raise ConfigError("others may read this file", field=str(path), hint=f"chmod 600 {path}")
             data = file.read(KEY_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", field=str(path)) from None

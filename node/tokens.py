@@ -87,7 +87,7 @@ class UnauthorizedError(TokenError):
     """A request without a token where one is needed."""
 
     code = "unauthorized"
-    hint = "send Authorization: Bearer and a token; suyuan token new makes one"
+    hint = "suyuan token new makes one; give it with --token-file or SUYUAN_TOKEN, over HTTP as Authorization: Bearer"
 
 
 class BadTokenError(TokenError):

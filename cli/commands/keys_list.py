@@ -25,7 +25,8 @@ def command(config: Path, *, as_json: bool) -> None:
     """List the keys of a node: role, key ID, from which entry on the network document names it, and where it is.
 
     Only public halves are shown, and no passphrase is needed. A key that the document names and that is not here has
-    no place.
+    no place. "not yet" is a new key that the governors still have to name; "replaced" an older one that they named
+    once: it signs nothing any more.
     """
     home = home_of(config)
     found = listed(home)
@@ -37,11 +38,11 @@ def command(config: Path, *, as_json: bool) -> None:
             one["role"],
             one["key_id"] or "–",
             one["algorithm"],
-            _named(one),
+            _named(one, [later for later in found[number + 1 :] if later["role"] == one["role"]]),
             _encrypted(one),
             one["place"] or _("NOT HERE"),
         )
-        for one in found
+        for number, one in enumerate(found)
     ]
     output.show(
         output.table(
@@ -111,11 +112,13 @@ def _named_by(network: "Network | None", origin: str, role: str) -> dict[str, di
     }
 
 
-def _named(one: dict[str, Any]) -> str:
+def _named(one: dict[str, Any], later: list[dict[str, Any]]) -> str:
+    """Say how the network document names a key; ``later`` are those of its role that came after it."""
     if one["role"] == "record":
         return "–"
     if not one["named"]:
-        return _("not named")
+        named = [key["place"] for key in later if key["named"]]
+        return _("replaced") if any(named) else _("not named") if named else _("not yet")
     if one["from"] is None:
         return _("named")
     if one["until"] is None:

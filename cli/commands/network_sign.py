@@ -104,7 +104,7 @@ def _tell_signatures(document: "Network", before: "Network | None") -> None:
             continue
         signed = signed_by(document, judge)
         output.note(
-            _("It has {count} of the {needed} signatures that it needs by governors of version {version}: {names}",
+            _("Signed by {count} of the governors of version {version}, {needed} are needed: {names}",
               count=len(signed), needed=judge.body.governors.threshold, version=judge.version,
               names=listed(key.name for key in signed) or "–")
         )  # fmt: skip

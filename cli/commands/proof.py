@@ -7,7 +7,7 @@ import click
 from cli import output
 from cli.command import Command, option
 from cli.files import read_file, write_file
-from cli.language import _, noted
+from cli.language import _, noted, plural
 from cli.options import FILE, NEW_FILE, PLACE, Place
 from cli.session import Session, trusting_options
 
@@ -38,7 +38,11 @@ def command(*, place: Place, out: Path | None, policy: Path | None, session: Ses
         proof, accepted = verify_proof_by_policy(data, parse_policy(read_file(policy)))
         _check_place(place, Place(accepted.checkpoint.origin, proof.index))
         output.note(
-            _("Verified here by the policy: {count} of its witnesses have cosigned.", count=len(accepted.witnesses))
+            plural(
+                len(accepted.witnesses),
+                "Verified here by the policy: {count} of its witnesses has cosigned.",
+                "Verified here by the policy: {count} of its witnesses have cosigned.",
+            )
         )
         _save(data, out)
         return

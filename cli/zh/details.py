@@ -56,7 +56,7 @@ DETAILS = {
         "没有 TLS 时节点只在本机监听：请设置 tls_certificate 和 tls_key，或把 host 设为 127.0.0.1"
     ),
     "the network document names another {role} key for {log}": "网络文件为 {log} 写明的是另一个 {role} 密钥",
-    "others may read this key": "他人可以读取此密钥",
+    "others may read this file": "他人可以读取此文件",
     "this is no key file": "这不是密钥文件",
     "the key file is closed with a passphrase": "密钥文件已用口令加密",
     "the passphrase does not open this file, or it is damaged": "口令打不开此文件，或文件已损坏",

@@ -240,8 +240,8 @@ MESSAGES = {
     ),
     "both parts can be true at once: nobody is accused by this file": "两部分可以同时成立：此文件不指控任何人",
     "give the entry's file too": "请同时给出账目文件",
-    "send Authorization: Bearer and a token; suyuan token new makes one": (
-        "请发送 Authorization: Bearer 和令牌；令牌由 suyuan token new 生成"
+    "suyuan token new makes one; give it with --token-file or SUYUAN_TOKEN, over HTTP as Authorization: Bearer": (
+        "令牌由 suyuan token new 生成；请用 --token-file 或 SUYUAN_TOKEN 给出，经 HTTP 则用 Authorization: Bearer"
     ),
     "use a token with the role that the message names": "请使用具有所述角色的令牌",
     "choose another name, or revoke the old token first: suyuan token revoke": (

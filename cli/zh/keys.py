@@ -42,7 +42,11 @@ MESSAGES = {
         "列出节点的密钥：用途、密钥编号、网络文件自哪条账目起写明、存放位置。"
     ),
     "Only public halves are shown, and no passphrase is needed. A key that the document names and that is not here has "
-    "no place.": "只显示公钥，无需口令。网络文件写明而本机没有的密钥没有存放位置。",
+    'no place. "not yet" is a new key that the governors still have to name; "replaced" an older one that they named '
+    "once: it signs nothing any more.": (
+        "只显示公钥，无需口令。网络文件写明而本机没有的密钥没有存放位置。“尚未写明”是治理方还须写入的新密钥；“已被替换”"
+        "是曾经写明的旧密钥，不再用于签名。"
+    ),
     "key had ended": "密钥已终止",
     "Role": "用途",
     "Key ID": "密钥编号",
@@ -53,6 +57,8 @@ MESSAGES = {
     "NOT HERE": "不在本机",
     "named": "已写明",
     "not named": "未写明",
+    "not yet": "尚未写明",
+    "replaced": "已被替换",
     "from entry {start} on": "自第 {start} 条起",
     "entries {start} to {last}": "第 {start} 至 {last} 条",
     "yes": "是",

@@ -94,5 +94,6 @@ MESSAGES = {
     "{count} min": "{count} 分",
     "{count} s": "{count} 秒",
     "{count}/s": "{count}/秒",
-    "{log}: {size} entries here": "{log}：此处有 {size} 条账目",
+    "{log}: not here": "{log}：此处没有",
+    "{log}: {count} entry here": "{log}：此处有 {count} 条账目",
 }

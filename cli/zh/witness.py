@@ -52,7 +52,7 @@ MESSAGES = {
         "的验证密钥。"
     ),
     "This node witnesses no foreign log.": "本节点不见证任何外部账本。",
-    "Verified here by the policy: {count} of its witnesses have cosigned.": (
+    "Verified here by the policy: {count} of its witnesses has cosigned.": (
         "已在此按策略核验：其中 {count} 个见证方已联署。"
     ),
     "Which foreign logs are witnessed is in the settings, as tables [[witnessed]] with origin and vkeys. Who witnesses "

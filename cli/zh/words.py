@@ -97,7 +97,7 @@ MESSAGES = {
     "The signature is added to version {version} of network {name} in {path}.": (
         "签名已加入 {path} 中网络 {name} 的第 {version} 版。"
     ),
-    "It has {count} of the {needed} signatures that it needs by governors of version {version}: {names}": (
+    "Signed by {count} of the governors of version {version}, {needed} are needed: {names}": (
         "按第 {version} 版的治理方，须 {needed} 个签名，已有 {count} 个：{names}"
     ),
     "Next: another governor signs: suyuan network sign {draft} --key FILE --out {path}": (
@@ -386,7 +386,7 @@ MESSAGES = {
     "every byte can be read; without the network document no entry can be verified": (
         "每个字节都可读取；没有网络文件，任何账目都无法核验"
     ),
-    "the store has {size} entries of this log, as the head file says": "存储中有本账本的 {size} 条账目，与头文件一致",
+    "the store has {count} entries of this log, as the head file says": "存储中有本账本的 {count} 条账目，与头文件一致",
     "{free} MB free at {folder}": "{folder} 剩余 {free} MB",
     "free some disk space: a node that cannot write stops recording": "请腾出磁盘空间：无法写入的节点会停止登记",
     "the clock is years behind": "时钟落后数年",
@@ -448,7 +448,7 @@ MESSAGES = {
     ),
     "it restores its own log, and does not write yet: {problem}": "正在恢复自己的账本，尚不写入：{problem}",
     "it goes on by itself when enough of the others answer": "足够多的其他节点应答后会自动继续",
-    "it runs: {size} entries, {confirmed} confirmed": "正在运行：{size} 条账目，{confirmed} 条已确认",
+    "it runs: {count} entries, {confirmed} confirmed": "正在运行：{count} 条账目，{confirmed} 条已确认",
     "{count} of {all} peers answer": "{all} 个其他节点中 {count} 个有应答",
     "{count} of {all} peers answer; not: {silent}": "{all} 个其他节点中 {count} 个有应答；无应答：{silent}",
     "without a quorum nothing is confirmed; ask the members whose nodes do not answer": (

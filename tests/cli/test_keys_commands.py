@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -93,7 +94,7 @@ def test_a_passphrase_is_never_an_argument_and_its_file_is_for_its_owner_alone(s
     path.chmod(0o644)
     ran = suyuan("ref", "x", "--config", home)
     assert ran.code == 2
-    assert "others may read" in ran.err
+    assert ran.err.startswith(f"error: {path}: others may read this file [bad_config]\n")
     for command in ("encrypt", "decrypt", "list", "rotate"):
         assert "--passphrase" not in suyuan("keys", command, "--help").out
 
@@ -177,7 +178,12 @@ def test_keys_are_listed_before_a_network_is_joined(suyuan: Any, home: Path) -> 
     assert [one["place"] for one in said["keys"]] == [f"keys/{one['role']}.key" for one in said["keys"]]
     shown = suyuan("keys", "list", "--config", home).out
     assert said["keys"][0]["key_id"] in shown
-    assert "not named" in shown
+    assert [column(line) for line in shown.splitlines()[2:]] == ["not yet"] * 4 + ["–"]
+
+
+def column(line: str) -> str:
+    """What a line of the table says of the network document."""
+    return re.split(r" {2,}", line)[3]
 
 
 def test_keys_that_live_elsewhere_and_keys_that_are_missing_are_listed(
@@ -199,7 +205,9 @@ def test_keys_that_live_elsewhere_and_keys_that_are_missing_are_listed(
     assert [(one["named"], one["place"]) for one in found if one["role"] == "log"] == [
         (False, "keys/log.key"), (True, None),
     ]  # fmt: skip
-    assert "NOT HERE" in suyuan("keys", "list", "--config", home).out
+    shown = suyuan("keys", "list", "--config", home).out
+    assert "NOT HERE" in shown
+    assert [column(line) for line in shown.splitlines() if line.startswith("log ")] == ["not named", "from entry 0 on"]
     assert suyuan("keys", "list", "--config", home, env={"SUYUAN_LOG_KEY": "pkcs11:x"}).code == 2
 
 
@@ -337,7 +345,9 @@ def test_keys_are_replaced_while_the_node_runs(solo: Solo, suyuan: Any) -> None:
     wait_until(lambda: solo.size() == 7)  # network.adopt, and the share; no more were recorded
     assert [(one["from"], one["until"]) for one in solo.keys("log")] == [(0, 5), (5, None)]
     assert [one["named"] for one in solo.keys("cosigner")] == [False, True]
-    assert "entries 0 to 4" in suyuan("keys", "list", "--config", solo.home).out
+    shown = suyuan("keys", "list", "--config", solo.home).out
+    assert "entries 0 to 4" in shown
+    assert [column(line) for line in shown.splitlines() if line.startswith("cosigner ")] == ["replaced", "named"]
     assert "key.rotate" in solo("show", "solo.ordos.example/log#1", *solo.ask).out
     shown = json.loads(solo("show", "solo.ordos.example/log#6", *solo.ask, "--json").out)
     assert shown["verified"]

@@ -177,6 +177,14 @@ def test_a_sentence_without_translation_is_said_in_english() -> None:
     assert language._("nobody has translated {this}", this="this") == "nobody has translated this"
 
 
+def test_one_thing_is_said_in_the_singular() -> None:
+    said = [language.Words("{count} tokens", one="{count} token", count=count).english for count in (0, 1, 2)]
+    assert said == ["0 tokens", "1 token", "2 tokens"]
+    language.speak("zh")
+    assert str(language.Words("{count} tokens", one="{count} token", count=1)) == "1 个令牌"
+    language.speak("en")
+
+
 @pytest.mark.usefixtures("chinese")
 def test_words_for_a_program_stay_english() -> None:
     words = language.Words("{free} MB free at {folder}", free=1, folder="x")

@@ -443,8 +443,8 @@ def test_governors_rotate_over_three_versions_and_the_chain_verifies(office: Off
     new = office.secret(signer("ordos/governor-4"))
     office.revised("--remove-governor", "ordos/governor-1", "--add-governor", new, "--threshold", 3)
     half = office.sign(1, 2)
-    assert "It has 2 of the 2 signatures that it needs by governors of version 1: " in half.err
-    assert "It has 1 of the 3 signatures that it needs by governors of version 2: ordos/governor-2\n" in half.err
+    assert "Signed by 2 of the governors of version 1, 2 are needed: " in half.err
+    assert "Signed by 1 of the governors of version 2, 3 are needed: ordos/governor-2\n" in half.err
     assert "2 of 3 governors of version 1" in half.err
     assert office("verify", office.note, "--fingerprint", office.net.fingerprint).code == 1
     assert "suyuan network adopt" in office.sign(3, 4).err
