@@ -17,12 +17,14 @@ from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
 from ledger.network import Network, parse_network, split_versions
 from ledger.store import Store, open_store, prefix_end
 from node import logs
+from node.adoption import NetworkForkError
+from node.answers import RESTORING_HINT
 from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
 from node.equivocations import judge
 from node.errors import ConfigError, IntegrityAlarm, PassphraseNeededError
 from node.foundation import check_head, load_network, load_policy, load_witness
-from node.keys import check_named
+from node.keys import ROTATE_HINT, check_named
 from node.setup import public_keys, ring_of
 from node.tokens import TokenFile
 
@@ -38,7 +40,6 @@ SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are ref
 EVIDENCE_HINT = noted(
     "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on"
 )
-ROTATE_HINT = noted("give member.json to the governors; it goes on when the network document names the new key")
 OTHERS = 0o077
 OTHERS_WRITE = 0o022
 
@@ -320,13 +321,7 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         )
     if health.get("alarms"):
         alarms = "; ".join(f"{one.get('log')}: {one.get('alarm')}" for one in health["alarms"])
-        own = any(one.get("log") == health.get("log") for one in health["alarms"])
-        return Check(
-            "node",
-            "damage",
-            Words("integrity alarm: {alarms}", alarms=alarms),
-            noted("stop the node and keep its folder as it is") if own else EVIDENCE_HINT,
-        )
+        return Check("node", "damage", Words("integrity alarm: {alarms}", alarms=alarms), _alarm_hint(health))
     if (missing := _missing_keys(health)) is not None:
         return missing
     if health.get("status") == "key_awaited":
@@ -348,6 +343,16 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         confirmed=health.get("confirmed_size"),
     )
     return Check("node", "ok", words)
+
+
+def _alarm_hint(health: dict[str, Any]) -> str:
+    """Return what to do about alarms: first about this node, then about its network, then about others' logs."""
+    names = [str(one.get("log")) for one in health["alarms"]]
+    if health.get("log") in names:
+        return noted("stop the node and keep its folder as it is")
+    if any(name.startswith("service ") for name in names):
+        return noted("restart the node; if it happens again, report it with the lines of its log")
+    return NetworkForkError.hint if any(name.startswith("network ") for name in names) else EVIDENCE_HINT
 
 
 def _missing_keys(health: dict[str, Any]) -> Check | None:
@@ -386,12 +391,14 @@ def check_next_key(health: dict[str, Any]) -> Check | None:
 
 def _recovering(told: object) -> Check:
     recovery = told if isinstance(told, dict) else {}
-    words = Words(
-        "it asks its peers what it has said before, and does not write yet: {answered} of {needed} have answered",
-        answered=recovery.get("answered"), needed=recovery.get("needed"),
-    )  # fmt: skip
     if recovery.get("problem"):
         words = Words("it restores its own log, and does not write yet: {problem}", problem=str(recovery["problem"]))
+        return Check("node", "problem", words, RESTORING_HINT)
+    words = Words(
+        "it asks its peers what it has said before, and does not write yet; answers: {answered} of the {needed} needed",
+        answered=recovery.get("answered"),
+        needed=recovery.get("needed"),
+    )
     return Check("node", "problem", words, noted("it goes on by itself when enough of the others answer"))
 
 

@@ -6,7 +6,8 @@
     3    not found, or not there yet
     4    not authorised
     5    a node did not answer, is busy, or has no quorum
-    6    integrity alarm: stored or signed data is not what it must be, or a log is proven to have told two stories
+    6    integrity alarm: stored or signed data is not what it must be, or a log is proven to have told two stories,
+         or the governors to have signed two versions of one number
     70   a fault of this software
     130  interrupted
     141  whoever read the output has gone before its end
@@ -44,6 +45,7 @@ BY_CLASS: Final = {
     "BusyError": UNREACHABLE,
     "PeerError": UNREACHABLE,
     "IntegrityAlarm": INTEGRITY,
+    "NetworkForkError": INTEGRITY,
     "TokenNotFoundError": NOT_FOUND,
     "ForbiddenError": NOT_AUTHORISED,
     "UnauthorizedError": NOT_AUTHORISED,
@@ -57,6 +59,7 @@ BY_PROBLEM_CODE: Final = {  # what a node answers, where the status alone does n
     "digest_mismatch": FINDINGS,
     "integrity_alarm": INTEGRITY,
     "log_frozen": INTEGRITY,
+    "network_fork": INTEGRITY,
     "store_corrupt": INTEGRITY,
     "bug": BUG,
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = "suyuan.verification/1"
 _NETWORK_START = FORMAT.encode() + b"\n"
 _EQUIVOCATION = re.compile(rb'"schema"\s*:\s*"suyuan\.equivocation/')  # within a string its quotes would be escaped
+_HISTORY = (b'"network"', b'"proofs"', b'"suyuan.evidence/')  # one of them is there though the file is cut off
 
 
 class UnknownKindError(MalformedError):
@@ -73,7 +74,7 @@ def verify_file(
         return verify_proof(name, data, network, entry)
     if data.startswith(b"{") and _EQUIVOCATION.search(data) is not None:
         return verify_equivocation(name, data, fingerprint, network)
-    if data.startswith(b"{"):
+    if data.startswith(b"{") and any(part in data for part in _HISTORY):
         return verify_history(name, data, fingerprint, network)
     if data.startswith(_NETWORK_START):
         return verify_network(name, data, fingerprint)

@@ -177,6 +177,7 @@ class ProofFormatError(MalformedError):
     """Not a proof (c2sp.org/tlog-proof)."""
 
     code = "bad_proof"
+    hint = "is the file whole? suyuan proof makes such files"
 
 
 class TileError(MalformedError):
@@ -214,6 +215,7 @@ class EvidenceError(MalformedError):
     """Not an evidence file of version 1 (see ledger/evidence.py)."""
 
     code = "bad_evidence"
+    hint = "is the file whole? suyuan trace --save and suyuan evidence save make such files"
 
 
 class LimitError(LedgerError):
@@ -303,7 +305,7 @@ class UnsignedError(VerificationError):
     """No signature by any of the keys that are known here; the unknown ones say nothing."""
 
     code = "unsigned"
-    hint = "check that the network document is the one that names the signer's key"
+    hint = "check that the network document, or the policy, is the one that names the signer's key"
 
 
 class KeyEndedError(UnsignedError):

@@ -19,6 +19,10 @@ from typing import Literal
 
 from ledger.network import Network
 
+RESTORING_HINT = (
+    "it goes on when somebody gives the missing entries; if nobody has them, see docs/operations.md, A lost store"
+)
+
 Mode = Literal["2f", "2f+1", "all"]
 
 

@@ -27,13 +27,14 @@ from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer
 from node.repeats import Repeats
-from node.sources import Want, note_failure, order
+from node.sources import Want, note_failure, order, reasons
 from node.verifying import Verifiers
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
 SOURCE_FAILED = "a source failed"
+KEY_ENDED = "signed with a key that had ended"
 
 
 @dataclass(slots=True)
@@ -115,13 +116,14 @@ class Fetcher:
             PeerError: no source gives them.
         """
         origin = want.origin
-        problems: list[str] = []
+        problems: dict[Peer, LedgerError] = {}
         waiting = deque(self.sources(want))
         while waiting:
             peer = waiting.popleft()
             try:
                 if await self._fetch_from(peer, want, patient=not waiting, bound=bound):
                     self._repeats.over(SOURCE_FAILED, {"log": origin, "source": peer.origin})
+                    self._repeats.over(KEY_ENDED, {"log": origin})
                     return
             except (BusyError, ReadOnlyError, StoreError, FrozenError):  # what no other source can help
                 raise
@@ -130,12 +132,18 @@ class Fetcher:
                     peer.blame(not_verified(f"entries of {origin}", error))
                 note_failure(peer, error, now_ms=self._clock.now_ms())
                 self._metrics.fetch_failures.labels(origin).inc()
-                count_ended(self._metrics, error, origin)
+                self.count_ended(error, origin)
                 self._repeats.failed("info", SOURCE_FAILED, {"log": origin, "source": peer.origin}, error)
-                problems.append(f"{peer.origin}: {error}")
+                problems[peer] = error
             else:
                 waiting.append(peer)
-        raise PeerError(f"nobody has the entries of {origin} up to {want.size}: {'; '.join(problems)[:500]}")
+        raise PeerError(f"nobody has the entries of {origin} up to {want.size}: {reasons(problems)}")
+
+    def count_ended(self, error: LedgerError, origin: str) -> None:
+        """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
+        if isinstance(error, KeyEndedError):
+            self._metrics.ended_keys.labels(origin).inc()
+            self._repeats.failed("warning", KEY_ENDED, {"log": origin}, error)
 
     async def fetch_ruled(self, peer: Peer, origin: str, size: int, *, patient: bool) -> bool:
         """Fetch a log up to the size of the governors' ruling from one peer, whatever stands against the log.
@@ -237,10 +245,3 @@ def refuse_ended(raws: Sequence[bytes], member: Member) -> None:
                 raise KeyEndedError(
                     f"{entry.origin}#{entry.index} is signed by key {key.key_id.hex()}, which had ended", field="line 8"
                 )
-
-
-def count_ended(metrics: Metrics, error: LedgerError, origin: str) -> None:
-    """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
-    if isinstance(error, KeyEndedError):
-        metrics.ended_keys.labels(origin).inc()
-        log.warning("signed with a key that had ended", log=origin, problem=error.message)

@@ -193,9 +193,9 @@ class Gossip:
             except PeerError as error:
                 log.debug("a log could not be had", peer=peer.origin, log=origin, error=str(error))
             except (BusyError, ReadOnlyError, StoreError, IntegrityAlarm) as error:  # no fault of this peer
-                self._repeats.failed("warning", NOT_TAKEN, about, error)
+                self._repeats.failed("info" if isinstance(error, BusyError) else "warning", NOT_TAKEN, about, error)
             except LedgerError as error:
-                self._mirror.count_ended(error, origin)
+                self._mirror.fetcher.count_ended(error, origin)
                 if same_law:
                     peer.blame(not_verified(f"its checkpoint of {origin}", error))
                 self._repeats.failed("warning", NOT_TAKEN, about, error)

@@ -34,6 +34,7 @@ ROLES: Final = (*ROTATED, "record")
 GOVERNOR: Final = "governor"  # signs network documents; its file lies elsewhere, and no node has it
 WITNESS_KEY = "witness.key"
 
+ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
 MISSING_HINT: Final = "put the file of that key back into the folder keys, beside the others"
 
 Random = Callable[[int], bytes]  # that many secret bytes

@@ -14,7 +14,6 @@ import structlog
 
 from ledger.errors import (
     ConsistencyError,
-    LedgerError,
     StoreError,
     VerificationError,
 )
@@ -26,7 +25,7 @@ from node import layout, logs
 from node.clock import Clock
 from node.equivocations import Equivocations
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
-from node.fetching import CatchUp, Fetcher, count_ended
+from node.fetching import CatchUp, Fetcher
 from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peer
@@ -74,7 +73,6 @@ class Mirror:
         self._network = network
         self._equivocations = equivocations
         self._clock = clock
-        self._metrics = metrics
         self._alarm = alarm
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.fetcher = Fetcher(
@@ -317,10 +315,6 @@ class Mirror:
         alarm = IntegrityAlarm(message, field=origin, cause=cause)
         self._alarm(alarm)
         raise alarm
-
-    def count_ended(self, error: LedgerError, origin: str) -> None:
-        """Count what was refused because a key of the log had ended; somebody may use a key that was stolen."""
-        count_ended(self._metrics, error, origin)
 
     async def close(self) -> None:
         """Stop fetching."""

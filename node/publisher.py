@@ -40,10 +40,12 @@ from node.logs import LogState
 from node.metrics import Metrics
 from node.pacing import Pace, Pushed
 from node.peers import Peer, Peers
-from node.repeats import Repeats
+from node.repeats import Level, Repeats
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+NO_CHECKPOINT = "no checkpoint could be made"
 
 PUSH_FAILED = "a push failed"
 WAITS = "a checkpoint waits for its quorum"
@@ -154,12 +156,13 @@ class Publisher:
                 elif (stale := self._stale()) is not None:
                     await self._refresh(stale)
                 delay = RETRY_SECONDS_MIN
+                self._repeats.over(NO_CHECKPOINT, {})
             except IntegrityAlarm as alarm:
                 self._alarm(alarm)
                 return
             except LedgerError as error:
-                said = log.info if isinstance(error, BusyError) else log.error
-                said("no checkpoint could be made", error=str(error), code=error.code, again_in_s=delay)
+                level: Level = "info" if isinstance(error, BusyError) else "error"
+                self._repeats.failed(level, NO_CHECKPOINT, {}, error, again_in_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
                 self._news.set()

@@ -40,13 +40,14 @@ from node.logs import LogState
 from node.pacing import Heard, Pace
 from node.peers import ENTRIES_MAX, Peer
 from node.repeats import Repeats
-from node.sources import note_piece
+from node.sources import note_piece, reasons
 from node.truncation import truncate
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
 
 NOT_RULED = "a log does not have the ruled history yet"
+NOT_COMPARED = "a ruled history cannot be compared"
 
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 15.0
@@ -144,8 +145,7 @@ class Readmission:
         problems = await self._fetch(origin, ruling)
         if not self._agrees(origin, ruling):
             await self._hold_against(origin, ruling, [peer for peer, error in problems.items() if _gives(error)])
-            words = "; ".join(f"{peer.origin}: {error}" for peer, error in problems.items())
-            raise PeerError(f"nobody gives the ruled history of {origin}: {words[:500]}")
+            raise PeerError(f"nobody gives the ruled history of {origin}: {reasons(problems)}")
         await asyncio.wrap_future(self._writer.submit(partial(self._accept, origin=origin)))
         log.warning("a log goes on as the governors have ruled", log=origin, size=ruling.size)
         self._settled(origin)
@@ -199,6 +199,7 @@ class Readmission:
     async def _root_in(self, peer: Peer, origin: str, ruling: TreeHead, size: int) -> bytes | None:
         """Return the root at ``size`` of the ruled history, if a peer gives all of that; nothing of it is stored."""
         edge, root, lags = Edge.empty(), None, 0
+        about = {"log": origin, "source": peer.origin}
         while edge.size < ruling.size and lags < LAGS_MAX:
             start = int(edge.size)
             limit = min((size if start < size else ruling.size) - start, ENTRIES_MAX)
@@ -206,11 +207,12 @@ class Readmission:
             try:
                 raws = await peer.entries(origin, start, limit)
             except PeerError as error:
-                log.info("a ruled history cannot be compared", log=origin, source=peer.origin, error=str(error))
+                self._repeats.failed("info", NOT_COMPARED, about, error)
                 return None
             lags += note_piece(peer, origin, start, limit, raws, (asked_ms, self._clock.now_ms()))
             edge, _ = await asyncio.to_thread(edge.extended, [leaf_hash(raw) for raw in raws])
             root = edge.root() if edge.size == size else root
+        self._repeats.over(NOT_COMPARED, about)
         return root if edge.size == ruling.size and edge.root() == ruling.root else None
 
     def _state(self, origin: str) -> LogState:

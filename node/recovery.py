@@ -38,10 +38,13 @@ from node.faults import PeerError
 from node.mirror import Mirror
 from node.pacing import Pace
 from node.peers import Peer, Peers
+from node.repeats import Repeats
 from node.told import Memory
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)
+
+NOT_RESTORED = "the own log is not restored yet"
 
 RETRY_SECONDS_MIN = 0.2
 RETRY_SECONDS_MAX = 5.0
@@ -76,6 +79,7 @@ class Recovery:
         signed: Judged | None,
     ) -> None:
         """Come back to at least ``signed``, the newest checkpoint that the head file remembers."""
+        self._repeats = Repeats(log)
         self._own = own
         self._disk = store
         self._mirror = mirror
@@ -259,7 +263,7 @@ class Recovery:
                 return
             except LedgerError as error:
                 self.progress.problem = str(error)
-                log.warning("the own log is not restored yet", error=str(error), code=error.code)
+                self._repeats.failed("warning", NOT_RESTORED, {"log": self._own}, error)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
         self.progress.problem = None
@@ -268,6 +272,7 @@ class Recovery:
         self._mirror.own_log_restored = True
         self.restored = self._mirror.state(self._own).size - self._size_before
         self._ready.set()
+        self._repeats.over(NOT_RESTORED, {"log": self._own})
         log.info("the node may write", log=self._own, size=self._mirror.state(self._own).size)
 
     def _is_behind(self) -> bool:

@@ -42,13 +42,12 @@ from node.errors import (
     UnknownShareError,
 )
 from node.indexing import Growth
-from node.keys import MISSING_HINT, NodeKeys, named_keys
+from node.keys import MISSING_HINT, ROTATE_HINT, NodeKeys, named_keys
 from node.logs import LogState, Rotation
 from node.signatories import ROUND_MIN, Signatories
 from node.signing import Signed
 from node.writer import Transaction
 
-ROTATE_HINT = "give member.json to the governors; it goes on when the network document names the new key"
 PART_MAX = 250  # events that are signed at one time by one process
 EVENTS_MAX = 1000  # of one submission: about 60 MB of the largest entries
 

@@ -1,5 +1,6 @@
 """Running a node in the foreground: logs, signals, the web server."""
 
+import errno
 import logging
 import socket
 import sys
@@ -19,6 +20,8 @@ BACKLOG = 512  # connections that wait to be taken
 KEEP_ALIVE_SECONDS = 75
 CONNECTIONS_MAX = 1024  # at one time: 50 peers with four each, and a department's own systems; more get a 503
 SHUTDOWN_SECONDS = 10
+CANNOT_START = 2  # exit code
+ADDRESS_HINT = "stop the other one, or set another port; suyuan config show says what is set"
 
 
 def run(home: Home) -> int:
@@ -32,10 +35,27 @@ def run(home: Home) -> int:
     server = Server(node)
     try:
         _load(server.config)
+        _check_address(home.settings)
         server.run()
+    except SystemExit:  # uvicorn has said why it cannot start
+        return CANNOT_START
     finally:
         node.store.close()  # for the second time, if the node has ever run
-    return 0 if server.started else 2
+    return 0 if server.started else CANNOT_START
+
+
+def _check_address(settings: Settings) -> None:
+    """Look whether another process has the address already, before the node says that it is up."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _name, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            words = f"{settings.host}, port {settings.port}: another process listens there"
+            raise ConfigError(words, field="port", hint=ADDRESS_HINT) from None
 
 
 def _load(config: uvicorn.Config) -> None:

@@ -36,6 +36,7 @@ from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.alarms import BY_RULING, Alarms
+from node.answers import RESTORING_HINT
 from node.clock import Clock, SystemClock
 from node.confirmations import Confirmations
 from node.equivocations import Equivocations
@@ -593,12 +594,7 @@ class Node:
         if self.origin in self.alarms:
             raise ReadOnlyError(f"this node's own log is in doubt: {self.alarms[self.origin]}")
         if not self.recovery.ready:
-            progress = self.recovery.progress
-            raise ReadOnlyError(
-                f"this node is finding out what it has signed before: {len(progress.answered)} of {progress.needed} "
-                f"members have answered{f'; {progress.problem}' if progress.problem else ''}",
-                hint="it writes again by itself when enough of the others have answered; try again later",
-            )
+            raise self._returning()
         if self.state.size == 0:
             raise ReadOnlyError("this node's log is being opened", hint="try again in a moment")
         if not (member := self.network.member(self.origin)).active:
@@ -606,6 +602,16 @@ class Node:
                 f"{self.origin} is {member.entry.status} in version {self.network.version} of the network document",
                 hint="the governors decide who takes part: suyuan network show",
             )
+
+    def _returning(self) -> ReadOnlyError:
+        progress = self.recovery.progress
+        if progress.problem is not None:
+            return ReadOnlyError(f"this node's own log is not restored yet: {progress.problem}", hint=RESTORING_HINT)
+        return ReadOnlyError(
+            f"this node is finding out what it has signed before: it needs the answers of {progress.needed} members, "
+            f"and has {len(progress.answered)}",
+            hint="it writes again by itself when enough of the others have answered; try again later",
+        )
 
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -12,10 +12,12 @@ others for a while, whatever it says.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ledger.errors import LedgerError
 from node.faults import PeerBusyError, PeerSlowError, PeerUnreachableError, PeerWithholdsError
 from node.peers import Peer
 
 FULL_BYTES_MIN = 1 << 20  # an honest answer that has fewer entries than were asked for is four times as long
+REASONS_CHARACTERS_MAX = 500
 LAG_MS = 60_000  # for so long whoever lags comes behind the others
 
 
@@ -28,6 +30,14 @@ class Want:
     size: int  # entries that are to be here
     claimed: bool = False  # nothing but a peer's word speaks for the size
     hint: str | None = None  # a peer that should have them
+
+
+def reasons(problems: Mapping[Peer, LedgerError]) -> str:
+    """Return why peers have not given what was wanted: each reason once, behind all who gave it."""
+    givers: dict[str, list[str]] = {}
+    for peer, error in problems.items():
+        givers.setdefault(str(error), []).append(peer.origin)
+    return "; ".join(f"{', '.join(origins)}: {reason}" for reason, origins in givers.items())[:REASONS_CHARACTERS_MAX]
 
 
 def order(peers: Mapping[str, Peer], want: Want, now_ms: int) -> list[Peer]:

@@ -161,7 +161,7 @@ class Witness:
         try:
             return await asyncio.to_thread(judge_checkpoint, request.note, self._network())
         except (UnsignedError, InvalidSignatureError) as error:
-            self._mirror.count_ended(error, request.checkpoint.origin)
+            self._mirror.fetcher.count_ended(error, request.checkpoint.origin)
             raise ForbiddenError(f"no valid signature by the log: {error}", field=error.field) from None
 
     def _check_trust(self, state: LogState) -> None:

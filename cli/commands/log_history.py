@@ -132,7 +132,7 @@ def _tell(rows: list[dict[str, Any]], count: int, *, verified: bool) -> None:
 def _span(key: dict[str, Any]) -> str:
     name = "+".join(key["key"].split("+")[:2])  # the name and the ID; the public half may have a + of its own
     if key["until"] is not None:
-        return _("{key}, from entry {first} to size {until}", key=name, first=key["from"], until=key["until"])
+        return _("{key}, entries {first} to {last}", key=name, first=key["from"], last=key["until"] - 1)
     return _("{key}, from entry {first} on", key=name, first=key["from"])
 
 

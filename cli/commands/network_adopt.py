@@ -32,7 +32,7 @@ def command(file: Path, *, session: Session, as_json: bool) -> None:
     \b
     suyuan network adopt network.note --config police --token-file police.admin.token
     """
-    from ledger.network import verify_chain  # noqa: PLC0415 - slow to import
+    from ledger.network import split_versions, verify_chain  # noqa: PLC0415 - slow to import
     from node.client import UnreachableError  # noqa: PLC0415 - as above
 
     data = read_file(file)
@@ -47,7 +47,7 @@ def command(file: Path, *, session: Session, as_json: bool) -> None:
     if as_json:
         output.emit({"schema": SCHEMA, "version": adopted.version, "was": adopted.was, "running": running})
         return
-    _tell(adopted, running=running)
+    _tell(adopted, len(split_versions(data)), running=running)
 
 
 def _put_into_folder(session: Session, data: bytes, unreachable: "UnreachableError") -> "Adopted":
@@ -80,8 +80,13 @@ def _is_in_use(home: "Home") -> bool:
     return False
 
 
-def _tell(adopted: "Adopted", *, running: bool) -> None:
-    if adopted.version == adopted.was:
+def _tell(adopted: "Adopted", given: int, *, running: bool) -> None:
+    if given < adopted.version:
+        output.note(
+            _("The node acts under version {version} already; the file has no newer one than {given}.",
+              version=adopted.version, given=given)
+        )  # fmt: skip
+    elif adopted.version == adopted.was:
         output.note(_("The node acts under version {version} already.", version=adopted.version))
     elif running:
         output.note(

@@ -47,6 +47,7 @@ DETAILS = {
     "there is no store in {path}": "{path} 中没有存储",
     "{folder} is open in {holder}": "{folder} 已被打开：{holder}",
     "process {number}": "进程 {number}",
+    "{host}, port {port}: another process listens there": "{host} 端口 {port}：已有其他进程在监听",
     "cannot be read: {error}": "无法读取：{error}",
     "cannot be written: {error}": "无法写入：{error}",
     "not TOML: {error}": "不是 TOML：{error}",
@@ -83,9 +84,10 @@ DETAILS = {
     "the answer is not JSON": "应答不是 JSON",
     "this node's own log is in doubt: {error}": "本节点自己的账本存疑：{error}",
     "this node's log is being opened": "正在启用本节点的账本",
-    "this node is finding out what it has signed before: {count} of {needed} members have answered{more}": (
-        "本节点正在查明自己以前签过什么：须 {needed} 个成员应答，已有 {count} 个{more}"
+    "this node is finding out what it has signed before: it needs the answers of {needed} members, and has {count}": (
+        "本节点正在查明自己以前签过什么：须 {needed} 个成员应答，已有 {count} 个"
     ),
+    "this node's own log is not restored yet: {error}": "本节点自己的账本尚未恢复：{error}",
     "{log} is {status} in version {version} of the network document": (
         "{log} 在网络文件第 {version} 版中的状态为 {status}"
     ),

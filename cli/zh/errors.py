@@ -141,7 +141,9 @@ MESSAGES = {
         "请删除该成员项或更正名称；不会默默忽略任何内容"
     ),
     "do not rely on it; keep the file as evidence and ask its source": "请勿采信；保留文件作为证据，并询问其来源",
-    "check that the network document is the one that names the signer's key": "请确认网络文件中载有签名者的密钥",
+    "check that the network document, or the policy, is the one that names the signer's key": (
+        "请确认网络文件或策略中载有签名者的密钥"
+    ),
     "keep both checkpoints: together they are the evidence": "请保留两个检查点：两者合起来就是证据",
     "wait until more members have cosigned, or ask why they do not": "请等待更多成员共同签名，或询问其原因",
     "compare the fingerprint with the one that was given to you out of band": "请与经其他渠道取得的指纹比对",
@@ -203,7 +205,7 @@ MESSAGES = {
         "请由更多治理方用 suyuan network sign 签署，各自接着前一位签好的文件"
     ),
     "wait until more of the policy's witnesses have cosigned": "请等待信任策略中更多的见证方共同签名",
-    "GET /v1/logs lists them": "见 GET /v1/logs",
+    "suyuan logs lists them, over HTTP GET /v1/logs": "见 suyuan logs，经 HTTP 则见 GET /v1/logs",
     "another member's node may have it whole": "其他成员的节点可能存有完整内容",
     "create the folder above it first": "请先建立上级文件夹",
     "get the newest network document from a governor or a peer: GET /v1/network": (
@@ -242,6 +244,13 @@ MESSAGES = {
     "give the entry's file too": "请同时给出账目文件",
     "suyuan token new makes one; give it with --token-file or SUYUAN_TOKEN, over HTTP as Authorization: Bearer": (
         "令牌由 suyuan token new 生成；请用 --token-file 或 SUYUAN_TOKEN 给出，经 HTTP 则用 Authorization: Bearer"
+    ),
+    "stop the other one, or set another port; suyuan config show says what is set": (
+        "请停止另一个进程，或设置其他端口；当前设置见 suyuan config show"
+    ),
+    "is the file whole? suyuan proof makes such files": "文件是否完整？此类文件由 suyuan proof 生成",
+    "is the file whole? suyuan trace --save and suyuan evidence save make such files": (
+        "文件是否完整？此类文件由 suyuan trace --save 和 suyuan evidence save 生成"
     ),
     "use a token with the role that the message names": "请使用具有所述角色的令牌",
     "choose another name, or revoke the old token first: suyuan token revoke": (

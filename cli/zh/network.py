@@ -179,6 +179,9 @@ MESSAGES = {
     "Next: give it to one running node: suyuan network adopt {path} --config DIR": (
         "下一步：交给一个运行中的节点：suyuan network adopt {path} --config DIR"
     ),
+    "The node acts under version {version} already; the file has no newer one than {given}.": (
+        "节点已按第 {version} 版运行；该文件中最新的是第 {given} 版。"
+    ),
     "The node acts under version {version} already.": "节点已按第 {version} 版运行。",
     "The node acts under version {version}; before it was version {was}.": (
         "节点按第 {version} 版运行；此前为第 {was} 版。"

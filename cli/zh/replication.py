@@ -41,7 +41,7 @@ MESSAGES = {
     "show how a log has grown, and under which keys": "显示账本如何增长、使用哪些密钥",
     "{count} earlier checkpoints are kept; --all shows them.": "另存有 {count} 个更早的检查点；用 --all 显示。",
     "{key}, from entry {first} on": "{key}，自账目 {first} 起",
-    "{key}, from entry {first} to size {until}": "{key}，自账目 {first} 起，至长度 {until} 止",
+    "{key}, entries {first} to {last}": "{key}，账目 {first} 至 {last}",
     "Acts under": "所依版本",
     "version {version} of the network document, from entry {first} on, as the node says": (
         "网络文件第 {version} 版，自账目 {first} 起（节点所述）"

@@ -427,6 +427,9 @@ MESSAGES = {
     "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on": (
         "suyuan evidence list 会列出证明；请交治理方，由其决定该账本如何继续"
     ),
+    "restart the node; if it happens again, report it with the lines of its log": (
+        "请重启节点；若再次发生，请连同其日志一起报告"
+    ),
     "stop the node and keep its folder as it is": "请停止节点，保持其文件夹原样",
     "it runs, and cannot write: {problem}": "正在运行，但无法写入：{problem}",
     "see the node's log; free some disk space or mend the disk, then start it again": (
@@ -443,7 +446,10 @@ MESSAGES = {
     "the next log key begins with entry {start}, and the network document does not name it yet; entries left: {left}": (
         "下一个账本密钥自第 {start} 条起使用，而网络文件尚未写明；还可登记 {left} 条"
     ),
-    "it asks its peers what it has said before, and does not write yet: {answered} of {needed} have answered": (
+    "it goes on when somebody gives the missing entries; if nobody has them, see docs/operations.md, A lost store": (
+        "有成员给出所缺账目后即可继续；若无人持有，见 docs/operations.md 的 A lost store 一节"
+    ),
+    "it asks its peers what it has said before, and does not write yet; answers: {answered} of the {needed} needed": (
         "正在向其他节点询问自己说过什么，尚不写入：须 {needed} 个应答，已有 {answered} 个"
     ),
     "it restores its own log, and does not write yet: {problem}": "正在恢复自己的账本，尚不写入：{problem}",

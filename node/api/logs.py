@@ -204,7 +204,11 @@ def _find(request: Request, log_hash: str) -> tuple[Node, LogState]:
     node = node_of(request)
     origin = node.by_hash.get(log_hash)
     if origin is None:
-        raise NotFoundError("no log of the network has this hash", field="log_hash", hint="GET /v1/logs lists them")
+        raise NotFoundError(
+            "no log of the network has this hash",
+            field="log_hash",
+            hint="suyuan logs lists them, over HTTP GET /v1/logs",
+        )
     return node, node.states[origin]
 
 

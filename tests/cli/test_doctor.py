@@ -135,6 +135,22 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
 
 
 @pytest.mark.parametrize(
+    ("logs", "hint"),
+    [
+        (["us/log", "network ordos"], "keep its folder"),
+        (["network ordos"], "ask the governors"),
+        (["service gossip"], "restart the node"),
+        (["them/log"], "suyuan evidence list"),
+    ],
+    ids=["this node", "the network", "a fault of the software", "another log"],
+)
+def test_the_hint_to_an_alarm_is_about_what_is_in_doubt(logs: list[str], hint: str) -> None:
+    alarms = [{"log": log, "alarm": "x"} for log in logs]
+    found = diagnosis.check_health({"status": "alarm", "log": "us/log", "alarms": alarms}, runs=True)
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize(
     ("health", "left"),
     [
         ({"status": "ok", "size": 13, "next_log_key": {"key": "vkey", "from": 63}}, "50"),

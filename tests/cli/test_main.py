@@ -18,6 +18,7 @@ from cli import boundary, exits
 from cli.command import Group
 from cli.main import FIRST, SECTIONS, app
 from ledger import errors as ledger_errors
+from node import adoption as node_adoption
 from node import client as node_client
 from node import errors as node_errors
 
@@ -177,6 +178,7 @@ def raising(error: BaseException) -> int:
         (node_errors.ConfigError("x"), 2),
         (node_errors.NotFoundError("x"), 3),
         (node_errors.IntegrityAlarm("x"), 6),
+        (node_adoption.NetworkForkError("x"), 6),
         (node_client.UnreachableError("x"), 5),
         (node_client.NodeProblem(401, {"code": "unauthorized"}), 4),
         (node_client.NodeProblem(403, {"code": "forbidden"}), 4),
@@ -185,6 +187,7 @@ def raising(error: BaseException) -> int:
         (node_client.NodeProblem(409, {"code": "event_id_conflict"}), 2),
         (node_client.NodeProblem(409, {"code": "digest_mismatch"}), 1),
         (node_client.NodeProblem(409, {"code": "integrity_alarm"}), 6),
+        (node_client.NodeProblem(409, {"code": "network_fork"}), 6),
         (node_client.NodeProblem(422, {"code": "unknown_member"}), 2),
         (node_client.NodeProblem(429, {}), 5),
         (node_client.NodeProblem(500, {"code": "bug"}), 70),
@@ -212,7 +215,7 @@ def test_every_kind_of_error_has_its_exit_code(
 def test_every_name_in_the_table_of_exit_codes_is_a_class() -> None:
     from node import peers, tokens  # noqa: PLC0415 - only their names are asked for
 
-    modules = (ledger_errors, node_errors, node_client, peers, tokens)
+    modules = (ledger_errors, node_errors, node_client, node_adoption, peers, tokens)
     known = {name for module in modules for name in vars(module)}
     assert not exits.BY_CLASS.keys() - known
 

@@ -93,7 +93,14 @@ def test_the_answer_of_a_running_node_is_repeated_to_programs(coming: Next, node
 
 def test_a_node_that_acts_under_it_already_says_so(coming: Next, node: Node, suyuan: Any) -> None:
     node.answer = (200, {"schema": "suyuan.adopted/1", "version": 2, "was": 2})
-    assert "already" in suyuan("network", "adopt", coming.document, "--url", node.url).err
+    said = suyuan("network", "adopt", coming.document, "--url", node.url).err
+    assert said.startswith("The node acts under version 2 already.\n")
+
+
+def test_a_document_that_is_older_than_the_nodes_is_named_as_such(coming: Next, node: Node, suyuan: Any) -> None:
+    node.answer = (200, {"schema": "suyuan.adopted/1", "version": 3, "was": 3})
+    said = suyuan("network", "adopt", coming.document, "--url", node.url).err
+    assert said.startswith("The node acts under version 3 already; the file has no newer one than 2.\n")
 
 
 def test_what_a_running_node_refuses_is_told_and_the_folder_stays(coming: Next, node: Node, suyuan: Any) -> None:

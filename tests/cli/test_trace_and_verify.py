@@ -394,6 +394,31 @@ def test_one_bad_file_among_good_ones_fails_and_each_has_its_verdict(
     assert files[1]["error"]["code"] == "unknown_kind"
 
 
+@pytest.mark.parametrize(
+    ("name", "keep", "code", "hint"),
+    [
+        ("evidence.json", 3000, "bad_evidence", "is the file whole?"),
+        ("share.proof", 300, "bad_proof", "is the file whole?"),
+        ("data.json", None, "unknown_kind", "can be verified"),
+    ],
+    ids=["evidence that is cut off", "a proof that is cut off", "a file of something else"],
+)
+def test_a_file_that_is_cut_off_or_none_of_ours_is_named_as_such(
+    suyuan: Any, story: Any, tmp_path: Path, *, name: str, keep: int | None, code: str, hint: str
+) -> None:
+    asked, path = story.network.ask("police"), tmp_path / name
+    assert suyuan("trace", story.record, "--save", tmp_path / "evidence.json", *asked).code == 0
+    assert suyuan("proof", story.share, "--out", tmp_path / "share.proof", *asked).code == 0
+    (tmp_path / "data.json").write_text('{"name": "x", "members": 3}\n')
+    path.write_bytes(path.read_bytes()[:keep])
+    ran = suyuan(
+        "verify", path, "--network", story.network.document, "--fingerprint", story.network.fingerprint, "--json"
+    )
+    [judged] = json.loads(ran.out)["files"]
+    assert (ran.code, judged["error"]["code"]) == (1, code)
+    assert hint in judged["error"]["hint"]
+
+
 def test_a_proof_without_network_document_cannot_be_judged(suyuan: Any, story: Any, tmp_path: Path) -> None:
     path = tmp_path / "entry.proof"
     suyuan("proof", story.share, "--out", path, *story.network.ask("tax"))

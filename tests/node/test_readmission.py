@@ -402,6 +402,11 @@ async def test_a_source_that_gives_little_is_not_asked_for_ever_whether_the_ruli
     monkeypatch.setattr(readmission, "LAGS_MAX", 3)
     assert await readmission_of._root_in(peer, B.origin, ruled, 6) is None
     assert starts == [0, 1, 2]
+    town.wire.cut.add(httpx.URL(peer.member.url).host)
+    with capture_logs() as logged:
+        for _ in range(5):
+            assert await readmission_of._root_in(peer, B.origin, ruled, 6) is None
+    assert [one.get("times", 1) for one in logged if one["event"] == readmission.NOT_COMPARED] == [1, 2, 4]
 
 
 async def test_what_the_ruling_has_voided_accuses_nobody_any_more(town: Town) -> None:

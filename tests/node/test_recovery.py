@@ -267,7 +267,7 @@ async def test_nothing_is_written_or_cosigned_before_enough_have_answered(tmp_pa
             async with town.client(A) as client:
                 answer = await client.post("/v1/events", json=share(2, B))
                 assert (answer.status_code, answer.json()["code"]) == (503, "read_only")
-                assert "1 of 2 members have answered" in answer.json()["detail"]
+                assert "it needs the answers of 2 members, and has 1" in answer.json()["detail"]
                 assert int(answer.headers["retry-after"]) > 0
                 answer = await client.get("/v1/health")
                 assert (answer.status_code, answer.json()["status"]) == (503, "recovering")
@@ -447,17 +447,22 @@ async def test_a_signed_checkpoint_that_nobody_backs_keeps_the_node_from_writing
         Teller(town, B).holds(b_log)
         teller = Teller(town, C).holds(log)
         teller.entries[A.origin] = log.raws[:3]
-        with capture_logs():
+        with capture_logs() as logged:
             [node] = await town.start(A, wait=False)
             await until(lambda: node.recovery.progress.problem)
-            with pytest.raises(ReadOnlyError, match=f"nobody has the entries of {A.origin} up to 5"):
+            with pytest.raises(ReadOnlyError, match=f"nobody has the entries of {A.origin} up to 5") as refused:
                 await record(node, share(1, B))
+            assert "A lost store" in refused.value.hint
+            await until(lambda: len([one for one in logged if one["event"] == recovery.NOT_RESTORED]) >= 2)
             async with town.client(A, token=None) as peer:
                 answer = await peer.post("/witness/add-checkpoint", content=b_log.request(1))
             assert answer.status_code == 200
             assert node.state.checkpoint is None
             teller.entries[A.origin] = log.raws  # somebody has found them
             await until(lambda: node.recovery.ready)
+        told = [one.get("times", 1) for one in logged if one["event"] == recovery.NOT_RESTORED]
+        assert told == [1 << number for number in range(len(told))]
+        assert [one["what"] for one in logged if one["event"] == "a failure is over"].count(recovery.NOT_RESTORED) == 1
         assert texts(node, A.origin) == log.raws
 
 

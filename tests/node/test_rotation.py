@@ -39,6 +39,7 @@ from ledger.store.memory import MemoryDisk
 from node.audit import audit_store
 from node.errors import ConflictError, IntegrityAlarm, ReadOnlyError, RefusedError, RotationError
 from node.faults import PeerError
+from node.fetching import KEY_ENDED
 from node.keys import KeyRing
 from node.logs import find_ended
 from node.sequencer import Submission, prepare
@@ -434,19 +435,23 @@ def new_key_signs(log: PaperLog, start: int) -> None:
 
 async def test_entries_signed_with_a_key_that_had_ended_are_refused_and_counted(tmp_path: Path) -> None:
     log = forged(5)
-    with capture_logs():
+    with capture_logs() as logged:
         async with Town(tmp_path, FOUR, law=ENDED, peer_timeout_ms=100) as town:
             node = town.open(B)
             town.wire.answer(A, log.answer)
-            with pytest.raises(PeerError, match=r"d0\.test/log#3 is signed by key [0-9a-f]{8}, which had ended"):
-                await node.mirror.catch_up(A.origin, 5)
-            assert node.states[A.origin].size == 0
-            assert counted(node) == 1
+            for times in range(1, 6):
+                with pytest.raises(PeerError, match=r"d0\.test/log#3 is signed by key [0-9a-f]{8}, which had ended"):
+                    await node.mirror.catch_up(A.origin, 5)
+                assert node.states[A.origin].size == 0
+                assert counted(node) == times
+            assert [one.get("times", 1) for one in logged if one["event"] == KEY_ENDED] == [1, 2, 4]
+            assert {one["code"] for one in logged if one["event"] == KEY_ENDED} == {"key_ended"}
             await node.mirror.catch_up(A.origin, 3)
             new_key_signs(log, 3)
             await node.mirror.catch_up(A.origin, 5)
             assert node.states[A.origin].size == 5
-            assert counted(node) == 1
+            assert counted(node) == times
+            assert KEY_ENDED in [one["what"] for one in logged if one["event"] == "a failure is over"]
 
 
 def counted(node: Node) -> float:

@@ -368,6 +368,22 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
     assert [node.store.closed for node in nodes] == [True, True]
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["before the start", "by the web server alone"])
+def test_an_address_that_another_process_has_is_a_mistake_in_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+) -> None:
+    monkeypatch.setattr(serve, "configure_logging", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        home = make_home(tmp_path, A, lone_law(), port=taken.getsockname()[1])
+        if seen:
+            with pytest.raises(ConfigError, match="another process listens there"):
+                serve.run(home)
+        else:
+            monkeypatch.setattr(serve, "_check_address", lambda _: None)
+            assert serve.run(home) == 2
+    Node(load_foundation(home)).store.close()  # the store was given back
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "damaged"])
 def test_a_certificate_that_cannot_be_used_is_a_mistake_in_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None

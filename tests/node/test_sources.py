@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from ledger.encoding import text_to_lines
 from node import backlog, recovery, sources
+from node.faults import PeerBusyError, PeerSlowError
 from node.layout import origin_hash
 from node.peers import ENTRIES_MAX, Peer
 from node.service import Node
@@ -111,6 +112,12 @@ def test_a_claim_counts_no_further_than_what_is_wanted(library: Library) -> None
         library.peer(party).status.sizes[B.origin] = claim
     want = Want(origin=B.origin, here=0, size=SIZE)
     assert names(sources.order(peers, want, 0)) == [B.origin, C.origin, D.origin, E.origin]
+
+
+def test_each_reason_is_told_once_with_all_who_gave_it(library: Library) -> None:
+    b, c, d = (library.node.peers[party.origin] for party in (B, C, D))
+    told = sources.reasons({b: PeerBusyError("not yet"), c: PeerSlowError("too late"), d: PeerBusyError("not yet")})
+    assert told == f"{B.origin}, {D.origin}: not yet; {C.origin}: too late"
 
 
 def test_where_only_claims_speak_for_a_size_the_larger_one_is_worth_nothing(library: Library) -> None:
