@@ -67,9 +67,11 @@ def load_signers(uri: str, folder: Path, lock: Lock | None = None) -> tuple[Sign
     """
     match = _SCHEME.fullmatch(uri)
     if match is None or match[1] not in SCHEMES:
-        named = f"the scheme {match[1]}: is" if match is not None else "without a scheme it is"
         known = ", ".join(f"{scheme}:" for scheme in SCHEMES)
-        raise ConfigError(f"{named} no place for a key; known: {known}", hint="write it as file:keys/log.key")
+        words = f"without a scheme it is no place for a key (known: {known})"
+        if match is not None:
+            words = f"{match[1]}: is no place for a key (known: {known})"
+        raise ConfigError(words, hint="write it as file:keys/log.key")
     return SCHEMES[match[1]](Place(match[2], folder, lock))
 
 

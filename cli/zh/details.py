@@ -58,6 +58,8 @@ DETAILS = {
     ),
     "the network document names another {role} key for {log}": "网络文件为 {log} 写明的是另一个 {role} 密钥",
     "others may read this file": "他人可以读取此文件",
+    "without a scheme it is no place for a key (known: {known})": "没有写明方式，不能用来指明密钥（已知：{known}）",
+    "{scheme}: is no place for a key (known: {known})": "{scheme}: 不是存放密钥的方式（已知：{known}）",
     "this is no key file": "这不是密钥文件",
     "the key file is closed with a passphrase": "密钥文件已用口令加密",
     "the passphrase does not open this file, or it is damaged": "口令打不开此文件，或文件已损坏",
