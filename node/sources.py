@@ -34,6 +34,8 @@ class Want:
 
 def reasons(problems: Mapping[Peer, LedgerError]) -> str:
     """Return why peers have not given what was wanted: each reason once, behind all who gave it."""
+    if not problems:
+        return "there is no other member to ask"
     givers: dict[str, list[str]] = {}
     for peer, error in problems.items():
         givers.setdefault(str(error), []).append(peer.origin)

@@ -491,7 +491,7 @@ async def test_a_full_queue_is_no_reason_to_wait_long(tmp_path: Path) -> None:
     with Desk(A, paper([A], quorum={"faults": 0}).network) as desk:
         bench = Bench(tmp_path, desk)
         desk.writer.submit_to(desk.sequencer, Submission((_opened(desk),))).result(PATIENCE_SECONDS)
-        submit, refusals = desk.writer.submit, [BusyError("full"), BusyError("full")]
+        submit, refusals = desk.writer.submit, [BusyError("full")] * 5
 
         def busy(job: Any, *, size: int = 0) -> Any:
             if refusals:
@@ -502,9 +502,12 @@ async def test_a_full_queue_is_no_reason_to_wait_long(tmp_path: Path) -> None:
         with capture_logs() as logged:
             task = asyncio.create_task(bench.publisher.run())
             await until(lambda: desk.state.confirmed_size == 1)
+            await until(lambda: any(one["event"] == "a failure is over" for one in logged))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert [one["log_level"] for one in logged if one["event"] == "no checkpoint could be made"] == ["info"] * 2
+        told = [one for one in logged if one["event"] == publisher.NO_CHECKPOINT]
+        assert [(one["log_level"], one.get("times", 1)) for one in told] == [("info", 1), ("info", 2), ("info", 4)]
+        assert [one["times"] for one in logged if one.get("what") == publisher.NO_CHECKPOINT] == [5]
 
 
 def _opened(desk: Desk) -> Prepared:

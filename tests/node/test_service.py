@@ -151,7 +151,7 @@ async def test_an_old_copy_of_a_real_folder_is_not_written_to(tmp_path: Path) ->
     with capture_logs():
         await node.start()
         await until(lambda: node.recovery.progress.problem)
-        with pytest.raises(ReadOnlyError, match="finding out what it has signed before"):
+        with pytest.raises(ReadOnlyError, match="own log is not restored yet: nobody has the entries"):
             await record(node, share(1, B))
         await node.stop()
     home.head.write_bytes(head)

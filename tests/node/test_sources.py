@@ -118,6 +118,7 @@ def test_each_reason_is_told_once_with_all_who_gave_it(library: Library) -> None
     b, c, d = (library.node.peers[party.origin] for party in (B, C, D))
     told = sources.reasons({b: PeerBusyError("not yet"), c: PeerSlowError("too late"), d: PeerBusyError("not yet")})
     assert told == f"{B.origin}, {D.origin}: not yet; {C.origin}: too late"
+    assert sources.reasons({}) == "there is no other member to ask"
 
 
 def test_where_only_claims_speak_for_a_size_the_larger_one_is_worth_nothing(library: Library) -> None:
