@@ -20,7 +20,7 @@ from node import gossip, layout
 from node.faults import PeerRefusedError, PeerUnreachableError
 from node.layout import origin_hash
 from node.pacing import Heard
-from node.peers import PeerStatus
+from node.peers import ENTRIES_MAX, PeerStatus
 from node.sequencer import prepare
 from node.service import Node
 from node.told import Head
@@ -394,35 +394,37 @@ async def test_while_a_log_grows_its_roots_at_a_peer_are_compared_now_and_then(t
 
 async def test_a_catch_up_shows_how_far_it_is(talk: Talk) -> None:
     b_log = talk.logs[B.origin]
-    b_log.grow(2500, A)
+    b_log.grow(2 * ENTRIES_MAX + 500, A)
+    want = 2 * ENTRIES_MAX + 501
     first, more = asyncio.Event(), asyncio.Event()
     answer = b_log.answer
 
     async def slow(request: httpx.Request) -> httpx.Response:
-        if "start=1000" in str(request.url):
+        if f"start={ENTRIES_MAX}&" in str(request.url):
             first.set()
             await more.wait()
         return await answer(request)
 
     b_log.answer = slow  # type: ignore[method-assign]
-    task = asyncio.create_task(talk.node.mirror.catch_up(B.origin, 2501, hint=C.origin))
+    task = asyncio.create_task(talk.node.mirror.catch_up(B.origin, want, hint=C.origin))
     await first.wait()
     running = talk.node.mirror.running[B.origin]
-    await until(lambda: running.have == 1000)  # the next piece was asked for before this one was stored
+    await until(lambda: running.have == ENTRIES_MAX)  # the next piece was asked for before this one was stored
     talk.town.clock.advance(2000)
-    assert (running.have, running.want, running.missing, running.source) == (1000, 2501, 1501, C.origin)
-    assert running.rate(talk.town.clock.now_ms()) == 500
+    missing = want - ENTRIES_MAX
+    assert (running.have, running.want, running.missing, running.source) == (ENTRIES_MAX, want, missing, C.origin)
+    assert running.rate(talk.town.clock.now_ms()) == ENTRIES_MAX / 2
     async with talk.town.client(A) as client:
         [told] = (await client.get("/v1/peers")).json()["catching_up"]
         assert told == {
             "log": B.origin,
-            "have": 1000,
-            "want": 2501,
-            "rate": 500.0,
+            "have": ENTRIES_MAX,
+            "want": want,
+            "rate": ENTRIES_MAX / 2,
             "from": C.origin,
             "since": format_time(NOW_MS),
         }
-        assert f'suyuan_catch_up_missing{{log="{B.origin}"}} 1501.0' in (await client.get("/metrics")).text
+        assert f'suyuan_catch_up_missing{{log="{B.origin}"}} {missing:.1f}' in (await client.get("/metrics")).text
     more.set()
     await task
     assert talk.node.mirror.running == {}
