@@ -15,10 +15,10 @@ from ledger.encoding import canonical_json
 from ledger.entry import open_chain, verify_entries
 from ledger.merkle import root_of
 from ledger.network import Member
+from node.api.events import prepare_batch
 from node.foundation import load_foundation
 from node.history import read_entries
 from node.outside import Outsider
-from node.sequencer import Prepared, prepare_text
 from node.service import Node
 from node.signatories import EVENTS_MIN
 
@@ -80,7 +80,7 @@ async def append(node: Node, batches: Sequence[Sequence[bytes]]) -> None:
 
     async def work() -> None:
         while waiting:
-            prepared = await asyncio.to_thread(_prepared, waiting.pop(), node.origin)
+            prepared = await asyncio.to_thread(prepare_batch, node, batch_body(waiting.pop()))
             await node.submit(prepared, wait_confirmed=False)
 
     async with asyncio.TaskGroup() as group:
@@ -88,8 +88,9 @@ async def append(node: Node, batches: Sequence[Sequence[bytes]]) -> None:
             group.create_task(work())
 
 
-def _prepared(bodies: Sequence[bytes], origin: str) -> tuple[Prepared, ...]:
-    return tuple(prepare_text(body, origin=origin) for body in bodies)
+def batch_body(events: Sequence[bytes]) -> bytes:
+    """Return the body of a batch in canonical JSON."""
+    return b'{"events":[%b]}' % b",".join(events)
 
 
 class NodeHere:

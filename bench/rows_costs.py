@@ -32,9 +32,9 @@ from node import indexing, layout, logs
 from node.app import create_app
 from node.foundation import load_network
 from node.history import History
-from node.logs import LogState, load_log
-from node.sequencer import Recorded, prepare, prepare_text, read_entry
+from node.logs import LogState, load_log, read_entry
 from node.service import ROWS_MAX
+from node.submission import Recorded, prepare, prepare_text
 
 EVENTS = 1000
 TURNS = 9
@@ -55,7 +55,7 @@ def _writing(bench: Bench) -> list[Row]:
     bodies = [as_json(value).encode() for value in values]
     models = [prepare(value, origin=own.origin) for value in values]
     texts = [one.text for one in models]
-    events = [one.event for one in models]
+    events = [read_event(value) for value in values]
     head = open_chain(own.origin, network.text.encode())
     chained, after = chain(head, texts, time=1_800_000_000_000)
     raws = sign_texts(signer, chained)

@@ -25,8 +25,8 @@ from ledger.quorum import judge_checkpoint
 from node.app import create_app
 from node.foundation import load_foundation
 from node.outside import Outsider
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 
 MEMBERS = (4, 10, 25, 50)
 EVENTS = 3  # one after the other, each until it is confirmed

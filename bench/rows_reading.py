@@ -221,7 +221,7 @@ def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
 
 def read_id(store: Any, states: Any, place: tuple[str, int]) -> str:
     """Return the id of the event at a place."""
-    from node.sequencer import read_entry  # noqa: PLC0415 - only here
+    from node.logs import read_entry  # noqa: PLC0415 - only here
 
     origin, index = place
     return str(read_entry(store, states[origin].log, index).event["id"])

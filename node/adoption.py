@@ -26,8 +26,9 @@ from ledger.network import Network, verify_chain
 from node.errors import IntegrityAlarm
 from node.faults import PeerError, PeerRefusedError
 from node.peers import Peer
-from node.sequencer import Prepared, Sequencer, Submission
+from node.sequencer import Sequencer
 from node.setup import replace_file
+from node.submission import Prepared, Submission
 from node.writer import Writer
 
 log = structlog.get_logger(__name__)

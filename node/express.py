@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from ledger.errors import LedgerError
 from node.api import events, problems
 from node.bounded import BoundedHttp
-from node.sequencer import Recorded
 from node.service import Node
+from node.submission import Recorded
 
 log = structlog.get_logger(__name__)
 

@@ -26,8 +26,7 @@ from ledger.store.protocol import prefix_end
 from ledger.tile import KnownTree, MiddleRows
 from node import layout, logs
 from node.errors import NotConfirmedError, NotFoundError
-from node.logs import LogState
-from node.sequencer import read_entry
+from node.logs import LogState, read_entry
 
 ROWS_MAX = 256  # tiles of which a part is remembered for one question, some 300 KB
 NAMED_MAX = 500  # entries of one log that are read for one look into an index; the trace says when there are more

@@ -5,7 +5,7 @@ the first event that is anything else.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, Union
 
@@ -67,6 +67,18 @@ def index(
         found.acting.insert(0, (0, opening))
     found.pairs += [(layout.version_key(log, number), text_hash) for number, text_hash in found.acting]
     return Index(found.pairs, tuple(found.acting), found.wanted, found.rotated)
+
+
+def joined(indexes: Sequence[Index]) -> Index:
+    """Return what several stretches of a log leave in the store, one behind the other."""
+    if len(indexes) == 1:
+        return indexes[0]
+    return Index(
+        [pair for one in indexes for pair in one.pairs],
+        tuple(version for one in indexes for version in one.acting),
+        wanted=any(one.wanted for one in indexes),
+        rotated=max((one.rotated for one in indexes if one.rotated is not None), default=None),
+    )
 
 
 def event_digest(event_json: bytes) -> bytes:

@@ -267,6 +267,21 @@ def with_cosigned(state: LogState, judged: Judged, batch: Batch) -> LogState:
     return replace(state, cosigned=judged)
 
 
+def read_entry(store: Reader, log: bytes, index: int) -> Entry:
+    """Return a stored entry.
+
+    Raises:
+        StoreCorruptError: it is not there, or not what was written.
+    """
+    raw = store.get(layout.entry_key(log, index))
+    if raw is None:
+        raise StoreCorruptError(f"entry {index} is missing", field=f"index {index}")
+    try:
+        return parse_entry(raw)
+    except LedgerError as error:
+        raise StoreCorruptError(f"entry {index} is not what was written: {error}", field=f"index {index}") from None
+
+
 def read_tile(store: Reader, log: bytes, tile: Tile) -> bytes:
     """Return the bytes of a hash tile; a narrower one than is stored is its beginning.
 

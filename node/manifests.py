@@ -27,11 +27,10 @@ from ledger.store.protocol import prefix_end
 from node import layout
 from node.errors import BusyError, ManifestsWaitingError, NotFoundError, ReadOnlyError
 from node.faults import PeerBusyError, PeerError, PeerUnreachableError
-from node.logs import LogState
+from node.logs import LogState, read_entry
 from node.metrics import Metrics
 from node.peers import Peer
 from node.repeats import Repeats
-from node.sequencer import read_entry
 from node.writer import Transaction, Writer
 
 log = structlog.get_logger(__name__)

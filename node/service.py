@@ -56,8 +56,9 @@ from node.publisher import Publisher
 from node.readmission import Readmission
 from node.recovery import Recovery
 from node.release import NAME, release
-from node.sequencer import Prepared, Recorded, Sequencer, Submission
+from node.sequencer import LOOK_MIN, Sequencer
 from node.signatories import Signatories
+from node.submission import Prepared, Recorded, Submission
 from node.tokens import TokenGate
 from node.transport import PeerAuth, PeerGate, authority_of
 from node.verifying import Verifiers
@@ -257,12 +258,13 @@ class Node:
         """
         if wait_confirmed:
             self.confirmations.require_room()
-        recorded = await self.record(events)
+        recorded = await (self.record(events) if len(events) < LOOK_MIN else self._record_many(events))
         if wait_confirmed:
             last = max(recorded, key=lambda one: one.index)
             await self.confirmations.wait(last.index)
             self._require_standing(last)
-        return [(one, self.state_of(one)) for one in recorded]
+        confirmed = self.state.confirmed_size
+        return [(one, "confirmed" if one.index < confirmed else "recorded") for one in recorded]
 
     def record(self, events: tuple[Prepared, ...]) -> "asyncio.Future[list[Recorded]]":
         """Begin to record events, all or none; what is returned raises as :meth:`submit` does.
@@ -270,9 +272,17 @@ class Node:
         Raises:
             BusyError, ReadOnlyError: nothing will be written.
         """
+        return self._promise(Submission(events))
+
+    async def _record_many(self, events: tuple[Prepared, ...]) -> list[Recorded]:
+        """Do what :meth:`record` does, where it pays to look for known ids before the round."""
         self._check_writable()
-        size = sum(len(event.text) for event in events)
-        return self.writer.promise(self.sequencer, Submission(events), size=2 * size)
+        return await self._promise(await asyncio.to_thread(self.sequencer.submission, self.store, events))
+
+    def _promise(self, submission: Submission) -> "asyncio.Future[list[Recorded]]":
+        self._check_writable()
+        size = sum(len(event.text) for event in submission.events)
+        return self.writer.promise(self.sequencer, submission, size=2 * size)
 
     def state_of(self, recorded: Recorded) -> str:
         """Tell how far a recorded event is: ``confirmed``, or ``recorded``."""

@@ -2,19 +2,23 @@
 
 A signature leaves the interpreter lock for 25 µs and then waits for it, often for longer than it took. So when many
 events come, a few processes are started that sign, and are ended when they have been idle for a while. A node that
-records little never starts one; neither does one whose key is in a device, for the device signs.
+records little never starts one, nor does one whose events come one by one. A key in a device signs there all the same.
+With them comes one process that recognises batches (node/briefs.py).
 
 What such a process gives is used only if each entry begins with the text that it was to sign. When one dies or does not
 answer, the texts are signed here: the same texts at the same places, so that nothing else is ever said of an index.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import cast
 
 import structlog
 
 from ledger.note import Signer, SigningKey
+from node.briefs import Briefs, brief_batch
 from node.signing import Request, Signed, sign
 from node.worker import Worker, WorkerLostError
 
@@ -35,9 +39,11 @@ class Signatories:
         self._processes = processes
         self._pool = pool
         self._workers: list[Worker] = []
+        self._reader: Worker | None = None  # recognises batches
+        self._reading = threading.Lock()
         self._asked: set[Worker] = set()  # who has a part, and was not heard yet
         self._lost = 0
-        self._signed = 0  # events since the last look
+        self._signed = 0  # events since the last look, in parts that a process would be asked for
         self._starter: ThreadPoolExecutor | None = None
         self._starting = False
         self._watch: asyncio.TimerHandle | None = None
@@ -61,13 +67,29 @@ class Signatories:
         Raises, when waiting:
             LedgerError: the device or process that has the key does not sign now.
         """
-        self._signed += len(texts)
+        self._signed += len(texts) if len(texts) >= ROUND_MIN else 0
         free = next((worker for worker in self._workers if worker not in self._asked), None)
         if free is None or not isinstance(signer, Signer) or len(texts) < ROUND_MIN:
             return lambda: sign(signer, texts, pool=self._pool)
         self._asked.add(free)
         free.tell(Request(signer, texts))
         return lambda: self._heard(free, texts) or sign(signer, texts, pool=self._pool)
+
+    def brief(self, body: bytes) -> Briefs | None:
+        """Return a batch in brief as :func:`node.briefs.brief_batch` does, beside this process if much is recorded.
+
+        Called in any thread; batches take turns.
+        """
+        with self._reading:
+            reader = self._reader
+            try:
+                if reader is not None:
+                    return cast("Briefs | None", reader.ask(body))
+            except WorkerLostError as error:
+                if reader is self._reader:  # or it was ended because there was so little to do
+                    self._reader = None
+                    self._tell(error)
+        return brief_batch(body)
 
     def notice(self) -> None:
         """Start processes if much is being recorded; called in the event loop, after commits."""
@@ -117,8 +139,9 @@ class Signatories:
         try:
             while len(workers) < self._processes:
                 workers.append(Worker("signing", seconds_max=ANSWER_SECONDS_MAX))
-            self._workers = workers
-            log.info("signing processes are up", pids=self.pids)
+            reader = self._reader or Worker("briefs", seconds_max=ANSWER_SECONDS_MAX)
+            self._reader, self._workers = reader, workers
+            log.info("signing processes are up", pids=[*self.pids, reader.pid])
         except WorkerLostError as error:
             for worker in workers:
                 worker.end()
@@ -139,6 +162,9 @@ class Signatories:
         ending, self._workers = self._workers, []
         for worker in ending:
             worker.end()
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            reader.end()
 
     def _tell(self, error: WorkerLostError) -> None:
         self._lost += 1

@@ -4,17 +4,18 @@ Every change is a job: a function that looks at the current logs and puts what i
 The thread takes all jobs that wait, runs them one after the other, commits what they put in **one** atomic, synced
 write, and only then answers them. A job that raises takes back its own part and nobody else's.
 
+While a round is written, the next one may have begun (see Ahead), on top of what the first one leaves. It is written
+after it or not at all.
+
 A crash before the write loses all of the round, and nobody has been told otherwise; a crash after it loses nothing.
 When a write fails, nobody is told that it was done: the store is opened again, and what it holds then is believed.
 """
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import structlog
 
@@ -22,6 +23,10 @@ from ledger.errors import StoreError, StoreFailedError
 from ledger.store import Batch, Store
 from node.errors import BusyError, ReadOnlyError
 from node.logs import LogState
+from node.promises import Promise, Told, tell
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -33,21 +38,8 @@ ROUND_JOBS_MAX = 4_096  # jobs in one write: a round stays below about 100 ms of
 STOP_SECONDS_MAX = 30.0
 
 
-class _Promise:
-    """Whom to tell in an event loop; a future of a thread would wake it each time."""
-
-    __slots__ = ("future", "loop")
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
-
-    def set_running_or_notify_cancel(self) -> bool:
-        return not self.future.cancelled()
-
-
-_Told: TypeAlias = "Future[Any] | _Promise"
-_Waiting: TypeAlias = tuple[Any, Any, _Told, int]  # group or None, job or item, whom to tell, about how many bytes
+_Waiting: TypeAlias = tuple[Any, Any, Told, int]  # group or None, job or item, whom to tell, about how many bytes
+_Groups: TypeAlias = list[tuple[Any, list[tuple[Any, Told]]]]  # group or None, its items and whom to tell
 
 
 class Transaction:
@@ -105,6 +97,23 @@ class Group(Protocol):
 
     def run(self, transaction: Transaction, items: list[Any]) -> list[Any]:
         """Do all items; return for each its result, or the exception that it alone gets."""
+
+
+@runtime_checkable
+class Ahead(Group, Protocol):
+    """A group that can begin some items while the store does not have the round before them yet."""
+
+    def may_begin(self, item: Any) -> bool:
+        """Tell whether that is worth trying."""
+        ...
+
+    def begin(self, transaction: Transaction, items: list[Any]) -> Callable[[], list[Any]] | None:
+        """Begin what :meth:`run` does, without a look into the store; None, with nothing begun, if that cannot be.
+
+        What is returned goes on with it. It is called once, also if the round before could not be written; what it
+        gives is not used then.
+        """
+        ...
 
 
 class Writer:
@@ -182,11 +191,11 @@ class Writer:
         Raises:
             BusyError, ReadOnlyError: as :meth:`submit`.
         """
-        promise = _Promise()
+        promise = Promise()
         self._enqueue(group, item, promise, size)
         return promise.future
 
-    def _enqueue(self, group: Group | None, item: Any, future: _Told, size: int) -> None:
+    def _enqueue(self, group: Group | None, item: Any, future: Told, size: int) -> None:
         with self._wake:
             if self._closing or self.failure is not None:
                 raise ReadOnlyError(f"nothing is written any more: {self.failure or 'the node is stopping'}")
@@ -199,43 +208,72 @@ class Writer:
             self._wake.notify()
 
     def _run(self) -> None:
+        worked_out: _Round | None = None  # and not written yet
         while True:
             with self._wake:
-                while not self._waiting and not self._closing:
+                while not (self._waiting or self._closing or worked_out):
                     self._wake.wait()
-                if not self._waiting:
+                if not (self._waiting or worked_out):
                     return
-                taken = self._take()
-            self._round(taken)
+                taken = self._take(_may_begin) if worked_out else self._take()
+            if worked_out is None:
+                worked_out = self._work_out(_grouped(taken))
+            else:
+                worked_out = self._commit_and_begin(worked_out, taken)
 
-    def _take(self) -> list[tuple[Any, Any, _Told]]:
-        """Take jobs off the queue, as many as make one write."""
-        taken: list[tuple[Any, Any, _Told]] = []
+    def _take(self, wanted: Callable[[Any, Any], bool] = lambda _group, _item: True) -> list[tuple[Any, Any, Told]]:
+        """Take jobs off the queue, as many as make one write, up to one that is not ``wanted``."""
+        taken: list[tuple[Any, Any, Told]] = []
         room = ROUND_BYTES_MAX
         while self._waiting and len(taken) < ROUND_JOBS_MAX and (room >= self._waiting[0][3] or not taken):
-            group, item, future, size = self._waiting.popleft()
+            group, item, future, size = self._waiting[0]
+            if not wanted(group, item):
+                break
+            self._waiting.popleft()
             self._waiting_bytes -= size
             taken.append((group, item, future))
             room -= size
         return taken
 
-    def _round(self, taken: list[tuple[Any, Any, _Told]]) -> None:
-        transaction = Transaction(self._store, self._states)
-        done: list[tuple[_Told, Any]] = []
-        for group, items in _grouped(taken):
-            done += _do(transaction, group, items)
+    def _round(self, taken: list[tuple[Any, Any, Told]]) -> None:
+        self._commit(self._work_out(_grouped(taken)))
+
+    def _work_out(self, groups: "_Groups") -> "_Round":
+        round_ = _Round(Transaction(self._store, self._states))
+        for group, items in groups:
+            round_.do(group, items)
+        return round_
+
+    def _commit_and_begin(self, before: "_Round", taken: list[tuple[Any, Any, Told]]) -> "_Round | None":
+        """Write a round and begin the next one meanwhile, so that it is being signed; return that one, worked out."""
+        groups = _grouped(taken)
+        states = before.transaction.states
+        begun = _Round(Transaction(self._store, states, self._states))
+        go_on = begun.begin(*groups[0]) if len(groups) == 1 else None
+        failure = self._commit(before)
+        if go_on is None:
+            return self._work_out(groups) if groups else None
+        go_on()
+        if failure is None:
+            return begun
+        return _Round(Transaction(self._store, self._states), [(told, failure) for told, _ in begun.done])
+
+    def _commit(self, round_: "_Round") -> StoreError | None:
+        """Write a round and tell its callers; return why it could not be written, if so."""
+        done, failed = round_.done, None
         try:
-            if len(transaction.batch):
-                self._store.write(transaction.batch)
+            if len(round_.transaction.batch):
+                self._store.write(round_.transaction.batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be left waiting
             failed = error if isinstance(error, StoreError) else StoreFailedError(f"the write failed: {error!r}")
             self._recover(failed)
-            done = [(future, failed) for future, _ in done]
+            done = [(told, failed) for told, _ in done]
         else:
-            self._states = transaction.states
+            self._states = round_.transaction.states
             self.rounds += 1
         self._announce()
-        _tell(done)
+        tell(done)
+        return failed
 
     def _announce(self) -> None:
         try:
@@ -255,39 +293,13 @@ class Writer:
             with self._wake:
                 self.failure = failure
                 waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-            _tell([(future, failure) for _, _, future, _ in waiting if future.set_running_or_notify_cancel()])
+            tell([(future, failure) for _, _, future, _ in waiting if future.set_running_or_notify_cancel()])
 
 
-def _tell(done: Iterable[tuple[_Told, Any]]) -> None:
-    """Hand out results and errors; those of one event loop in one call."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for told, result in done:
-        if isinstance(told, _Promise):
-            loops.setdefault(told.loop, []).append((told.future, result))
-        else:
-            _settle(told, result)
-    for loop, those in loops.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_keep, those)
-
-
-def _keep(promises: Iterable[tuple["asyncio.Future[Any]", Any]]) -> None:
-    for future, result in promises:
-        if not future.done():  # whoever waited may have given up
-            _settle(future, result)
-
-
-def _settle(future: "Future[Any] | asyncio.Future[Any]", result: Any) -> None:
-    if isinstance(result, BaseException):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
-
-
-def _grouped(taken: Iterable[tuple[Any, Any, _Told]]) -> list[tuple[Any, list[tuple[Any, _Told]]]]:
+def _grouped(taken: Iterable[tuple[Any, Any, Told]]) -> _Groups:
     """Put the items of each group together, at the place of its first one; single jobs keep theirs."""
-    order: list[tuple[Any, list[tuple[Any, _Told]]]] = []
-    groups: dict[int, list[tuple[Any, _Told]]] = {}
+    order: _Groups = []
+    groups: dict[int, list[tuple[Any, Told]]] = {}
     for group, item, future in taken:
         if not future.set_running_or_notify_cancel():
             continue
@@ -301,13 +313,40 @@ def _grouped(taken: Iterable[tuple[Any, Any, _Told]]) -> list[tuple[Any, list[tu
     return order
 
 
-def _do(transaction: Transaction, group: Group | None, items: list[tuple[Any, _Told]]) -> list[tuple[_Told, Any]]:
-    child = transaction.child()
-    futures = [future for _, future in items]
-    try:
-        results = [items[0][0](child)] if group is None else group.run(child, [item for item, _ in items])
-        answers = list(zip(futures, results, strict=True))
-        transaction.merge(child)
-    except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's answer; the round goes on
-        return [(future, error) for future in futures]
-    return answers
+def _may_begin(group: Any, item: Any) -> bool:
+    return isinstance(group, Ahead) and group.may_begin(item)
+
+
+class _Round:
+    """Jobs that are done, and what is to be written before their callers hear of it."""
+
+    def __init__(self, transaction: Transaction, done: list[tuple[Told, Any]] | None = None) -> None:
+        self.transaction = transaction
+        self.done = done or []
+
+    def do(self, group: Group | None, items: list[tuple[Any, Told]]) -> None:
+        """Do the items of a group, or a single job."""
+        child = self.transaction.child()
+        self._finish(child, items, lambda: [items[0][0](child)] if group is None else group.run(child, _values(items)))
+
+    def begin(self, group: Ahead, items: list[tuple[Any, Told]]) -> Callable[[], None] | None:
+        """Begin the items of a group; what is returned does the rest. None, if they cannot be begun."""
+        child = self.transaction.child()
+        try:
+            finish = group.begin(child, _values(items))
+        except Exception as error:  # noqa: BLE001 - as below
+            self.done += [(told, error) for _, told in items]
+            return lambda: None
+        return None if finish is None else lambda: self._finish(child, items, finish)
+
+    def _finish(self, child: Transaction, items: list[tuple[Any, Told]], finish: Callable[[], list[Any]]) -> None:
+        try:
+            answers = list(zip((told for _, told in items), finish(), strict=True))
+            self.transaction.merge(child)
+        except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's answer; the round goes on
+            answers = [(told, error) for _, told in items]
+        self.done += answers
+
+
+def _values(items: Iterable[tuple[Any, Told]]) -> list[Any]:
+    return [item for item, _ in items]

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import starmap
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -33,6 +34,7 @@ from ledger.tile import encode_bundle
 from ledger.witness_request import AddCheckpoint
 from node import logs
 from node.app import create_app
+from node.briefs import brief_batch
 from node.clock import ManualClock
 from node.config import Home, make_settings
 from node.foundation import Foundation
@@ -40,10 +42,11 @@ from node.history import read_entries
 from node.keys import KeyRing, NodeKeys, key_name
 from node.layout import origin_hash
 from node.logs import LogState
-from node.sequencer import Prepared, Recorded, Sequencer, Submission, prepare_text
+from node.sequencer import Sequencer
 from node.service import Node
 from node.setup import Profile, create_home, join_network, member_entry, member_json
 from node.signatories import Signatories
+from node.submission import Prepared, Recorded, Submission, prepare_text
 from node.tokens import Role, TokenFile, new_token
 from node.writer import Transaction, Writer
 
@@ -358,6 +361,13 @@ class Desk:
 
     def prepare(self, value: dict[str, Any]) -> Prepared:
         return prepare_text(canonical_json(value).encode(), origin=self.party.origin)
+
+    def looked(self, *values: dict[str, Any]) -> Submission:
+        """What becomes of a canonical batch of many: in brief, and with a look for its ids that is taken now."""
+        body = canonical_json({"events": list(values)}).encode()
+        briefs = brief_batch(body)
+        assert briefs is not None
+        return self.sequencer.submission(self.store, tuple(starmap(Prepared, briefs.cut(body))))
 
     def post(self, *values: dict[str, Any]) -> "Future[Any]":
         """Submit events as one submission; the future gives list[Recorded]."""

@@ -7,7 +7,7 @@ from ledger.encoding import JsonObject, check_json, encode_base64
 from ledger.errors import LedgerError
 from ledger.event import EntryRef
 from node.errors import RefusedError
-from node.sequencer import prepare
+from node.submission import prepare
 
 LISTED_MAX = 10_000  # findings kept in full; further ones are only counted
 

@@ -1,6 +1,7 @@
 """Recording events and asking for them."""
 
 import asyncio
+from itertools import starmap
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -19,7 +20,6 @@ from ledger.errors import (
 from ledger.event import KeyRotate, Receipt, Share
 from ledger.event.base import EntryRef
 from ledger.manifest import MANIFEST_BYTES_MAX, parse_manifest
-from ledger.plain import recognise_batch
 from node.api.auth import client, is_peer, node_of, peer, reader
 from node.api.bodies import (
     BATCH_BODY_BYTES_MAX,
@@ -33,8 +33,8 @@ from node.api.bodies import (
 from node.api.docs import gives, takes_text
 from node.history import entry_json
 from node.manifests import read_manifest
-from node.sequencer import EVENTS_MAX, Prepared, Recorded, event_bytes_max, prepare, prepare_text
 from node.service import Node
+from node.submission import EVENTS_MAX, Prepared, Recorded, event_bytes_max, prepare, prepare_text
 from node.tokens import require
 
 router = APIRouter(tags=["events"])
@@ -112,7 +112,7 @@ async def post_events(request: Request, wait: Wait = "recorded") -> Response:
     """Record up to 1,000 events, all or none of them."""
     node, confirmed = _admit(request, wait)
     check_json_type(request)
-    events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: _prepare_batch(body, node.origin))
+    events = await read_large(request, BATCH_BODY_BYTES_MAX, lambda body: prepare_batch(node, body))
     answers = await node.submit(events, wait_confirmed=confirmed)
     return answer(f'{{"events":[{",".join([recorded.to_text(state) for recorded, state in answers])}]}}')
 
@@ -187,10 +187,15 @@ def answer(text: str) -> Response:
     return Response(text, 201, media_type="application/json")
 
 
-def _prepare_batch(body: bytes, origin: str) -> tuple[Prepared, ...]:
-    recognised, room = recognise_batch(body), event_bytes_max(origin)
-    if recognised and len(recognised) <= EVENTS_MAX and all(len(text) <= room for _, text in recognised):
-        return tuple(Prepared(event, text) for event, text in recognised)
+def prepare_batch(node: Node, body: bytes) -> tuple[Prepared, ...]:
+    """Return the events of a batch ready to be recorded; in any thread.
+
+    Raises:
+        LedgerError: what is wrong with it, or with which of them.
+    """
+    briefs, room = node.signatories.brief(body), event_bytes_max(node.origin)
+    if briefs is not None and len(briefs.lengths) <= EVENTS_MAX and max(briefs.lengths) <= room:
+        return tuple(starmap(Prepared, briefs.cut(body)))
     value = parse_json(body)
     if not isinstance(value, dict):
         raise WrongTypeError('a batch is an object {"events": […]}', field="body")
@@ -205,7 +210,7 @@ def _prepare_batch(body: bytes, origin: str) -> tuple[Prepared, ...]:
         raise BadValueError("a batch has at least one event", field="events")
     if len(events) > EVENTS_MAX:
         raise TooManyError(f"at most {EVENTS_MAX} events, {len(events)} given", field="events", limit=EVENTS_MAX)
-    return tuple(_prepare(event, f"events[{number}]", origin) for number, event in enumerate(events))
+    return tuple(_prepare(event, f"events[{number}]", node.origin) for number, event in enumerate(events))
 
 
 def _prepare(value: object, place: str, origin: str) -> Prepared:

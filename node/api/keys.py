@@ -7,7 +7,7 @@ from ledger.event import KeyRotate
 from node.api.auth import client, node_of
 from node.api.bodies import check_parameters, read_json
 from node.api.events import REFERENCES, Answer, answer
-from node.sequencer import prepare
+from node.submission import prepare
 
 router = APIRouter(tags=["system"])
 

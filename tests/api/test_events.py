@@ -160,6 +160,23 @@ async def test_what_is_wrong_with_a_batch_is_said_alike_in_canonical_spelling(of
     assert office.node.state.size == 1
 
 
+async def test_a_large_batch_that_comes_again_gets_its_answer_again_or_is_refused_as_a_whole(office: "Office") -> None:
+    events = [share(number, B) for number in range(1, 101)]
+
+    async def post(*changed: dict[str, Any]) -> httpx.Response:
+        batch: JsonObject = {"events": [*events[: 100 - len(changed)], *changed]}
+        return await office.client.post("/v1/events/batch", content=canonical_json(batch), headers=JSON)
+
+    first, *same = await asyncio.gather(post(), post(), post())
+    assert [one["entry"]["index"] for one in first.json()["events"]] == list(range(1, 101))
+    assert all(answer.json() == first.json() for answer in same)
+    check(await post(share(99, B, purpose="another"), events[99]), 409, "event_id_conflict", field="events[98].id")
+    check(await post(share(1000, "nobody.test/log")), 409, "unknown_consumer", field="events[99].consumer")
+    again = (await post(events[7], share(1001, B))).json()["events"]
+    assert [one["entry"]["index"] for one in again[-3:]] == [98, 8, 101]
+    assert office.node.state.size == 102
+
+
 async def test_a_refused_batch_writes_nothing(office: "Office") -> None:
     events = [share(1, B), share(2, "nobody.test/log")]
     answer = await office.client.post("/v1/events/batch", json={"events": events})

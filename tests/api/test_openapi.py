@@ -15,7 +15,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from structlog.testing import capture_logs
 
-from node.sequencer import prepare
+from node.submission import prepare
 
 if TYPE_CHECKING:
     from conftest import Office

@@ -16,7 +16,7 @@ from ledger.errors import LedgerError
 from ledger.event import EntryRef
 from ledger.merkle import leaf_hash
 from node.client import BadAnswerError, NodeProblem, Recorded, UnreachableError
-from node.sequencer import prepare
+from node.submission import prepare
 
 POLICE, TAX, COURT = (Party(name) for name in ("police", "tax", "court"))
 AT, AT_MS = "2026-11-21T08:15:30.123Z", 1_795_248_930_123

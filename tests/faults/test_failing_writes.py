@@ -34,8 +34,8 @@ from node import layout, publisher
 from node.errors import NodeError
 
 if TYPE_CHECKING:
-    from node.sequencer import Recorded
     from node.service import Node
+    from node.submission import Recorded
 
 A, B = parties(2)
 LAW = paper([A, B])

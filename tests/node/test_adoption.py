@@ -38,8 +38,8 @@ from node.backlog import Arrived
 from node.errors import BusyError, ReadOnlyError
 from node.faults import PeerError
 from node.fetching import Fetcher
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 from node.witness import Witness
 
 A, B, C, D, E, F, G = SEVEN = parties(7)

@@ -39,8 +39,8 @@ from node import recovery, witness
 from node.answers import Answer, enough
 from node.errors import RotationError
 from node.keys import key_name
-from node.sequencer import Submission, prepare
 from node.service import Node
+from node.submission import Submission, prepare
 
 A, B, C, D, E, F, G = SEVEN = parties(7)
 FOUR = SEVEN[:4]

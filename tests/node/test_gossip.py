@@ -21,8 +21,8 @@ from node.faults import PeerRefusedError, PeerUnreachableError
 from node.layout import origin_hash
 from node.pacing import Heard
 from node.peers import ENTRIES_MAX, PeerStatus
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 from node.told import Head
 
 A, B, C, D = FOUR = parties(4)

@@ -35,7 +35,7 @@ from ledger.store.memory import Cell, MemoryDisk
 from node import history, layout
 from node.errors import NotConfirmedError, NotFoundError
 from node.history import History, membership, read_entries
-from node.sequencer import Prepared, Recorded, Submission, prepare
+from node.submission import Prepared, Recorded, Submission, prepare
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR, quorum={"faults": 0})  # the same quorum as with one fault, and nobody's memory is needed

@@ -17,8 +17,8 @@ from ledger.network import parse_fingerprint
 from ledger.store.protocol import prefix_end
 from node import layout, manifests
 from node.errors import ManifestsWaitingError, NotFoundError
-from node.sequencer import Recorded, prepare
 from node.service import Node
+from node.submission import Recorded, prepare
 from node.transport import PeerAuth
 
 A, B, C = THREE = parties(3)

@@ -17,8 +17,8 @@ from node import gossip, pacing, publisher, readmission
 from node.faults import PeerError
 from node.pacing import HEARD_SECONDS_MIN, Heard, Pace, Pushed
 from node.peers import Peer
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 
 T = TypeVar("T")
 A, B, C, D = FOUR = parties(4)

@@ -34,8 +34,8 @@ from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.metrics import Metrics
 from node.peers import Peers
 from node.publisher import Publisher, Round
-from node.sequencer import Prepared, Submission, prepare
 from node.service import Node
+from node.submission import Prepared, Submission, prepare
 from node.writer import Transaction
 
 A, B, C, D = FOUR = parties(4)

@@ -37,8 +37,8 @@ from node.alarms import BY_RULING
 from node.errors import AlarmCause, BusyError, FrozenError, IntegrityAlarm, ReadOnlyError
 from node.faults import PeerError
 from node.keys import KeyRing, NodeKeys, key_name
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 from node.writer import Transaction
 
 A, B, C, D = FOUR = parties(4)

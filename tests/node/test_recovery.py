@@ -36,8 +36,8 @@ from node import recovery
 from node.answers import Mode, answers_needed
 from node.errors import ReadOnlyError
 from node.layout import origin_hash
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 
 A, B, C, D = FOUR = parties(4)
 LAW = paper(FOUR)  # one of four may fail: two others must remember

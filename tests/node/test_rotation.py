@@ -42,10 +42,10 @@ from node.faults import PeerError
 from node.fetching import KEY_ENDED
 from node.keys import KeyRing
 from node.logs import find_ended
-from node.sequencer import Submission, prepare
 from node.service import Node
 from node.setup import member_json, rotated_entry
 from node.signers import close_processes, load_signers
+from node.submission import Submission, prepare
 
 A, B, C, D = FOUR = parties(4)
 ROTATE = frozenset({KeyRotate.TYPE})

@@ -44,7 +44,7 @@ from node.errors import (
     UnknownParentError,
     UnknownShareError,
 )
-from node.sequencer import Recorded, Submission, event_bytes_max, prepare, prepare_text
+from node.submission import Recorded, Submission, event_bytes_max, prepare, prepare_text
 from node.writer import Transaction
 
 A, B, C, GONE = parties(4)

@@ -29,8 +29,8 @@ from node import confirmations, layout
 from node.clock import ManualClock, SystemClock
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError
 from node.foundation import load_foundation
-from node.sequencer import prepare
 from node.service import Node
+from node.submission import prepare
 
 A, B = parties(2)
 OWN = layout.log_id(A.origin)

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from node_helpers import NOW_MS, Town, paper, parties, share, until
+from node_helpers import NOW_MS, Town, event_id, paper, parties, share, until
 from structlog.testing import capture_logs
 
 from ledger.encoding import canonical_json
 from ledger.entry import chain, open_chain, verify_entries
 from ledger.note import SigningKey
 from node import signatories
+from node.api.events import prepare_batch
+from node.briefs import brief_batch
 from node.history import read_entries
-from node.sequencer import prepare
+from node.service import Node
 from node.signatories import EVENTS_MIN, LOST_MAX, ROUND_MIN, Signatories
 from node.signing import Signed, sign
 
@@ -57,6 +59,9 @@ async def started(crew: Signatories) -> list[int]:
 async def test_processes_come_when_much_is_signed_and_sign_as_the_node_does(crew: Signatories) -> None:
     crew._signed = EVENTS_MIN - 1 - len(TEXTS)
     assert crew.begin(KEY, TEXTS)() == sign(KEY, TEXTS)
+    assert crew.begin(KEY, TEXTS[: ROUND_MIN - 1])() == sign(
+        KEY, TEXTS[: ROUND_MIN - 1]
+    )  # for which none would be asked
     crew.notice()
     assert not crew._starting
     pids = await started(crew)
@@ -155,19 +160,65 @@ async def test_processes_are_ended_when_little_is_signed_and_started_again(
     assert not set(await started(crew)) & set(before)
 
 
+BODY = canonical_json({"events": [share(number, B) for number in range(ROUND_MIN)]}).encode()
+
+
+async def test_batches_are_recognised_beside_the_node_when_much_is_recorded(
+    crew: Signatories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert crew.brief(BODY) == brief_batch(BODY)
+    await started(crew)
+    with monkeypatch.context() as patch:
+        patch.setattr(signatories, "brief_batch", lambda _: pytest.fail("it was done here"))
+        assert crew.brief(BODY) == brief_batch(BODY)
+        assert crew.brief(b"nothing that is recognised") is None
+    crew._end()
+    assert crew.brief(BODY) == brief_batch(BODY)
+
+
+async def test_when_the_process_that_recognises_is_lost_it_is_done_here_and_told(crew: Signatories) -> None:
+    pids = await started(crew)
+    assert crew._reader is not None
+    os.kill(crew._reader.pid, signal.SIGKILL)
+    with capture_logs() as logs:
+        assert crew.brief(BODY) == crew.brief(BODY) == brief_batch(BODY)
+    assert [line["code"] for line in logs] == ["worker_lost"]
+    assert crew.pids == pids
+    assert crew.begin(KEY, TEXTS)() == sign(KEY, TEXTS)
+
+
+async def test_a_process_that_is_ended_while_it_recognises_is_no_loss(crew: Signatories) -> None:
+    await started(crew)
+    reader = crew._reader
+    assert reader is not None
+    os.kill(reader.pid, signal.SIGSTOP)
+    with capture_logs() as logs:
+        asking = asyncio.create_task(asyncio.to_thread(crew.brief, BODY))
+        await until(crew._reading.locked, "the question")
+        crew._end()
+        assert await asking == brief_batch(BODY)
+    assert not logs
+    assert not is_up(reader.pid)
+
+
+async def record(node: Node, numbers: range) -> None:
+    """Submit a batch as it comes over HTTP; several of them at one time are begun one while another is written."""
+    body = canonical_json({"events": [share(number, B) for number in numbers]}).encode()
+    answers = await node.submit(await asyncio.to_thread(prepare_batch, node, body), wait_confirmed=False)
+    assert [one.event_id for one, _ in answers] == [event_id(number) for number in numbers]
+
+
 @pytest.mark.slow
 async def test_a_node_whose_processes_come_and_are_killed_has_one_unbroken_log(tmp_path: Path) -> None:
     async with Town(tmp_path, [A], law=paper([A, B], quorum={"faults": 0}), sign_processes=2) as town:
         [node] = await town.start(A)
         killed = 0
         for turn in range(14):
-            values = [share(1 + 1000 * turn + number, B) for number in range(1000)]
-            events = tuple(prepare(value, origin=A.origin) for value in values)
             if turn > 8 and node.signatories.pids:
                 os.kill(node.signatories.pids[0], signal.SIGKILL)
                 killed += 1
-            answers = await node.submit(events, wait_confirmed=False)
-            assert [one.event_id for one, _ in answers] == [event.event.id for event in events]
+            first = 1 + 1500 * turn
+            await asyncio.gather(*(record(node, range(first + start, first + start + 500)) for start in (0, 500, 1000)))
             if turn == 7:
                 await until(lambda: node.signatories.pids, "the processes")
         assert killed >= 2

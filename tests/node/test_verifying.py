@@ -218,7 +218,7 @@ def test_each_file_of_the_software_counts(tmp_path: Path) -> None:
     assert line.files_of(tmp_path) != told
 
 
-@pytest.mark.parametrize("module", ["checking", "signing"])
+@pytest.mark.parametrize("module", ["briefs", "checking", "signing"])
 def test_a_process_starts_without_models_and_without_the_rest_of_the_node(module: str) -> None:
     program = f"import sys; from node.{module} import serve; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=unmeasured())

@@ -1,7 +1,7 @@
 """The one writer: group commit, jobs that fail alone, writes that fail, limits, and how it ends."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ledger.errors import StoreClosedError, StoreCorruptError, StoreFailedError, TooLongError
 from ledger.store.memory import Fault, MemoryDisk, MemoryStore
-from node import layout
+from node import layout, writer
 from node.errors import BusyError, ReadOnlyError
 from node.logs import LogState
 from node.writer import QUEUE_BYTES_MAX, QUEUE_MAX, ROUND_BYTES_MAX, ROUND_JOBS_MAX, Transaction, Writer
@@ -149,6 +149,95 @@ def test_a_group_does_its_items_together_where_the_first_one_stood(desk: Desk) -
     hold.let_go()
     assert [result(future) for future in futures] == [None, "A", None, "B"]
     assert order == ["before", ["a", "b"], "after"]
+
+
+class Eager:
+    """A group that writes what it is given, item by item in rounds of their own, and notes what it does when."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def may_begin(self, item: str) -> bool:
+        return item != "never"
+
+    def begin(self, transaction: Transaction, items: list[str]) -> Callable[[], list[str]] | None:
+        self.told.append(f"begin {items[0]}")
+        if items == ["broken"]:
+            raise ValueError("broken")
+        return None if items == ["not now"] else lambda: self.run(transaction, items)
+
+    def run(self, transaction: Transaction, items: list[str]) -> list[str]:
+        self.told.append(f"do {items[0]}")
+        transaction.batch.put(items[0].encode(), b"")
+        return items
+
+
+@pytest.fixture
+def eager(desk: Desk, disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch) -> Eager:
+    """A group whose items wait, so that each is begun while what was before it is written."""
+    group = Eager()
+    monkeypatch.setattr(writer, "ROUND_JOBS_MAX", 1)
+    disk.on_write = lambda: group.told.append("write")
+    return group
+
+
+def outcomes(desk: Desk, group: Eager, *items: str) -> list[object]:
+    """Have items wait for a job that writes nothing, and return what becomes of each."""
+    hold = Hold(desk.writer)
+    futures = [desk.writer.submit_to(group, item) for item in items]
+    hold.let_go()
+    return [future.exception(PATIENCE_SECONDS) or result(future) for future in futures]
+
+
+def test_a_round_is_begun_while_the_one_before_it_is_written(desk: Desk, eager: Eager) -> None:
+    assert outcomes(desk, eager, "a", "b") == ["a", "b"]
+    assert eager.told == ["begin a", "do a", "begin b", "write", "do b", "write"]
+
+
+def test_what_cannot_be_begun_is_done_after_the_write(desk: Desk, eager: Eager) -> None:
+    assert outcomes(desk, eager, "not now", "never", "b") == ["not now", "never", "b"]
+    assert eager.told == [
+        "begin not now", "do not now", "write", "do never", "begin b", "write", "do b", "write",
+    ]  # fmt: skip
+
+
+def test_an_answer_comes_only_when_its_own_round_is_written(desk: Desk, disk: MemoryDisk, eager: Eager) -> None:
+    hold = Hold(desk.writer)
+    futures = [desk.writer.submit_to(eager, item) for item in ("a", "b")]
+    done: list[list[bool]] = []
+    disk.on_write = lambda: done.append([future.done() for future in futures])
+    hold.let_go()
+    assert [result(future) for future in futures] == ["a", "b"]
+    assert done == [[False, False], [True, False]]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_what_was_begun_on_top_of_a_write_that_fails_is_not_written(
+    desk: Desk, disk: MemoryDisk, eager: Eager, fault: Fault
+) -> None:
+    disk.fail_write(disk.writes + 1, fault)
+    with capture_logs():
+        first, second, third = outcomes(desk, eager, "a", "b", "c")
+    assert isinstance(first, StoreFailedError)
+    assert second is first
+    assert third == "c"
+    assert [desk.store.get(key) is not None for key in (b"a", b"b", b"c")] == [fault is Fault.AFTER, False, True]
+    assert eager.told.count("do b") == 1  # it is gone on with, since it may have asked others
+
+
+def test_an_error_in_beginning_is_the_answer_of_what_was_begun_alone(desk: Desk, eager: Eager) -> None:
+    first, second, third = outcomes(desk, eager, "a", "broken", "c")
+    assert (first, str(second), third) == ("a", "broken", "c")
+
+
+def test_a_writer_that_stops_writes_what_was_begun(desk: Desk, eager: Eager) -> None:
+    hold = Hold(desk.writer)
+    futures = [desk.writer.submit_to(eager, item) for item in ("a", "b", "c")]
+    stopping = threading.Thread(target=desk.writer.stop)
+    stopping.start()
+    hold.let_go()
+    stopping.join(PATIENCE_SECONDS)
+    assert [future.result(0) for future in futures] == ["a", "b", "c"]
 
 
 def test_one_item_of_a_group_may_fail_alone(desk: Desk) -> None:

@@ -25,6 +25,7 @@ from ledger.store.memory import MemoryStore
 from ledger.store.protocol import Batch
 from ledger.witness_request import AddCheckpoint
 from node import checking, logs, mirror, recovery
+from node.admission import Admission
 from node.adoption import Adoption
 from node.equivocations import Equivocations
 from node.gossip import Gossip
@@ -33,7 +34,6 @@ from node.logs import LogState
 from node.mirror import Mirror
 from node.readmission import Readmission
 from node.recovery import Recovery
-from node.sequencer import _Round
 from node.witness import Witness
 from node.writer import Transaction
 
@@ -174,7 +174,7 @@ def a_write_that_failed_counts(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("first, then")
 def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
-    swap(patch, _Round, "_known", lambda *_: None)
+    swap(patch, Admission, "_known", lambda *_: None)
 
 
 @mutant("goes back", first=6)
