@@ -10,6 +10,7 @@ A tree of 70,000 entries has 273 full tiles of level 0 and ``tile/0/273.p/112``,
 """
 
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ LEVEL_MAX = 63  # c2sp.org/tlog-tiles
 KEPT_MAX = 32  # tiles of one tree that are kept for one question, 256 KB: those over two million entries
 ENTRY_BYTES_MAX = 65_535  # a 16-bit length
 
+_LENGTH = struct.Struct(">H")  # of an entry, before it in a bundle
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]{1,3}))?")
 
 
@@ -381,15 +383,23 @@ def parse_bundle(data: bytes, *, count: int) -> list[bytes]:
     """
     entries = []
     position = 0
-    for number in range(count):
-        start = position + 2
-        position = start + int.from_bytes(data[position:start], "big")
-        if max(start, position) > len(data):
-            raise TileError("the bundle ends within this entry", field=f"entries[{number}]")
-        entries.append(data[start:position])
+    length_at = _LENGTH.unpack_from
+    try:
+        for _ in range(count):
+            start = position + _LENGTH.size
+            position = start + length_at(data, position)[0]
+            entries.append(data[start:position])
+    except struct.error:  # not even a length is left
+        raise _ends_within(len(entries) - (position > len(data))) from None
+    if position > len(data):
+        raise _ends_within(count - 1)
     if position != len(data):
         raise TileError(f"{len(data) - position} bytes behind the last of {count} entries", field="bundle")
     return entries
+
+
+def _ends_within(number: int) -> TileError:
+    return TileError("the bundle ends within this entry", field=f"entries[{number}]")
 
 
 def _levels(size: int) -> int:

@@ -5,8 +5,9 @@ confirmed checkpoint proven from the stored tiles; an entry that fails is shown 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from ledger.encoding import HASH_SIZE, encode_base64, parse_hash
@@ -22,7 +23,8 @@ from ledger.proof import Proof
 from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged
 from ledger.store import Reader, Store
-from ledger.store.protocol import prefix_end
+from ledger.store.protocol import Pair, prefix_end
+from ledger.store.view import PAGE_PAIRS_FIRST
 from ledger.tile import KnownTree, MiddleRows
 from node import layout, logs
 from node.errors import NotConfirmedError, NotFoundError
@@ -206,17 +208,28 @@ class History:
         """Yield the index keys below a prefix, at most so many of one log: nobody can crowd out the others."""
         start, end = prefix, prefix_end(prefix)
         while start < end:
-            part, count = b"", 0
-            for key, _ in self._reader.scan(start, end):
+            part, found = b"", 0
+            for key in self._index_keys(start, end):
                 owner = key[: len(prefix) + layout.LOG_BYTES]
-                part, count = owner, count + 1 if owner == part else 1
-                if count > NAMED_MAX:
+                part, found = owner, found + 1 if owner == part else 1
+                if found > NAMED_MAX:
                     self._cut = True
                     break
                 yield key
             else:
                 return
             start = prefix_end(part)
+
+    def _index_keys(self, start: bytes, end: bytes) -> Iterator[bytes]:
+        """Yield the keys of ``[start, end)``, whose values are empty: a few at first, since most look-ups find one."""
+        wanted = PAGE_PAIRS_FIRST
+        while True:
+            page = self._reader.page(start, end, wanted)
+            yield from (key for key, _ in page)
+            if len(page) < wanted:
+                return
+            start = page[-1][0] + b"\0"  # the very next key there can be
+            wanted = NAMED_MAX
 
     def _statement(self, place: layout.Place) -> Statement:
         """Return the entry at a place; one that is damaged is reported as a gap, wherever it was met."""
@@ -336,17 +349,29 @@ def read_entries(store: Reader, state: LogState, start: int, limit: int, bytes_m
     """
     end = min(start + limit, state.size)
     found: list[bytes] = []
-    size = 0
-    for key, raw in store.scan(layout.entry_key(state.log, start), layout.entry_key(state.log, end)):
-        if int.from_bytes(key[-layout.INDEX_BYTES :], "big") != start + len(found):
-            break
-        size += len(raw)
-        if found and size > bytes_max:
-            return found
-        found.append(raw)
-    if len(found) < end - start:
-        raise StoreCorruptError(f"entry {start + len(found)} of {state.origin} is missing", field=state.origin)
+    room = bytes_max
+    while room >= 0 and (first := start + len(found)) < end:
+        part = store.page(layout.entry_key(state.log, first), layout.entry_key(state.log, end), end - first)
+        _check_complete(part, state, first)
+        raws = [raw for _, raw in part]
+        found += raws
+        room -= sum(map(len, raws))
+    while room < 0 and len(found) > 1:
+        room += len(found.pop())
     return found
+
+
+def _check_complete(part: Sequence[Pair], state: LogState, first: int) -> None:
+    """Check that a page is the entries from ``first`` on: as keys ascend, one look at the last one says so.
+
+    Raises:
+        StoreCorruptError: one is missing.
+    """
+    if part and part[-1][0] == layout.entry_key(state.log, first + len(part) - 1):
+        return
+    keys = [key for key, _ in part]
+    missing = next(index for index in count(first) if layout.entry_key(state.log, index) not in keys)
+    raise StoreCorruptError(f"entry {missing} of {state.origin} is missing", field=state.origin)
 
 
 def entry_json(entry: Entry, statement: Statement) -> dict[str, Any]:

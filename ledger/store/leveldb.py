@@ -5,7 +5,8 @@ Sharp edges, each of them measured, and what is done about it here:
 - A missing ``CURRENT`` file makes LevelDB begin anew, which removes everything, unless ``create_if_missing`` is false.
 - A flipped bit is returned as if it were data unless ``verify_checksums`` is set, on every single read.
 - plyvel's ``Iterator`` asks for the end before it asks for the status: a scan that runs into damage in its last block
-  simply ends early. In reverse it also leaves out a pair at the very start of the range. ``RawIterator`` does neither.
+  simply ends early. In reverse it also leaves out a pair at the very start of the range. ``RawIterator`` does neither,
+  but takes three calls for each pair: it reads backwards and a few pairs, and looks behind what the other one has read.
 - After one failed write, later writes may be acknowledged and lost at the next open: the gate refuses them.
 - Closing a database under a read of another thread reads freed memory: the gate again.
 - The newest writes are only in a log, and the tables are only named in a manifest. Some damage to either passes for its
@@ -30,7 +31,7 @@ from ledger.store.gate import Gate, State
 from ledger.store.headfile import read_head, sync_directory, write_head
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan
-from ledger.store.view import ViewedStore, bytes_of, read_all
+from ledger.store.view import PAGE_PAIRS_FIRST, STEP_PAIRS, Steps, ViewedStore, bytes_of, next_pairs, read_all
 
 FOLDER_NAME = "leveldb"
 SEAL_NAME = "SEAL"
@@ -53,6 +54,7 @@ class _Snapshot(Protocol):
     """plyvel's snapshot, and the part of its database that is the same: the boundary where types are ours to state."""
 
     def get(self, key: bytes, *, verify_checksums: bool) -> bytes | None: ...
+    def iterator(self, *, start: bytes, stop: bytes, verify_checksums: bool) -> "_FastIterator": ...
     def raw_iterator(self, *, verify_checksums: bool) -> "_Iterator": ...
     def close(self) -> None: ...
 
@@ -68,6 +70,12 @@ class _Database(_Snapshot, Protocol):
     def write_batch(self, *, transaction: bool, sync: bool) -> _Writes: ...
     def snapshot(self) -> _Snapshot: ...
     def compact_range(self, *, start: bytes, stop: bytes) -> None: ...
+
+
+class _FastIterator(Protocol):
+    def __iter__(self) -> Iterator[Pair]: ...
+    def __next__(self) -> Pair: ...
+    def close(self) -> None: ...
 
 
 class _Iterator(Protocol):
@@ -173,17 +181,70 @@ class _LevelDbMoment:
     def get(self, key: bytes) -> bytes | None:
         return _get(self._native, key)
 
-    def pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
+    def cursor(self, start: bytes, end: bytes, *, reverse: bool) -> "_Onwards | Steps":
+        return Steps(self._backwards(start, end)) if reverse else _Onwards(self._native, start, end)
+
+    def close(self) -> None:
+        self._ended.append(self._native)
+
+    def _backwards(self, start: bytes, end: bytes) -> Scan:
         native = self._native.raw_iterator(verify_checksums=True)
         try:
-            yield from _backward(native, start, end) if reverse else _forward(native, start, end)
+            yield from _backward(native, start, end)
         except plyvel.Error as error:
             raise _read_error(error, start) from error
         finally:
             native.close()
 
+
+class _Onwards:
+    """A scan in the order of keys: a few pairs by a raw iterator, where most scans end, and more by a fast one.
+
+    What a fast one gives was checked pair by pair, but where it ends may be damage. So a raw one goes on behind its
+    last pair, which raises, or finds that nothing is left.
+    """
+
+    def __init__(self, native: _Snapshot, start: bytes, end: bytes) -> None:
+        self._native = native
+        self._next = start  # where the rest begins
+        self._end = end
+        self._source: _FastIterator | Scan = self._raw()
+        self._more = False  # there may be many pairs yet
+        self._fast = False
+
+    def page(self, pairs: int, step: int = STEP_PAIRS) -> list[Pair]:
+        try:
+            page = self._advance(pairs, step)
+            if self._fast and len(page) < pairs:
+                self._turn_to(self._raw(), fast=False)
+                page += self._advance(1, step)
+        except plyvel.Error as error:
+            raise _read_error(error, self._next) from error
+        return page
+
     def close(self) -> None:
-        self._ended.append(self._native)
+        self._source.close()
+
+    def _advance(self, pairs: int, step: int) -> list[Pair]:
+        if not self._fast and (self._more or pairs > PAGE_PAIRS_FIRST):
+            fast = self._native.iterator(start=self._next, stop=self._end, verify_checksums=True)
+            self._turn_to(fast, fast=True)
+        page = next_pairs(self._source, pairs, step)
+        self._more = len(page) == pairs
+        if page:
+            self._next = page[-1][0] + b"\0"  # the very next key there can be
+        return page
+
+    def _turn_to(self, source: "_FastIterator | Scan", *, fast: bool) -> None:
+        self._source.close()
+        self._source, self._fast, self._more = source, fast, False
+
+    def _raw(self) -> Scan:
+        native = self._native.raw_iterator(verify_checksums=True)
+        try:
+            yield from _forward(native, self._next, self._end)
+        finally:
+            native.close()
 
 
 def _forward(native: _Iterator, start: bytes, end: bytes) -> Iterator[Pair]:

@@ -28,7 +28,7 @@ from ledger.errors import (
 )
 from ledger.store.gate import Gate, State
 from ledger.store.protocol import Batch, Progress, Scan
-from ledger.store.view import ViewedStore, read_all
+from ledger.store.view import Steps, ViewedStore, read_all
 
 _RUN_KEYS = 512  # keys per sorted run: inserting moves at most this many
 _STEP_KEYS = 32  # keys that a scan looks up at a time
@@ -174,8 +174,8 @@ class _MemoryMoment:
     def get(self, key: bytes) -> bytes | None:
         return self._index.get(key, self._number)
 
-    def pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
-        return self._index.pairs(start, end, self._number, reverse=reverse)
+    def cursor(self, start: bytes, end: bytes, *, reverse: bool) -> Steps:
+        return Steps(self._index.pairs(start, end, self._number, reverse=reverse))
 
     def close(self) -> None:
         self._index.release(self._number)

@@ -151,6 +151,13 @@ class Reader(Protocol):
         """
         ...
 
+    def page(self, start: bytes, end: bytes, pairs: int) -> list[Pair]:
+        """Return the first pairs of ``[start, end)``, read at once: as :meth:`scan`, for values of up to 64 KB.
+
+        There are ``pairs`` of them at most; fewer only where no more are left, or where they come to a mebibyte.
+        """
+        ...
+
 
 class Snapshot(Reader, Protocol):
     """One moment of a store: use it in a ``with`` and briefly, for it keeps old bytes from being tidied away.

@@ -30,7 +30,7 @@ from ledger.errors import (
 from ledger.store.gate import Gate, State
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import Batch, Pair, Progress, Scan
-from ledger.store.view import View, ViewedStore, bytes_of, read_all
+from ledger.store.view import Steps, View, ViewedStore, bytes_of, read_all
 
 FILE_NAME = "pairs.sqlite"
 READERS_MAX = 64  # reads, snapshots and scans at one time: more than a server has threads, each with a file and a cache
@@ -167,7 +167,10 @@ class _SqliteMoment:
         with _translated():
             return _get(self._connection, key)
 
-    def pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
+    def cursor(self, start: bytes, end: bytes, *, reverse: bool) -> Steps:
+        return Steps(self._pairs(start, end, reverse=reverse))
+
+    def _pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
         with _translated():
             yield from _pairs(self._connection, start, end, reverse=reverse)
 

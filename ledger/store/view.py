@@ -13,7 +13,7 @@ somebody else could hold for long, or hold while waiting: what a moment leaves b
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -28,9 +28,26 @@ from ledger.store.protocol import KEY_END, Pair, Progress, Scan
 PAGE_PAIRS_FIRST = 8  # what a page of history needs, without reading much that nobody wants
 PAGE_PAIRS_MAX = 256  # beyond this the gate costs nothing any more, while the page costs memory
 PAGE_BYTES_MAX = 1 << 20  # a page ends early when its values are large
+STEP_PAIRS = 8  # between two looks at how large a page has become: manifests have up to 8 MB
+SMALL_STEP_PAIRS = 64  # the same where values have 64 KB at most
 PROGRESS_PAIRS = 10_000  # how often check() reports: some ten times a second
 
 _STARTED: Pair = (b"", b"")
+
+
+class Cursor(Protocol):
+    """A scan's place in a moment: moved and closed inside of the gate only."""
+
+    def page(self, pairs: int, step: int = STEP_PAIRS) -> list[Pair]:
+        """Return the next pairs, ``pairs`` of them at most; fewer only at the end, or where they are large.
+
+        After every ``step`` of them it is looked whether they come to ``PAGE_BYTES_MAX``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
 
 
 class Moment(Protocol):
@@ -40,13 +57,28 @@ class Moment(Protocol):
         """Return the value of ``key``, or ``None``."""
         ...
 
-    def pairs(self, start: bytes, end: bytes, *, reverse: bool) -> Scan:
-        """Yield the pairs of ``[start, end)``; stepped and closed inside of the gate only."""
+    def cursor(self, start: bytes, end: bytes, *, reverse: bool) -> Cursor:
+        """Return where a scan of ``[start, end)`` begins."""
         ...
 
     def close(self) -> None:
-        """Let go; called once, after all of ``pairs`` were closed, on any thread, and never to wait for the gate."""
+        """Let go; called once, after all cursors were closed, on any thread, and never to wait for the gate."""
         ...
+
+
+class Steps:
+    """The cursor of an engine that gives one pair after the other."""
+
+    def __init__(self, pairs: Scan) -> None:
+        self._pairs = pairs
+
+    def page(self, pairs: int, step: int = STEP_PAIRS) -> list[Pair]:
+        """Return the next pairs."""
+        return next_pairs(self._pairs, pairs, step)
+
+    def close(self) -> None:
+        """End the engine's scan."""
+        self._pairs.close()
 
 
 class View:
@@ -55,8 +87,8 @@ class View:
     def __init__(self, gate: Gate, moment: Moment) -> None:
         self._gate = gate
         self._moment: Moment | None = moment
-        self._cursors: set[Scan] = set()
-        self._ended: deque[Scan] = deque()  # cursors whose scans have ended, to be closed in turn
+        self._cursors: set[Cursor] = set()
+        self._ended: deque[Cursor] = deque()  # cursors whose scans have ended, to be closed in turn
         self._turn = RLock()  # nobody ends the moment under a read of another thread
         gate.admit(self)
 
@@ -71,6 +103,15 @@ class View:
         with self._gate, self._turn:
             get = self._live().get
             return [get(key) for key in keys]
+
+    def page(self, start: bytes, end: bytes, pairs: int) -> list[Pair]:
+        """Return the first pairs of ``[start, end)``."""
+        with self._gate, self._turn:
+            cursor = self._live().cursor(start, end, reverse=False)
+            try:
+                return cursor.page(pairs, SMALL_STEP_PAIRS)
+            finally:
+                cursor.close()
 
     def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Scan:
         """Yield the pairs of ``[start, end)``; the scan ends with the snapshot at the latest."""
@@ -112,20 +153,20 @@ class View:
     def _scan(self, start: bytes, end: bytes, *, reverse: bool, limit: int | None, last: bool) -> Scan:
         assert limit is None or limit >= 0
         with self._gate, self._turn:
-            cursor = self._live().pairs(start, end, reverse=reverse)
+            cursor = self._live().cursor(start, end, reverse=reverse)
             self._cursors.add(cursor)
         pairs = self._pages(cursor, limit, last=last)
         next(pairs)  # a generator that never started would not close its cursor either
         return pairs
 
-    def _pages(self, cursor: Scan, limit: int | None, *, last: bool) -> Scan:
+    def _pages(self, cursor: Cursor, limit: int | None, *, last: bool) -> Scan:
         try:
             yield _STARTED
             wanted = PAGE_PAIRS_FIRST
             while limit is None or limit > 0:
                 with self._gate, self._turn:
                     self._live()
-                    page = _page(cursor, wanted if limit is None else min(wanted, limit))
+                    page = cursor.page(wanted if limit is None else min(wanted, limit))
                 if not page:
                     return
                 yield from page
@@ -138,14 +179,17 @@ class View:
                 self._ended.append(cursor)
 
 
-def _page(cursor: Scan, pairs: int) -> list[Pair]:
+def next_pairs(source: Iterator[Pair], pairs: int, step: int) -> list[Pair]:
+    """Return the next pairs of ``source``: ``pairs`` of them at most, or about ``PAGE_BYTES_MAX``."""
     page: list[Pair] = []
-    size = 0
-    for pair in islice(cursor, pairs):
-        page.append(pair)
-        size += len(pair[1])
-        if size >= PAGE_BYTES_MAX:
+    room = PAGE_BYTES_MAX
+    while pairs > 0 and room > 0:
+        part = list(islice(source, min(pairs, step)))
+        page += part
+        if len(part) < step:
             break
+        pairs -= step
+        room -= sum([len(value) for _, value in part])
     return page
 
 
@@ -163,6 +207,11 @@ class ViewedStore(ABC):
         """Return the values of ``keys`` in their order, ``None`` for each that is absent, all of one moment."""
         with self.snapshot() as view:
             return view.get_many(keys)
+
+    def page(self, start: bytes, end: bytes, pairs: int) -> list[Pair]:
+        """Return the first pairs of ``[start, end)``, all of one moment."""
+        with self.snapshot() as view:
+            return view.page(start, end, pairs)
 
     def scan(self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None) -> Scan:
         """Yield the pairs of ``[start, end)``, of the moment of the call."""

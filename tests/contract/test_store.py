@@ -188,6 +188,26 @@ def test_a_scan_of_many_pages_is_complete(store: Store, *, reverse: bool) -> Non
         assert list(store.scan(prefix, prefix_end(prefix), reverse=reverse, limit=700)) == expected[:700]
 
 
+def test_a_page_is_the_beginning_of_a_scan(store: Store) -> None:
+    small = {b"small/%04d" % number: b"%d" % number for number in range(300)}
+    store.write(batch(small | {b"large/%d" % number: bytes([number]) * 600_000 for number in range(70)}))
+    store.write(batch(small, deletes=[b"small/0100"]))
+    with store.snapshot() as view:
+        for reader, start, end, pairs in product(
+            [store, view],
+            [b"", b"small/", b"small/0097"],
+            [b"small/0100", b"small/0107", KEY_END],
+            [1, 8, 9, 72, 73, 400],
+        ):
+            page = reader.page(start, end, pairs)
+            assert page == list(reader.scan(start, end, limit=len(page)))
+            rest = list(reader.scan(start, end, limit=pairs))[len(page) :]
+            assert not rest or sum(len(value) for _, value in page) >= 1 << 20
+        assert view.page(b"t", KEY_END, 10) == view.page(b"small/", b"small/", 10) == []
+    with pytest.raises(StoreClosedError):
+        view.page(b"", KEY_END, 1)
+
+
 # Consistent
 
 
@@ -350,6 +370,7 @@ def test_a_closed_store_refuses_everything_but_being_closed(store: Store) -> Non
         lambda: store.get(b"a"),
         lambda: store.get_many([b"a"]),
         lambda: store.scan(b"", KEY_END),
+        lambda: store.page(b"", KEY_END, 1),
         lambda: store.write(batch({b"a": b"1"})),
         store.snapshot,
         store.reopen,

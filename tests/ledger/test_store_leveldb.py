@@ -3,15 +3,15 @@
 import os
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from stores import batch, child, full_disk
 
 from ledger.errors import StoreCorruptError, StoreError, StoreFailedError, StoreLockedError
-from ledger.store import KEY_END, Batch, Store, create_store, open_store
+from ledger.store import KEY_END, Batch, Store, create_store, open_store, prefix_end
 
 plyvel = pytest.importorskip("plyvel")
 from ledger.store.leveldb import LevelDbStore  # noqa: E402 - only where plyvel is
@@ -90,6 +90,12 @@ def reads_right_or_not_at_all(store: Store, pairs: dict[bytes, bytes]) -> bool:
                 list(store.scan(b"", KEY_END, reverse=reverse))
         else:
             assert list(store.scan(b"", KEY_END, reverse=reverse)) == sorted(pairs.items(), reverse=reverse)
+    for start, end in (b"", KEY_END), (b"entry/", b"entry0"), (b"index/", b"index0"):
+        expected = sorted(pair for pair in pairs.items() if start <= pair[0] < end)
+        with suppress(StoreCorruptError):
+            assert store.page(start, end, 200) == expected
+        with suppress(StoreCorruptError):
+            assert list(store.scan(start, end)) == expected
     if found:
         with pytest.raises(StoreCorruptError, match=r"block|sstable"):
             store.check()
@@ -111,6 +117,44 @@ def test_damage_in_the_last_block_does_not_pass_for_the_end(folder: Path) -> Non
                 list(pairs)
         with pytest.raises(StoreCorruptError, match=r"behind key 656e7472792f\w+, pair \d+$"):
             store.check()
+
+
+@pytest.mark.parametrize("behind", [0, 30], ids=["at the end of the store", "with more behind it"])
+@pytest.mark.parametrize("damaged", [{0}, {30}, {59}, {0, 30, 59}, set(range(50, 60)), set(range(60))])
+def test_damage_anywhere_in_a_range_is_an_error_however_it_is_read(
+    folder: Path, damaged: set[int], behind: int
+) -> None:
+    chance = random.Random(2)
+    pairs = {b"entry/%03d" % number: chance.randbytes(5000) for number in range(60)}  # each fills a block
+    more = {b"later/%03d" % number: chance.randbytes(5000) for number in range(behind)}
+    with closing(create_store(folder, kind="leveldb")) as store:
+        store.write(batch(pairs | more | {b"before": chance.randbytes(5000)}))
+        store.check()
+    (table,) = files(folder, "*.ldb")
+    content = table.read_bytes()
+    for number in damaged:
+        flip(table, content.index(pairs[b"entry/%03d" % number]) + 100)
+    with closing(open_store(folder)) as store:
+        start, end = b"entry/", prefix_end(b"entry/")
+        looks: list[Callable[[], object]] = [
+            lambda: list(store.scan(start, end)),
+            lambda: list(store.scan(start, KEY_END)),
+            lambda: list(store.scan(start, end, reverse=True)),
+            lambda: store.page(start, end, 100),
+            lambda: store.page(start, KEY_END, 300),
+            lambda: store.page(b"entry/%03d" % max(damaged), end, 1),
+            lambda: store.page(b"entry/%03d" % max(damaged), end, 300),
+            lambda: store.page(b"entry/%03d" % min(damaged), end, 300),
+        ]
+        for look in looks:
+            with pytest.raises(StoreCorruptError, match="checksum"):
+                look()
+        if sound := sorted(set(range(60)) - damaged):
+            first = sound[0]
+            count = next(count for count in range(1, 61) if first + count not in sound)
+            expected = sorted(pairs.items())[first : first + count]
+            assert store.page(b"entry/%03d" % first, end, count) == expected
+            assert list(store.scan(b"entry/%03d" % first, end, limit=count)) == expected
 
 
 @pytest.mark.parametrize("pattern", ["CURRENT", "MANIFEST-*", "*.ldb"])
