@@ -1,6 +1,7 @@
 """Running a node in the foreground: logs, signals, the web server."""
 
 import errno
+import gc
 import logging
 import socket
 import sys
@@ -36,6 +37,7 @@ def run(home: Home) -> int:
     try:
         _load(server.config)
         _check_address(home.settings)
+        gc.freeze()  # what is here stays: searching it for cycles now and then would hold up every request for 20 ms
         server.run()
     except SystemExit:  # uvicorn has said why it cannot start
         return CANNOT_START

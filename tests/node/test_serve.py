@@ -1,5 +1,6 @@
 """The web server around the node: over a real socket, with bounds on what a request may be."""
 
+import gc
 import logging
 import shutil
 import socket
@@ -351,10 +352,12 @@ def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path)
 def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [True, False]
     nodes: list[Node] = []
+    frozen: list[int] = []
 
     def run(server: Server) -> None:
         assert issubclass(server.config.http_protocol_class, ExpressHttp)
         nodes.append(server.config.http_protocol_class.node)
+        frozen.append(gc.get_freeze_count())
         server.started = outcomes.pop(0)
 
     home = make_home(tmp_path, A, lone_law(), log_format="json", log_level="error")
@@ -365,7 +368,9 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
     finally:
         structlog.reset_defaults()
         logging.basicConfig(force=True)
+        gc.unfreeze()
     assert [node.store.closed for node in nodes] == [True, True]
+    assert min(frozen) > 10_000  # objects that no later search for cycles looks at
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["before the start", "by the web server alone"])
