@@ -192,7 +192,7 @@ def remove(folder: Path) -> None:
 
 
 def memory_mb(pid: int, name: str = "VmRSS") -> float:
-    """Return the memory of a process: what it has in use (VmRSS), or has ever had (VmHWM)."""
+    """Return the memory of a process: resident (VmRSS), without mapped files (RssAnon), or the most ever (VmHWM)."""
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) / 1024
