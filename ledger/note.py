@@ -269,8 +269,12 @@ def parse_signature_line(line: str, *, field: str | None = None) -> Signature:
     return Signature(name=name, key_id=data[:_KEY_ID_SIZE], blob=data[_KEY_ID_SIZE:])
 
 
-def open_note(note: Note, verifiers: Sequence[VerifierKey]) -> tuple[VerifiedSignature, ...]:
+def open_note(
+    note: Note, verifiers: Sequence[VerifierKey], *, before: Sequence[VerifiedSignature] = ()
+) -> tuple[VerifiedSignature, ...]:
     """Return the signatures of a note that known keys made, in the order of its lines, the first of each key.
+
+    ``before`` are those of the same text that were verified before: the same line by the same key is not verified anew.
 
     Raises:
         InvalidSignatureError: a line in the name of a known key is not by that key; all of them are checked.
@@ -281,11 +285,13 @@ def open_note(note: Note, verifiers: Sequence[VerifierKey]) -> tuple[VerifiedSig
     for key in verifiers:
         if known.setdefault((key.name, key.key_id), key) != key:
             raise KeyFormatError("two known keys share this name and a key ID", field=key.name)
+    times = {(one.key, one.signature): one.time for one in before}
     verified: dict[VerifierKey, VerifiedSignature] = {}
     for signature in note.signatures:
         signed_by = known.get((signature.name, signature.key_id))
         if signed_by is not None:
-            time = signed_by.verify(note.text, signature)
+            line = signed_by, signature
+            time = times[line] if line in times else signed_by.verify(note.text, signature)
             verified.setdefault(signed_by, VerifiedSignature(signed_by, signature, time))
     if not verified:
         raise UnsignedError(f"none of {len(note.signatures)} signatures is by a key that is known here")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ledger.checkpoint import Checkpoint, parse_checkpoint_text
 from ledger.errors import CheckpointError, InvalidSignatureError, KeyEndedError, QuorumError, UnsignedError
 from ledger.network import Member, Network
-from ledger.note import Note, Signature, VerifierKey, open_note, parse_note
+from ledger.note import Note, Signature, VerifiedSignature, VerifierKey, open_note, parse_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Judged:
     cosigners: tuple[tuple[str, int], ...]  # (origin of the member, POSIX seconds), by origin
     needed: int  # how many cosignatures make a quorum
     version: int  # of the network document under which they are counted
+    verified: tuple[VerifiedSignature, ...]  # all of the note that were looked at
 
     @property
     def size(self) -> int:
@@ -57,11 +58,14 @@ class Judged:
         return times[self.needed - 1] if self.confirmed else None
 
 
-def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1) -> Judged:
+def judge_checkpoint(
+    data: bytes | Note, network: Network, *, at_least: int = 1, before: Judged | None = None
+) -> Judged:
     """Return the checkpoint in ``data`` with its verified signatures; a missing quorum is no error here.
 
     Votes are counted under the newest version of the document, from version ``at_least`` on, whose quorum they reach;
-    where they reach none, under the newest.
+    where they reach none, under the newest. What was verified in ``before``, should that be the same text with other
+    cosignatures, is not verified again.
 
     Raises:
         UnknownLogError: its origin is no member's log.
@@ -80,8 +84,9 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
     except UnsignedError:
         _refuse_ended(note, owner, checkpoint)
         raise
-    try:
-        seen = open_note(note, (log_key, *_named_cosigners(note, network)))  # at most one signature of each key
+    known = before.verified if before is not None and before.note.text == note.text else ()
+    try:  # at most one signature of each key
+        seen = open_note(note, (log_key, *_named_cosigners(note, network)), before=known)
     except UnsignedError:
         seen = ()
     if all(verified.key != log_key for verified in seen):
@@ -93,7 +98,7 @@ def judge_checkpoint(data: bytes | Note, network: Network, *, at_least: int = 1)
         ((_votes(times, one), one) for one in counts),
         key=lambda count: (len(count[0]) >= count[1].quorum, count[1].version),
     )
-    return Judged(checkpoint, note, owner, votes, version.quorum, version.version)
+    return Judged(checkpoint, note, owner, votes, version.quorum, version.version, seen)
 
 
 def _refuse_ended(note: Note, owner: Member, checkpoint: Checkpoint) -> None:

@@ -160,7 +160,8 @@ class Mirror:
             IntegrityAlarm: it is another history than the one that is stored here.
             PeerError: the entries below it could not be had.
         """
-        judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network()))
+        known = self.state(origin).confirmed  # mostly it comes twice: with its quorum, and with all cosignatures
+        judged = require_quorum(await asyncio.to_thread(judge_checkpoint, data, self._network(), before=known))
         if judged.checkpoint.origin != origin:
             raise VerificationError(
                 f"a checkpoint of {judged.checkpoint.origin[:80]} in the place of {origin}", field="checkpoint"

@@ -52,7 +52,8 @@ WAITS = "a checkpoint waits for its quorum"
 
 RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 15.0
-BUSY_SECONDS = 0.5
+BUSY_SECONDS = 0.5  # and longer each time that a peer asks to come again
+BUSY_SECONDS_MAX = 8.0  # a peer says so at once, or after the four seconds that it waits for the entries
 STALE_MAX = 3  # corrections of our idea of a peer's size in a row; one that never settles is only asked slowly
 REFRESH_LOOK_SECONDS = 30.0  # how often an idle publisher looks at the clock
 REFRESH_RETRY_SECONDS = 60.0  # when the quorum did not answer
@@ -270,7 +271,9 @@ class Publisher:
             if origin not in current.cosignatures
         }  # fmt: skip
         note = add_signatures(current.judged.note, list(signatures.values())[:room])
-        judged = await asyncio.to_thread(judge_checkpoint, note, current.network, at_least=current.network.version)
+        known = self._writer.states[self._own].confirmed
+        least = current.network.version
+        judged = await asyncio.to_thread(judge_checkpoint, note, current.network, at_least=least, before=known)
         assert judged.confirmed  # every cosignature was verified when it came
 
         def store(transaction: Transaction) -> None:
@@ -347,6 +350,7 @@ class Publisher:
 
     async def _push_to(self, peer: Peer) -> None:
         pushed: Pushed[Round] = Pushed(Pace(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX, peer.heard))
+        busy = Pace(BUSY_SECONDS, BUSY_SECONDS_MAX, peer.heard)
         while True:
             async with self._pushed:
                 await self._pushed.wait_for(lambda: self._round is not None and self._round is not pushed.done)
@@ -357,6 +361,7 @@ class Publisher:
                 continue
             try:
                 pushed.cosigned(current, await self._push(peer, current, pushed.known))
+                busy.reset()
                 self._repeats.over(PUSH_FAILED, {"peer": peer.origin})
             except StaleSizeError as error:
                 if error.size <= self._writer.states[self._own].size:
@@ -373,7 +378,7 @@ class Publisher:
                     )
                     await pushed.pace.pause()
             except PeerBusyError:
-                await asyncio.sleep(BUSY_SECONDS)
+                await busy.pause()
             except LedgerError as error:
                 if not isinstance(error, PeerError):
                     peer.blame(PeerFalseError(f"its cosignature: {error}"))

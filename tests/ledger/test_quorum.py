@@ -18,6 +18,7 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger import note as notes
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import cosign
 from ledger.encoding import JsonObject
@@ -219,6 +220,33 @@ def test_a_checkpoint_of_an_unknown_log_is_named_as_such(origin: str) -> None:
     with pytest.raises(UnknownLogError) as caught:
         judged(note)
     assert len(str(caught.value)) < 200
+
+
+def test_what_was_verified_before_is_not_verified_again_and_everything_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = sign_checkpoint(POLICE.log, CHECKPOINT).signatures[0]
+    lines = votes(NET.departments)
+    first = judged(with_lines(own, *lines[:5]))
+    counted: list[bytes] = []
+    real = notes.verify_detached
+
+    def counting(public_key: bytes, message: bytes, signature: bytes) -> bool:
+        counted.append(public_key)
+        return real(public_key, message, signature)
+
+    monkeypatch.setattr(notes, "verify_detached", counting)
+    second = judge_checkpoint(with_lines(own, *lines), NET.network, before=first)
+    assert counted == [one.cosigner.verifier.public_key for one in NET.departments[5:]]
+    assert second == judged(with_lines(own, *lines))
+    false = replace(lines[0], blob=lines[1].blob)
+    for spoilt in ([false, *lines[1:]], [*lines, false], [*lines[:6], false]):
+        with pytest.raises(InvalidSignatureError):
+            judge_checkpoint(with_lines(own, *spoilt), NET.network, before=second)
+    elsewhere = Log(NET, TAX)
+    elsewhere.open()
+    other = elsewhere.checkpoint()
+    strange = sign_checkpoint(TAX.log, other)
+    with pytest.raises(InvalidSignatureError):  # the same lines below another text
+        judge_checkpoint(Note(strange.text, (*strange.signatures, *lines)), NET.network, before=second)
 
 
 def test_what_is_no_checkpoint_is_refused() -> None:
