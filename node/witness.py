@@ -128,11 +128,11 @@ class Witness:
         member = self._network().members.get(origin)
         if member is None or not member.active or origin == self._own:
             raise NotFoundError(f"no log {origin[:80]!r} is witnessed here", field="origin")
+        if not self._recovery.remembers:  # before any signature is looked at: after a start, all ask again and again
+            raise BusyError("this node is finding out what it has cosigned before", field="origin")
         judged = await self._judge(request)
         if request.old_size > judged.size:
             raise OutOfRangeError("the old size is above the checkpoint's", field="old", limit=judged.size)
-        if not self._recovery.remembers:
-            raise BusyError("this node is finding out what it has cosigned before", field="origin")
         async with self._locks[origin]:
             self._check_trust(self._mirror.state(origin))
             await self._remember_the_past(origin)
