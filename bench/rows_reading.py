@@ -50,6 +50,8 @@ EXPLAINED = {
     "page_of_100_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "find_event_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "cpu_of_all_nodes_per_confirmation_ms": "every node does its part: what each of them does is the line below",
+    "cpu_per_node_per_confirmation_ms": "4(n-1)/n requests, nearly all of them signed, and n cosignatures to verify",
+    "requests_per_node_per_confirmation": "4(n-1)/n: cosignature, entry, checkpoint with its quorum and in full",
     "confirmed_after_when_all_share_one_core_ms": "all nodes' work in turns, not on machines of their own",
     "network_verify_ms": "the document has an entry for every member, with five keys to check",
     "checkpoint_judge_ms": "every cosignature is verified: ⌊(n+f)/2⌋+1 of them make the quorum, up to n are there",
