@@ -24,7 +24,7 @@ from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged
 from ledger.store import Reader, Store
 from ledger.store.protocol import Pair, prefix_end
-from ledger.store.view import PAGE_PAIRS_FIRST
+from ledger.store.view import FEW_PAIRS
 from ledger.tile import KnownTree, MiddleRows
 from node import layout, logs
 from node.errors import NotConfirmedError, NotFoundError
@@ -222,7 +222,7 @@ class History:
 
     def _index_keys(self, start: bytes, end: bytes) -> Iterator[bytes]:
         """Yield the keys of ``[start, end)``, whose values are empty: a few at first, since most look-ups find one."""
-        wanted = PAGE_PAIRS_FIRST
+        wanted = FEW_PAIRS
         while True:
             page = self._reader.page(start, end, wanted)
             yield from (key for key, _ in page)

@@ -31,7 +31,7 @@ from ledger.store.gate import Gate, State
 from ledger.store.headfile import read_head, sync_directory, write_head
 from ledger.store.lock import FolderLock
 from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan
-from ledger.store.view import PAGE_PAIRS_FIRST, STEP_PAIRS, Steps, ViewedStore, bytes_of, next_pairs, read_all
+from ledger.store.view import FEW_PAIRS, STEP_PAIRS, Steps, ViewedStore, bytes_of, next_pairs, read_all
 
 FOLDER_NAME = "leveldb"
 SEAL_NAME = "SEAL"
@@ -209,7 +209,7 @@ class _Onwards:
         self._next = start  # where the rest begins
         self._end = end
         self._source: _FastIterator | Scan = self._raw()
-        self._more = False  # there may be many pairs yet
+        self._more: bool | None = None  # whether there may be many pairs yet; None: not begun
         self._fast = False
 
     def page(self, pairs: int, step: int = STEP_PAIRS) -> list[Pair]:
@@ -226,7 +226,7 @@ class _Onwards:
         self._source.close()
 
     def _advance(self, pairs: int, step: int) -> list[Pair]:
-        if not self._fast and (self._more or pairs > PAGE_PAIRS_FIRST):
+        if pairs > FEW_PAIRS and self._more is not False and not self._fast:
             fast = self._native.iterator(start=self._next, stop=self._end, verify_checksums=True)
             self._turn_to(fast, fast=True)
         page = next_pairs(self._source, pairs, step)

@@ -26,6 +26,7 @@ from ledger.store.gate import Gate, State
 from ledger.store.protocol import KEY_END, Pair, Progress, Scan
 
 PAGE_PAIRS_FIRST = 8  # what a page of history needs, without reading much that nobody wants
+FEW_PAIRS = 16  # up to so many at a time an engine need not make ready for many
 PAGE_PAIRS_MAX = 256  # beyond this the gate costs nothing any more, while the page costs memory
 PAGE_BYTES_MAX = 1 << 20  # a page ends early when its values are large
 STEP_PAIRS = 8  # between two looks at how large a page has become: manifests have up to 8 MB

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stores import batch, child, full_disk
@@ -155,6 +156,37 @@ def test_damage_anywhere_in_a_range_is_an_error_however_it_is_read(
             expected = sorted(pairs.items())[first : first + count]
             assert store.page(b"entry/%03d" % first, end, count) == expected
             assert list(store.scan(b"entry/%03d" % first, end, limit=count)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pairs", "iterators"), [(0, ["raw"]), (10, ["raw"]), (23, ["raw"]), (24, ["raw", "fast", "raw"])]
+)
+def test_a_scan_of_few_pairs_takes_one_iterator(
+    store: Store, monkeypatch: pytest.MonkeyPatch, pairs: int, iterators: list[str]
+) -> None:
+    made: list[str] = []
+    assert isinstance(store, LevelDbStore)
+    store.write(batch({b"%03d" % number: b"" for number in range(pairs)}))
+    moment: Any = type(store._moment())
+    cursor = moment.cursor
+
+    class Counting:
+        def __init__(self, native: Any) -> None:
+            self._native = native
+
+        def raw_iterator(self, **options: bool) -> Any:
+            made.append("raw")
+            return self._native.raw_iterator(**options)
+
+        def iterator(self, **options: Any) -> Any:
+            made.append("fast")
+            return self._native.iterator(**options)
+
+    monkeypatch.setattr(
+        moment, "cursor", lambda self, *keys, **way: cursor(moment(Counting(self._native), self._ended), *keys, **way)
+    )
+    assert len(list(store.scan(b"", KEY_END))) == pairs
+    assert made == iterators
 
 
 @pytest.mark.parametrize("pattern", ["CURRENT", "MANIFEST-*", "*.ldb"])
