@@ -183,12 +183,21 @@ class Publisher:
         known = state.confirmed
         if not self._refresh_ms or known is None or known.vouched is None or known.size != state.size:
             return None
-        if not self._network().member(self._own).active:
-            return None  # nobody cosigns it any more
+        if not self._can_be_confirmed(state):
+            return None
         now = self._clock.now_ms()
         if now < self._refresh_again_ms or now - 1000 * known.vouched < self._refresh_ms:
             return None
         return known
+
+    def _can_be_confirmed(self, state: LogState) -> bool:
+        """Tell whether anybody cosigns the log, and whose cosignatures it takes.
+
+        That is not known while the log acts under a version of the network document that an old copy of this folder has
+        lost: the peers tell it.
+        """
+        network = self._network()
+        return network.member(self._own).active and state.version_at(state.size, network) is not None
 
     async def _refresh(self, known: Judged) -> None:
         """Have a confirmed checkpoint cosigned again, once; whoever does not answer now keeps the older cosignature."""
@@ -299,7 +308,7 @@ class Publisher:
     def _sign(self, transaction: Transaction) -> Judged | None:
         state = transaction.committed(self._own)
         known = state.confirmed  # under a newer network document its quorum may have become too small
-        if state.size == 0 or not self._network().member(self._own).active:
+        if state.size == 0 or not self._can_be_confirmed(state):
             return None
         if known is not None and known.size == state.size and known.confirmed:
             return None

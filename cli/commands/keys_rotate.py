@@ -180,7 +180,9 @@ def _announce(session: Session, role: str, key: str, margin: int) -> None:
         return
     event: dict[str, Any] = {"id": rotation_id(role, key), "key": key, "role": role, "type": "key.rotate"}
     if role == "log":
-        event["from"] = int(session.client.health()["size"]) + 1 + margin
+        health = session.client.health()
+        promised = health.get("next_log_key")  # of another key: this one begins there, too
+        event["from"] = promised["from"] if promised else int(health["size"]) + 1 + margin
     recorded = session.client.announce_key(event)
     output.note(_("Announced in {entry}.", entry=recorded.entry))
 

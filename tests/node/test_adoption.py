@@ -39,7 +39,7 @@ from node.errors import BusyError, ReadOnlyError
 from node.faults import PeerError
 from node.fetching import Fetcher
 from node.service import Node
-from node.submission import prepare
+from node.submission import Submission, prepare
 from node.witness import Witness
 
 A, B, C, D, E, F, G = SEVEN = parties(7)
@@ -376,6 +376,27 @@ async def test_under_an_old_copy_of_the_document_a_log_says_nothing_again(town: 
     await node.adopt(new.document)
     await node.adoption._record()
     assert node.state.size == size
+
+
+async def test_under_an_old_copy_of_the_document_a_log_takes_nothing_for_confirmed_by_an_old_quorum(town: Town) -> None:
+    """Four members of seven are none; under the first version three were enough."""
+    nodes = await town.start(*FOUR)
+    old, town.law = town.law, town.law.next(members(*SEVEN))
+    for node in nodes:
+        await node.adopt(town.law.document)
+        await until(lambda node=node: node.state.version_at(node.state.size, node.network) == 2)  # type: ignore[misc]
+    await town.stop(A)
+    new, town.law = town.law, old
+    node = town.open(A)
+    assert node.state.version_at(node.state.size, node.network) is None
+    await asyncio.wrap_future(
+        node.writer.submit_to(node.sequencer, Submission((prepare(share(1, B), origin=A.origin),)))
+    )
+    assert await asyncio.wrap_future(node.writer.submit(node.publisher._sign)) is None
+    await node.adopt(new.document)
+    judged = await asyncio.wrap_future(node.writer.submit(node.publisher._sign))
+    assert judged is not None
+    assert (judged.size, judged.needed) == (node.state.size, 5)
 
 
 async def test_a_document_that_comes_during_the_return_is_not_written_into_an_old_copy_of_the_log(town: Town) -> None:

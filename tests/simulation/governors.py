@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from byzantine import keys_of
 from node_helpers import Party, entry_of, event_id, paper, parties
@@ -77,6 +77,7 @@ class Governors:
         self._rules = rules
         self._tries: Counter[str] = Counter()
         self._rotated: Counter[tuple[str, str]] = Counter()
+        self._announcing: dict[str, dict[str, Any]] = {}  # the next log key, by name: asked for, not answered
         self._table = 2025
         self.law = paper(list(self._entries.values()), rules=f"cn-{self._table}")
         self.done: Counter[str] = Counter()  # by kind
@@ -164,9 +165,18 @@ class Governors:
     async def _announced(self, act: Act, site: "Site", key: str) -> Act:
         if site.node is None:
             return act
-        start = site.node.state.size + self._random.choice([1, 2, 2, 4])
-        event = {"type": "key.rotate", "id": event_id(self._world.number() + 4 * 10**6), "role": "log"}
-        answer = await site.ask("POST", "/v1/keys", event | {"key": key, "from": start})
+        begun = self._announcing.get(act.who[0])  # without an answer: it may be recorded
+        promise, size = site.node.state.rotation, site.node.state.size
+        start = (
+            promise.start if promise is not None and promise.start > size else size + self._random.choice([1, 2, 2, 4])
+        )
+        start = start if begun is None else begun["from"]
+        name = event_id(self._world.number() + 4 * 10**6)
+        event = begun or {"type": "key.rotate", "id": name, "role": "log", "key": key, "from": start}
+        self._announcing[act.who[0]] = event
+        answer = await site.ask("POST", "/v1/keys", event)
+        if answer is not None and answer.status_code < 500:
+            del self._announcing[act.who[0]]
         if answer is None or answer.status_code != 201:
             return act
         now, entry = asyncio.get_running_loop().time(), answer.json()["entry"]["index"]
