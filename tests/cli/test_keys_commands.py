@@ -354,6 +354,21 @@ def test_keys_are_replaced_while_the_node_runs(solo: Solo, suyuan: Any) -> None:
     assert suyuan("doctor", "--config", solo.home, "--offline", env=GIVEN).code == 0
 
 
+def test_in_the_place_of_an_announced_key_another_one_is_announced_for_the_same_entry(solo: Solo) -> None:
+    def announced(margin: int) -> tuple[str, int]:
+        solo("keys", "rotate", "log", "--margin", margin, *solo.ask)
+        member = parse_json((solo.home / "member.json").read_bytes())
+        assert isinstance(member, dict)
+        return member["log_keys"][-1]["key"], member["log_keys"][-1]["from"]
+
+    key, start = announced(500)
+    newest = solo.keys("log")[-1]
+    assert newest["key"] == key
+    (solo.home / newest["place"]).unlink()
+    another, again = announced(9)
+    assert (another != key, again) == (True, start)
+
+
 def test_rotating_takes_an_admin_a_node_that_runs_and_a_key_that_is_here(solo: Solo, suyuan: Any) -> None:
     size = solo.size()
     elsewhere = {**GIVEN, "SUYUAN_TRANSPORT_KEY": "env:OUR_KEY", "OUR_KEY": "nothing"}
