@@ -4,7 +4,6 @@ Each size is measured on a ledger of its own (bench/ledgers.py): four logs, one 
 """
 
 import asyncio
-import gc
 import os
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from ledger.event import Share
 from ledger.tile import MiddleRows
 from node import logs
 from node.history import History, read_entries
+from node.serve import garbage_at_leisure
 from node.service import ROWS_MAX, SIGNATURES_KEPT_MAX
 from node.writer import Transaction
 
@@ -187,9 +187,8 @@ def _measure(bench: Bench, ledger: Ledger) -> At:
 def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
     """Time what the node does for a reader, on an open store."""
     start = time.perf_counter()
-    with opened(ledger) as (store, network, states):
+    with opened(ledger) as (store, network, states), garbage_at_leisure():  # else its pauses would grow with the bench
         figures["open_ms"] = 1000 * (time.perf_counter() - start)
-        gc.freeze()  # as a node does when it starts; else its pauses would grow with the bench
         rows, signatures = _nothing_remembered()
 
         def history() -> History:
@@ -233,7 +232,6 @@ def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> Non
             taken = _timed(work, times)
             figures[f"{name}_p50_ms"] = percentile(taken, 0.5)
             figures[f"{name}_p99_ms"] = percentile(taken, 0.99)
-        gc.unfreeze()
 
 
 def _nothing_remembered() -> tuple[MiddleRows, SignatureMemory]:

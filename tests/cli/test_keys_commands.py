@@ -357,9 +357,8 @@ def test_keys_are_replaced_while_the_node_runs(solo: Solo, suyuan: Any) -> None:
 def test_in_the_place_of_an_announced_key_another_one_is_announced_for_the_same_entry(solo: Solo) -> None:
     def announced(margin: int) -> tuple[str, int]:
         solo("keys", "rotate", "log", "--margin", margin, *solo.ask)
-        member = parse_json((solo.home / "member.json").read_bytes())
-        assert isinstance(member, dict)
-        return member["log_keys"][-1]["key"], member["log_keys"][-1]["from"]
+        last = json.loads((solo.home / "member.json").read_text())["log_keys"][-1]
+        return str(last["key"]), int(last["from"])
 
     key, start = announced(500)
     newest = solo.keys("log")[-1]

@@ -353,11 +353,14 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
     outcomes = [True, False]
     nodes: list[Node] = []
     frozen: list[int] = []
+    thresholds: list[tuple[int, ...]] = []
+    before = gc.get_threshold()
 
     def run(server: Server) -> None:
         assert issubclass(server.config.http_protocol_class, ExpressHttp)
         nodes.append(server.config.http_protocol_class.node)
         frozen.append(gc.get_freeze_count())
+        thresholds.append(gc.get_threshold())
         server.started = outcomes.pop(0)
 
     home = make_home(tmp_path, A, lone_law(), log_format="json", log_level="error")
@@ -368,9 +371,10 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
     finally:
         structlog.reset_defaults()
         logging.basicConfig(force=True)
-        gc.unfreeze()
     assert [node.store.closed for node in nodes] == [True, True]
     assert min(frozen) > 10_000  # objects that no later search for cycles looks at
+    assert [one[0] for one in thresholds] == [serve.GARBAGE_OBJECTS_MIN] * 2
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["before the start", "by the web server alone"])
