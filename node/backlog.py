@@ -2,7 +2,7 @@
 
 One source is read from one place on, in order. How much may be here and not written yet is bounded in bytes, for all
 logs together; beside that, each log may have the one piece that comes next. Nothing is read ahead of a log that is
-nearly caught up, nor behind the last full piece of a backlog.
+nearly caught up.
 """
 
 import asyncio
@@ -110,6 +110,7 @@ class Reading:
         """
         self._let_go()
         if self._fetching is None and self._size - start >= BACKLOG_MIN:
+            self._verifiers.expect(self._size - start)
             self._fetching = asyncio.create_task(self._fetch_ahead(start), name=f"read ahead {self._member.origin}")
         found = None if self._fetching is None else await self._arrived.get()
         if isinstance(found, Exception):
@@ -126,7 +127,7 @@ class Reading:
 
     async def _fetch_ahead(self, start: int) -> None:
         try:
-            while self._size - start >= ENTRIES_MAX:
+            while start < self._size:
                 while self._holds and not self._room.has(ENTRIES_BYTES_MAX):
                     await self._room.less()
                 arrived = await self._fetch(start, ahead=True)

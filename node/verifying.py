@@ -55,13 +55,17 @@ class Verifiers:
         """How many pieces can be checked at one time."""
         return max(self._processes, 1)
 
+    def expect(self, entries: int) -> None:
+        """Have processes ready for a backlog of so many entries, if it is large."""
+        if entries >= PROCESSES_MIN and not self._closed and self._lost < LOST_MAX:
+            self._start_missing()
+
     def begin(self, piece: Piece, entries: int) -> "asyncio.Task[Checked | None]":
         """Begin to check the next piece of a backlog of so many ``entries``.
 
         The task gives what the piece comes to if it follows, or None if it does not hold: then judge it.
         """
-        if entries >= PROCESSES_MIN and not self._closed and self._lost < LOST_MAX:
-            self._start_missing()
+        self.expect(entries)
         return self._run(self._check(piece))
 
     async def _check(self, piece: Piece) -> Checked | None:
