@@ -292,6 +292,7 @@ class Mirror:
         Raises:
             IntegrityAlarm: it does.
             ConsistencyError: it does, and the governors have ruled since that it is void.
+            KeyEndedError: it does, and the key that has signed it has ended since: it says nothing any more.
             BusyError: what is stored here is not yet what they have ruled.
         """
         origin = judged.checkpoint.origin
@@ -299,6 +300,7 @@ class Mirror:
         ruling = self.state(origin).readmitted
         if ruling is not None and judged.size <= ruling.size:
             raise ConsistencyError(f"the governors have ruled that {origin} has another history", field="checkpoint")
+        judge_checkpoint(judged.note, self._network())  # it may have been judged under an earlier version
         kept = self._equivocations.accuse(judged)
         if kept is not None:
             raise FrozenError(kept.verdict.words, field=origin)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from ledger.errors import LedgerError, StoreError
+from ledger.errors import KeyEndedError, LedgerError, StoreError
 from ledger.network import Network
 from ledger.note import parse_note
 from ledger.quorum import Judged, judge_checkpoint
@@ -331,7 +331,7 @@ class Recovery:
             PeerError: nobody gives the entries now.
             IntegrityAlarm: the entries here are another history than one of the checkpoints, or the log is frozen.
         """
-        while promised := self._promised(origin):
+        while promised := await asyncio.to_thread(self._still_promised, origin):
             await asyncio.to_thread(self._compare, promised)
             self._equivocations.require_trusted(origin)
             best = max(promised, key=lambda judged: judged.size)
@@ -341,6 +341,16 @@ class Recovery:
             await self._store(origin, best)
             for judged in promised:
                 self._promises.get(origin, {}).pop(judged.note.text, None)
+
+    def _still_promised(self, origin: str) -> list[Judged]:
+        """Return what is promised of a log, without what was signed by a key that has ended since."""
+        for judged in self._promised(origin):
+            try:
+                judge_checkpoint(judged.note, self._network())
+            except KeyEndedError as error:
+                log.info("a remembered checkpoint does not verify", log=origin, error=str(error))
+                self._promises.get(origin, {}).pop(judged.note.text, None)
+        return self._promised(origin)
 
     def _compare(self, promised: list[Judged]) -> None:
         """Hold promises of one size against each other: two that differ convict the log, whoever has the entries."""

@@ -35,9 +35,10 @@ from ledger.evidence import verify_evidence, verify_proof_file
 from ledger.merkle import TreeSize
 from ledger.network import MemberEntry, Network, verify_chain
 from ledger.note import Signer
+from ledger.quorum import judge_checkpoint
 from ledger.store.memory import MemoryDisk
 from node.audit import audit_store
-from node.errors import ConflictError, IntegrityAlarm, ReadOnlyError, RefusedError, RotationError
+from node.errors import ConflictError, FrozenError, IntegrityAlarm, ReadOnlyError, RefusedError, RotationError
 from node.faults import PeerError
 from node.fetching import KEY_ENDED
 from node.keys import KeyRing
@@ -299,6 +300,26 @@ async def test_announcing_takes_an_admin_and_an_announcement(tmp_path: Path) -> 
 @pytest.fixture
 def disk() -> MemoryDisk:
     return MemoryDisk()
+
+
+async def test_what_an_ended_key_has_signed_accuses_nobody_though_it_was_judged_before(tmp_path: Path) -> None:
+    law = paper(FOUR)
+    async with Town(tmp_path, FOUR, law=law) as town:
+        node = town.open(A)
+        log = PaperLog(B, law.network)
+        log.append(share(1, A))
+        town.wire.answer(B, log.answer)
+        await node.mirror.catch_up(B.origin, 2)
+        other = judge_checkpoint(log.checkpoint(2, root=bytes(32)), law.network)
+        ahead = judge_checkpoint(log.checkpoint(3, root=bytes(32)), law.network)
+        node.recovery._promise(ahead)
+        await node.adopt(law.next([entry_of(A), spans(B, 2), entry_of(C), entry_of(D)]).document)
+        with capture_logs(), pytest.raises(KeyEndedError):
+            node.mirror.contradict(ahead, "another root")
+        assert not node.alarms
+        assert node.recovery._still_promised(B.origin) == node.recovery._promised(B.origin) == []
+        with capture_logs(), pytest.raises(FrozenError):
+            node.mirror.contradict(other, "another root")  # that key has signed up to here, and is believed
 
 
 def announce(desk: Desk, number: int, start: int) -> Any:

@@ -193,7 +193,7 @@ def the_governors_of_before_need_not_sign(patch: pytest.MonkeyPatch) -> None:
     swap(patch, network, "_check_governors", lambda signed, _: right(signed, signed))
 
 
-@mutant("signed by a key that is not valid there", "governed", first=17)
+@mutant("signed by a key that is not valid there", "governed", first=87)
 def a_log_key_that_has_ended_signs_on(patch: pytest.MonkeyPatch) -> None:
     def keys(self: Member) -> LogKeys:
         spans = self.log_keys if self.readmitted is None else ((0, None, self.log_keys[0][2]),)
@@ -213,7 +213,7 @@ def a_log_is_cosigned_under_any_version(patch: pytest.MonkeyPatch) -> None:
     swap(patch, Witness, "_require_alike", lambda *_: None)
 
 
-@mutant("for confirmed with", "governed", first=53)
+@mutant("for confirmed with", "governed", first=141)
 def a_version_that_is_not_known_counts_as_none(patch: pytest.MonkeyPatch) -> None:
     right = LogState.version_at
     swap(patch, LogState, "version_at", lambda self, size, network: right(self, size, network) or 0)
