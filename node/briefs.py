@@ -14,7 +14,7 @@ from ledger.plain import PlainEvent, PlainShare, recognise_batch
 from node import indexing, layout, line
 
 if TYPE_CHECKING:
-    from node.indexing import Pair
+    from ledger.store.protocol import Pair
 
 _START, _BETWEEN, _END = b'{"events":[', b",", b"]}"
 

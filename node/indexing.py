@@ -7,7 +7,7 @@ the first event that is anything else.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, Union
 
 from ledger.encoding import parse_hash
 from ledger.entry import ChainHead
@@ -17,17 +17,16 @@ from node import layout
 if TYPE_CHECKING:
     from ledger.event import Receipt, Share
     from ledger.event.reading import Read
+    from ledger.store.protocol import Pair
 
 DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
-
-Pair: TypeAlias = tuple[bytes, bytes]  # key, value, as ledger.store has it
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """What events leave in the store."""
 
-    pairs: list[Pair]
+    pairs: "list[Pair]"
     acting: tuple[tuple[int, bytes], ...]  # see node.logs.LogState
     wanted: bool  # whether one of them is a share to the consumer that names a manifest
     rotated: int | None  # the last entry that names the log's next key
