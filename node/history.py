@@ -23,7 +23,7 @@ from ledger.proof import Proof
 from ledger.provenance import Gap, Statement, Trace, fold
 from ledger.quorum import Judged
 from ledger.store import Reader, Store
-from ledger.store.protocol import Pair, prefix_end
+from ledger.store.protocol import Pair, key_after, prefix_end
 from ledger.store.view import FEW_PAIRS
 from ledger.tile import KnownTree, MiddleRows
 from node import layout, logs
@@ -228,7 +228,7 @@ class History:
             yield from (key for key, _ in page)
             if len(page) < wanted:
                 return
-            start = page[-1][0] + b"\0"  # the very next key there can be
+            start = key_after(page[-1][0])
             wanted = NAMED_MAX
 
     def _statement(self, place: layout.Place) -> Statement:

@@ -30,7 +30,7 @@ from ledger.errors import StoreCorruptError, StoreError, StoreFailedError, Store
 from ledger.store.gate import Gate, State
 from ledger.store.headfile import read_head, sync_directory, write_head
 from ledger.store.lock import FolderLock
-from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan
+from ledger.store.protocol import KEY_END, Batch, Pair, Progress, Scan, key_after
 from ledger.store.view import FEW_PAIRS, STEP_PAIRS, Steps, ViewedStore, bytes_of, next_pairs, read_all
 
 FOLDER_NAME = "leveldb"
@@ -232,7 +232,7 @@ class _Onwards:
         page = next_pairs(self._source, pairs, step)
         self._more = len(page) == pairs
         if page:
-            self._next = page[-1][0] + b"\0"  # the very next key there can be
+            self._next = key_after(page[-1][0])
         return page
 
     def _turn_to(self, source: "_FastIterator | Scan", *, fast: bool) -> None:

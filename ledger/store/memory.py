@@ -27,7 +27,7 @@ from ledger.errors import (
     StoreMissingError,
 )
 from ledger.store.gate import Gate, State
-from ledger.store.protocol import Batch, Progress, Scan
+from ledger.store.protocol import Batch, Progress, Scan, key_after
 from ledger.store.view import Steps, ViewedStore, read_all
 
 _RUN_KEYS = 512  # keys per sorted run: inserting moves at most this many
@@ -253,7 +253,7 @@ class _Index:
             if reverse:
                 end = keys[-1]
             else:
-                start = keys[-1] + b"\0"  # the very next key there can be
+                start = key_after(keys[-1])
 
     def apply(self, fresh: dict[bytes, Cell | None]) -> None:
         """Make a batch visible, all of it at once."""

@@ -59,6 +59,11 @@ def prefix_end(prefix: bytes) -> bytes:
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else KEY_END
 
 
+def key_after(key: bytes) -> bytes:
+    """Return the very next key there can be: where a range that goes on behind ``key`` starts."""
+    return key + b"\0"
+
+
 class Batch:
     """Puts and deletes in order, to be written as one.
 

@@ -34,6 +34,7 @@ from ledger.store import (
     open_store,
     prefix_end,
 )
+from ledger.store.protocol import key_after
 
 
 @pytest.fixture(params=ALL)
@@ -174,6 +175,12 @@ def test_the_end_of_a_prefix_is_the_end_of_its_keys(store: Store) -> None:
         assert [key for key, _ in store.scan(prefix, prefix_end(prefix))] == [
             key for key in sorted(KEYS) if key.startswith(prefix)
         ]
+
+
+def test_behind_a_key_come_all_that_are_greater(store: Store) -> None:
+    store.write(batch(dict.fromkeys(KEYS, b"")))
+    for key in KEYS:
+        assert store.page(key_after(key), KEY_END, len(KEYS)) == [(one, b"") for one in sorted(KEYS) if one > key]
 
 
 @pytest.mark.parametrize("reverse", [False, True])
