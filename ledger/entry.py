@@ -14,7 +14,6 @@ is chained first and signed afterwards on all cores, and every signature commits
 """
 
 import hashlib
-import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -44,7 +43,7 @@ from ledger.errors import (
     TooLongError,
     UnsignedError,
 )
-from ledger.limits import ORIGIN_CHARACTERS_MAX, ORIGIN_PATTERN
+from ledger.limits import is_origin
 from ledger.merkle import leaf_hash
 from ledger.note import ED25519, SigningKey, VerifierKey, verify_detached
 
@@ -58,8 +57,7 @@ ENTRY_BYTES_MAX = 65_535  # a bundle gives an entry's length in 16 bits (c2sp.or
 SIGNATURE_BYTES = 64
 PARALLEL_MIN = 16  # below that, handing work to another thread costs more than it saves
 
-_ORIGIN = re.compile(ORIGIN_PATTERN)
-_LINES_KEPT = 256  # origins, and times, that were found to be well formed: those of the next entry are mostly the same
+_TIMES_KEPT = 256  # that were read: those of the next entries are mostly the same
 _TIME_CHARACTERS = 24
 _SIGNATURE_CHARACTERS = 93  # base64 of key ID and signature, and the newline
 _LAST_LETTERS = b"AEIMQUYcgkosw048"  # of base64 of 68 bytes, whose last letter has two bits to spare, which are 0
@@ -173,7 +171,7 @@ def parse_entry(raw: bytes) -> Entry:
         raise EntryError("an entry is six lines, an empty one, and one signature line", field="entry")
     if lines[0] != FORMAT:
         raise EntryError(f"the format is not {FORMAT}", field="line 1")
-    if not _is_origin(lines[1]):
+    if not is_origin(lines[1]):
         raise EntryError(f"{cut(lines[1])!r} is no log's origin", field="line 2")
     event = parse_canonical_json(lines[5], field="line 6")
     if not isinstance(event, dict):
@@ -290,7 +288,7 @@ def confirm_entries(
     is compared with the bytes that must stand there. ``read`` gives the event that a text is in canonical JSON, or None
     where it takes the exact way to tell (see ledger/plain.py). None: that, or something does not hold.
     """
-    if not _is_origin(head.origin):
+    if not is_origin(head.origin):
         return None
     begin = f"{FORMAT}\n{head.origin}\n".encode()
     middle = f"\n\n— {head.origin} ".encode()
@@ -378,12 +376,7 @@ def _signed_entry(raw: bytes, key_at: Callable[[int], VerifierKey], index: int) 
     return entry
 
 
-@lru_cache(_LINES_KEPT)
-def _is_origin(line: str) -> bool:
-    return len(line) <= ORIGIN_CHARACTERS_MAX and _ORIGIN.fullmatch(line) is not None
-
-
-@lru_cache(_LINES_KEPT)
+@lru_cache(_TIMES_KEPT)
 def _parse_time(line: str) -> int:
     return parse_time(line, field="line 5")
 

@@ -3,6 +3,8 @@
 They stand apart from the models (ledger/event), so that what recognises events needs none of them.
 """
 
+import re
+
 ORIGIN_CHARACTERS_MAX = 128  # an origin is a line of every entry, so it must stay short
 TEXT_CHARACTERS_MAX = 500  # a purpose or a legal basis: a sentence with its citation, not a document
 NAME_CHARACTERS_MAX = 200  # codes and names
@@ -21,3 +23,24 @@ RECORDS_MAX = 1000  # references written out in one share; more go into a manife
 FIELDS_MAX = 200
 PARENTS_MAX = 100
 MANIFEST_RECORDS_MAX = 100_000  # a manifest of that size is 3.3 MB of text; a larger transfer is several shares
+
+_ORIGIN = re.compile(ORIGIN_PATTERN)
+_ORIGINS_KEPT = 2048  # those of the next entries are mostly the same: at most half a megabyte
+_origins: set[str] = set()
+
+
+def is_origin(text: str) -> bool:
+    """Tell whether a text has the form of a log's origin; one that was found to have it is remembered."""
+    if text in _origins:
+        return True
+    if len(text) > ORIGIN_CHARACTERS_MAX or _ORIGIN.fullmatch(text) is None:
+        return False
+    remember(_origins, text, _ORIGINS_KEPT)
+    return True
+
+
+def remember(known: set[str], text: str, count_max: int) -> None:
+    """Add a text to those that were found to hold; where so many are known, all of them are forgotten first."""
+    if len(known) >= count_max:
+        known.clear()
+    known.add(text)

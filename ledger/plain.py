@@ -37,6 +37,8 @@ from ledger.limits import (
     RECORD_REF_PATTERN,
     RECORDS_MAX,
     TEXT_CHARACTERS_MAX,
+    is_origin,
+    remember,
 )
 
 # Patterns are part of the schema, but checked below: msgspec takes twice as long for it.
@@ -145,16 +147,13 @@ _SHARE = Decoder(PlainShare)
 _RECEIPT = Decoder(PlainReceipt)
 _WRITE: Callable[[object], bytes] = Encoder(order="deterministic").encode  # the members of labels sorted, too
 
-_is_origin, _is_event_id, _is_record, _is_hash, _is_digest, _is_label = (
+_is_event_id, _is_record, _is_hash, _is_digest, _is_label = (
     re.compile(pattern).fullmatch
-    for pattern in (
-        ORIGIN_PATTERN, EVENT_ID_PATTERN, RECORD_REF_PATTERN, HASH_PATTERN, DIGEST_PATTERN, LABEL_NAME_PATTERN
-    )
-)  # fmt: skip
+    for pattern in (EVENT_ID_PATTERN, RECORD_REF_PATTERN, HASH_PATTERN, DIGEST_PATTERN, LABEL_NAME_PATTERN)
+)
 
 _HELD_MAX = 2048  # what was found to hold, for purposes, laws and systems come again: at most 4 MB
 _held: set[str] = set()
-_held_origins: set[str] = set()
 
 
 def recognise(text: bytes) -> PlainEvent | None:
@@ -228,7 +227,7 @@ def _share_holds(share: PlainShare) -> bool:
     if grant is not None and not (_hold((grant,)) if isinstance(grant, str) else _point((grant,))):
         return False
     names = (share.resource, share.purpose, share.legal_basis, share.case, share.system, share.operator)
-    return _names_log(share.consumer) and _hold(names)
+    return is_origin(share.consumer) and _hold(names)
 
 
 def _receipt_holds(receipt: PlainReceipt) -> bool:
@@ -239,16 +238,7 @@ def _receipt_holds(receipt: PlainReceipt) -> bool:
 
 def _point(refs: Iterable[PlainRef]) -> bool:
     """Tell whether references have the form of an origin and a hash."""
-    return all(_is_hash(ref.hash) and _names_log(ref.log) for ref in refs)
-
-
-def _names_log(text: str) -> bool:
-    if text in _held_origins:
-        return True
-    if _is_origin(text) is None:
-        return False
-    _remember(_held_origins, text)
-    return True
+    return all(_is_hash(ref.hash) and is_origin(ref.log) for ref in refs)
 
 
 def _hold(texts: Iterable[str | None]) -> bool:
@@ -258,14 +248,8 @@ def _hold(texts: Iterable[str | None]) -> bool:
             continue
         if text.strip() != text or not _is_canonical(text):
             return False
-        _remember(_held, text)
+        remember(_held, text, _HELD_MAX)
     return True
-
-
-def _remember(held: set[str], text: str) -> None:
-    if len(held) >= _HELD_MAX:
-        held.clear()
-    held.add(text)
 
 
 def _is_canonical(text: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ledger import plain
+from ledger import limits, plain
 from ledger.encoding import (
     INTEGER_MAX,
     UNSURE,
@@ -328,9 +328,11 @@ def test_a_reference_and_a_root_are_what_those_of_the_models_are() -> None:
     assert str(receipt.share) == str(ref_of("share"))
 
 
-@pytest.mark.parametrize("held", [plain._held, plain._held_origins], ids=["texts", "origins"])
+@pytest.mark.parametrize("held", [plain._held, limits._origins], ids=["texts", "origins"])
 def test_what_is_remembered_to_hold_is_bounded(held: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "_HELD_MAX", 10)
+    monkeypatch.setattr(limits, "_ORIGINS_KEPT", 10)
+    held.clear()
     for number in range(30):
         assert check(encode(share_event(purpose=f"目的 {number}", consumer=f"d{number}.test/log")))
         assert 0 < len(held) <= 10
