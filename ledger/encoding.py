@@ -28,6 +28,7 @@ from ledger.errors import (
     TooDeepError,
     Utf8Error,
 )
+from ledger.limits import remember
 
 JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, Any]
@@ -116,9 +117,7 @@ def check_time(text: str) -> None:
     """
     if text[:17] not in _minutes or _SECONDS.fullmatch(text, 17) is None:
         parse_time(text)
-        if len(_minutes) >= _MINUTES_MAX:
-            _minutes.clear()
-        _minutes.add(text[:17])
+        remember(_minutes, text[:17], _MINUTES_MAX)
 
 
 def format_time(milliseconds: int) -> str:
