@@ -198,7 +198,7 @@ class Member:
         ruling = self.entry.readmitted
         return None if ruling is None else TreeHead(TreeSize(ruling.size), parse_hash(ruling.root))
 
-    @property
+    @cached_property
     def keys(self) -> LogKeys:
         """The keys of its log, without the rest of the member."""
         return LogKeys(self.origin, self.log_keys)
