@@ -1,5 +1,7 @@
 """What ``suyuan doctor`` looks at: each check says how something is, and never raises for what it looks for.
 
+Here are those that need nobody but this machine; what the running node and its peers tell is judged in cli/vitals.py.
+
 A check is ``ok``; a ``warning``, which the node lives with; a ``problem``, which somebody must mend; or ``damage``:
 stored or signed data is not what it must be.
 """
@@ -17,14 +19,12 @@ from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
 from ledger.network import Network, parse_network, split_versions
 from ledger.store import Store, open_store, prefix_end
 from node import logs
-from node.adoption import NetworkForkError
-from node.answers import RESTORING_HINT
 from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
 from node.equivocations import judge
 from node.errors import ConfigError, IntegrityAlarm, PassphraseNeededError
 from node.foundation import check_head, load_network, load_policy, load_witness
-from node.keys import ROTATE_HINT, check_named
+from node.keys import check_named
 from node.setup import public_keys, ring_of
 from node.tokens import TokenFile
 
@@ -35,8 +35,6 @@ DISTRIBUTION = "suyuan"
 DISK_BYTES_LOW = 5 << 30  # days of a busy node
 DISK_BYTES_MIN = 500 << 20  # below that a compaction of the store may not find room
 CLOCK_MS_MIN = parse_time("2025-01-01T00:00:00.000Z")  # no clock that is right is before this software
-SKEW_MS_LOW = 5_000
-SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are refused (node/transport.py)
 EVIDENCE_HINT = noted(
     "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on"
 )
@@ -288,156 +286,6 @@ def check_clock(now_ms: int, newest_ms: int | None) -> Check:
             "clock", "problem", words, noted("set the clock; until then new entries carry the time of the newest one")
         )
     return Check("clock", "ok", Words("it is not behind this node's log"))
-
-
-def check_skew(skew_ms: dict[str, int]) -> Check | None:
-    """Hold the clock against those of the peers; None where none has told its time."""
-    if not skew_ms:
-        return None
-    origin, most = max(skew_ms.items(), key=lambda item: abs(item[1]))
-    words = Words(
-        "against the peers' clocks it differs by {seconds} s at most ({origin})",
-        seconds=round(most / 1000, 1),
-        origin=origin,
-    )
-    if abs(most) > SKEW_MS_MAX:
-        return Check(
-            "skew", "problem", words, noted("set the clock, here or there: requests between the two are refused")
-        )
-    return Check("skew", "warning" if abs(most) > SKEW_MS_LOW else "ok", words)
-
-
-def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = "") -> Check:
-    """Judge what the running node says of itself; ``runs`` tells whether a process has its store open."""
-    if health is None and not runs:
-        return Check("node", "ok", Words("it does not run"))
-    if health is None:
-        words = Words("a process has the store open, but the node does not answer: {problem}", problem=problem)
-        return Check(
-            "node",
-            "problem",
-            words,
-            noted("is it starting, hanging, or listening elsewhere? suyuan config show names its address"),
-        )
-    if health.get("alarms"):
-        alarms = "; ".join(f"{one.get('log')}: {one.get('alarm')}" for one in health["alarms"])
-        return Check("node", "damage", Words("integrity alarm: {alarms}", alarms=alarms), _alarm_hint(health))
-    if (missing := _missing_keys(health)) is not None:
-        return missing
-    if health.get("status") == "key_awaited":
-        return _awaiting(health.get("next_log_key"))
-    if health.get("status") == "recovering":
-        return _recovering(health.get("recovery"))
-    if health.get("status") != "ok":
-        words = Words("it runs, and cannot write: {problem}", problem=str(health.get("failure")))
-        return Check(
-            "node",
-            "problem",
-            words,
-            noted("see the node's log; free some disk space or mend the disk, then start it again"),
-        )
-    words = Words(
-        "it runs: {count} entries, {confirmed} confirmed",
-        one="it runs: {count} entry, {confirmed} confirmed",
-        count=health.get("size"),
-        confirmed=health.get("confirmed_size"),
-    )
-    return Check("node", "ok", words)
-
-
-def _alarm_hint(health: dict[str, Any]) -> str:
-    """Return what to do about alarms: first about this node, then about its network, then about others' logs."""
-    names = [str(one.get("log")) for one in health["alarms"]]
-    if health.get("log") in names:
-        return noted("stop the node and keep its folder as it is")
-    if any(name.startswith("service ") for name in names):
-        return noted("restart the node; if it happens again, report it with the lines of its log")
-    return NetworkForkError.hint if any(name.startswith("network ") for name in names) else EVIDENCE_HINT
-
-
-def _missing_keys(health: dict[str, Any]) -> Check | None:
-    told = [one for one in health.get("missing_keys") or () if isinstance(one, dict)]
-    if not told:
-        return None
-    keys = ", ".join(f"{one.get('role')} {one.get('key')}" for one in told)
-    words = Words("it runs, and cannot sign with keys that the network document names: {keys}", keys=keys)
-    return Check("node", "problem", words, noted("put the files of these keys into the folder keys, and restart it"))
-
-
-def _awaiting(told: object) -> Check:
-    words = Words(
-        "it runs, and records nothing: the network document does not name the log key that was announced from entry "
-        "{start} on",
-        start=told.get("from") if isinstance(told, dict) else None,
-    )
-    return Check("node", "problem", words, ROTATE_HINT)
-
-
-def check_next_key(health: dict[str, Any]) -> Check | None:
-    """Say how many entries are left before the governors must have named the next log key; None where none waits."""
-    told, size = health.get("next_log_key"), health.get("size")
-    if health.get("status") == "key_awaited" or not isinstance(told, dict) or not isinstance(size, int):
-        return None
-    start = told.get("from")
-    left = start - size if isinstance(start, int) else 0
-    words = Words(
-        "the next log key begins with entry {start}, and the network document does not name it yet; entries left: "
-        "{left}",
-        start=start,
-        left=left,
-    )
-    return Check("next_key", "warning", words, ROTATE_HINT)
-
-
-def _recovering(told: object) -> Check:
-    recovery = told if isinstance(told, dict) else {}
-    if recovery.get("problem"):
-        words = Words("it restores its own log, and does not write yet: {problem}", problem=str(recovery["problem"]))
-        return Check("node", "problem", words, RESTORING_HINT)
-    words = Words(
-        "it asks its peers what it has said before, and does not write yet; answers: {answered} of the {needed} needed",
-        answered=recovery.get("answered"),
-        needed=recovery.get("needed"),
-    )
-    return Check("node", "problem", words, noted("it goes on by itself when enough of the others answer"))
-
-
-def check_freshness(health: dict[str, Any]) -> Check | None:
-    """Judge how long ago the quorums vouched for the logs; None where the node does not tell."""
-    told = health.get("freshness")
-    if not isinstance(told, dict):
-        return None
-    stale = [one for one in told.get("stale") or () if isinstance(one, dict)]
-    if stale:
-        logs = ", ".join(f"{one.get('log')} ({str(one.get('vouched'))[:19]})" for one in stale)
-        words = Words("no quorum has vouched for long for {logs}", logs=logs)
-        return Check(
-            "freshness", "warning", words, noted("is the owner's node down, or kept from its peers? Ask the member")
-        )
-    if told.get("vouched") is None:
-        return Check("freshness", "ok", Words("no quorum has vouched for this log yet"))
-    return Check(
-        "freshness", "ok", Words("quorums vouch for every log, for this one at {time}", time=told.get("vouched"))
-    )
-
-
-def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Check:
-    """Judge which peers answer: with fewer than the quorum nothing is confirmed."""
-    peers = sorted(origin for origin, member in network.members.items() if member.active and origin != own)
-    answering = [origin for origin in peers if origin not in unreachable]
-    words = Words("{count} of {all} peers answer", count=len(answering), all=len(peers))
-    if not unreachable:
-        return Check("peers", "ok", words)
-    silent = "; ".join(f"{origin}: {why}" for origin, why in sorted(unreachable.items()))
-    words = Words("{count} of {all} peers answer; not: {silent}", count=len(answering), all=len(peers), silent=silent)
-    if len(answering) + 1 < network.quorum:
-        return Check(
-            "peers",
-            "problem",
-            words,
-            noted("without a quorum nothing is confirmed; ask the members whose nodes do not answer"),
-        )
-    return Check("peers", "warning", words)
 
 
 def failed(name: str, error: LedgerError) -> Check:

@@ -108,12 +108,12 @@ def _audit(patient: "Patient") -> "Audit | Check":
 
 def _ask(patient: "Patient") -> "list[Check]":
     """Ask the node itself and its peers how they are."""
-    from cli import diagnosis  # noqa: PLC0415 - slow to import
+    from cli import vitals  # noqa: PLC0415 - slow to import
 
     health, problem = _health(url_of(patient.home.settings), patient.home)
-    checks = [diagnosis.check_health(health, runs=patient.locked is not None, problem=problem)]
-    fresh = diagnosis.check_freshness(health) if health is not None else None
-    waits = diagnosis.check_next_key(health) if health is not None else None
+    checks = [vitals.check_health(health, runs=patient.locked is not None, problem=problem)]
+    fresh = vitals.check_freshness(health) if health is not None else None
+    waits = vitals.check_next_key(health) if health is not None else None
     checks += [one for one in (waits, fresh) if one is not None]
     network = patient.network
     if network is None:
@@ -123,8 +123,8 @@ def _ask(patient: "Patient") -> "list[Check]":
         answers = list(zip(peers, pool.map(lambda peer: _ask_peer(peer, patient), peers), strict=True))
     unreachable = {peer.origin: why for peer, (_skew, why) in answers if why}
     skew = {peer.origin: skew for peer, (skew, _why) in answers if skew is not None}
-    checks.append(diagnosis.check_peers(network, patient.origin, unreachable))
-    found = diagnosis.check_skew(skew)
+    checks.append(vitals.check_peers(network, patient.origin, unreachable))
+    found = vitals.check_skew(skew)
     return [*checks, found] if found is not None else checks
 
 

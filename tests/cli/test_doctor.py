@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli import diagnosis
+from cli import diagnosis, vitals
 from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
 from cli.language import Words
 from ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -92,13 +92,13 @@ def test_the_clock_is_judged_by_its_own_log(now: int, newest: int | None, status
     ("skew", "status"), [({"a": 100}, "ok"), ({"a": 0, "b": -9000}, "warning"), ({"a": 61_000, "b": 0}, "problem")]
 )
 def test_the_clock_is_judged_by_the_peers(skew: dict[str, int], status: str) -> None:
-    found = diagnosis.check_skew(skew)
+    found = vitals.check_skew(skew)
     assert found is not None
     assert found.status == status
 
 
 def test_without_peers_nobody_judges_the_clock() -> None:
-    assert diagnosis.check_skew({}) is None
+    assert vitals.check_skew({}) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_without_peers_nobody_judges_the_clock() -> None:
     ],
 )
 def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, status: str) -> None:
-    found = diagnosis.check_health(health, runs=runs)
+    found = vitals.check_health(health, runs=runs)
     assert found.status == status
     assert "None" not in found.words.english
     if health is not None and "missing_keys" in health:
@@ -146,7 +146,7 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
 )
 def test_the_hint_to_an_alarm_is_about_what_is_in_doubt(logs: list[str], hint: str) -> None:
     alarms = [{"log": log, "alarm": "x"} for log in logs]
-    found = diagnosis.check_health({"status": "alarm", "log": "us/log", "alarms": alarms}, runs=True)
+    found = vitals.check_health({"status": "alarm", "log": "us/log", "alarms": alarms}, runs=True)
     assert hint in found.hint
 
 
@@ -161,7 +161,7 @@ def test_the_hint_to_an_alarm_is_about_what_is_in_doubt(logs: list[str], hint: s
     ids=["it waits", "it is told as the node's own problem", "none waits", "an older node"],
 )
 def test_the_entries_that_are_left_to_the_old_log_key_are_counted(health: Any, left: str | None) -> None:
-    found = diagnosis.check_next_key(health)
+    found = vitals.check_next_key(health)
     assert (found and found.words.english.rpartition("entries left: ")[2]) == left
     assert found is None or found.status == "warning"
 
@@ -169,9 +169,7 @@ def test_the_entries_that_are_left_to_the_old_log_key_are_counted(health: Any, l
 def test_silent_peers_are_a_warning_until_the_quorum_is_out_of_reach(network: Any) -> None:
     document = verify_chain(network.document.read_bytes(), network.fingerprint)
     own, tax, court = (network.origin(name) for name in ("police", "tax", "court"))
-    judged = [
-        diagnosis.check_peers(document, own, silent).status for silent in ({}, {tax: "x"}, {tax: "x", court: "x"})
-    ]
+    judged = [vitals.check_peers(document, own, silent).status for silent in ({}, {tax: "x"}, {tax: "x", court: "x"})]
     assert judged == ["ok", "warning", "problem"]
 
 
@@ -379,7 +377,7 @@ def test_the_alarms_of_a_running_node_are_shown_without_a_token(suyuan: Any, at_
     ],
 )
 def test_logs_that_no_quorum_vouches_for_any_more_are_a_warning(told: Any, status: str | None, words: str) -> None:
-    found = diagnosis.check_freshness({"freshness": told} if told is not None else {})
+    found = vitals.check_freshness({"freshness": told} if told is not None else {})
     assert (found.status if found is not None else None) == status
     assert words in (found.words.english if found is not None else "")
 
@@ -437,6 +435,6 @@ def test_a_stopped_nodes_proofs_are_found_and_judged_again(suyuan: Any, network:
 
 def test_an_alarm_about_another_log_does_not_ask_to_stop_the_node() -> None:
     told = {"status": "alarm", "log": "own", "alarms": [{"log": "other", "alarm": "two stories"}]}
-    assert "suyuan evidence list" in diagnosis.check_health(told, runs=True).hint
+    assert "suyuan evidence list" in vitals.check_health(told, runs=True).hint
     told["alarms"] = [{"log": "own", "alarm": "two stories"}]
-    assert "stop the node" in diagnosis.check_health(told, runs=True).hint
+    assert "stop the node" in vitals.check_health(told, runs=True).hint

@@ -119,8 +119,9 @@ def test_every_hint_that_an_error_is_given_has_a_chinese_translation() -> None:
 
 
 def test_every_check_of_the_doctor_has_a_chinese_name() -> None:
-    tree = ast.parse((PACKAGE / "diagnosis.py").read_text("utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    read = [ast.parse((PACKAGE / name).read_text("utf-8")) for name in ("diagnosis.py", "vitals.py")]
+    nodes = [node for tree in read for node in ast.walk(tree)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     names = {
         str(call.args[0].value)
         for call in calls

@@ -25,7 +25,7 @@ from node_helpers import (
 )
 from structlog.testing import capture_logs
 
-from cli.diagnosis import check_health
+from cli.vitals import check_health
 from ledger.encoding import encode_base64
 from ledger.equivocation import heads_proof
 from ledger.errors import ConsistencyError
