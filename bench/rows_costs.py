@@ -28,7 +28,7 @@ from ledger.merkle import LeafIndex, leaf_hash
 from ledger.note import sign_detached, verify_detached
 from ledger.store import Batch, Store, open_store, prefix_end
 from ledger.tile import KnownTree, MiddleRows, encode_bundle, parse_bundle
-from node import indexing, layout, logs
+from node import layout, logs
 from node.app import create_app
 from node.foundation import load_network
 from node.history import History
@@ -103,7 +103,6 @@ def _writing(bench: Bench) -> list[Row]:
         ("append", "  of that: crypto_sign", lambda: [sign_detached(signer.secret_key, text) for text in chained]),
         ("append", "leaf hashes", lambda: list(map(leaf_hash, raws))),
         ("append", "indexes, tiles, batch", lambda: logs.append(state, entries, after, Batch(), events=events)),
-        ("append", "  of that: digests", lambda: [indexing.event_digest(text) for text in texts]),
         ("append", "  of that: tiles", lambda: state.edge.extended([one.leaf for one in entries])),
         ("append", "  of that: putting the pairs", put),
         ("append", "synced write of the batch", lambda: store.write(batch)),

@@ -270,7 +270,6 @@ class Confirmed(Generic[_T]):
     """Entries that :func:`confirm_entries` has found to hold, column by column."""
 
     events: list[_T]
-    event_texts: list[bytes]  # canonical JSON
     leaves: list[bytes]
     head: ChainHead  # behind the last of them
 
@@ -297,7 +296,6 @@ def confirm_entries(
     signer: VerifierKey | None = None
     key_id = b""
     events: list[_T] = []
-    event_texts: list[bytes] = []
     leaves: list[bytes] = []
     try:
         for index, raw in enumerate(raws, head.size):
@@ -321,18 +319,16 @@ def confirm_entries(
                     return None
             if (key := key_at(index)) is not signer:
                 signer, key_id = key, key.key_id if (key.name, key.algorithm) == (head.origin, ED25519) else b""
-            event_text = raw[start:-tail]
-            event = read(event_text)
+            event = read(raw[start:-tail])
             text = raw[: -tail + 1]
             if event is None or blob[:4] != key_id or not verify_detached(key.public_key, text, blob[4:]):
                 return None
             events.append(event)
-            event_texts.append(event_text)
             leaves.append(leaf_hash(raw))
             previous = hashlib.sha256(text).digest()
     except (LedgerError, ValueError):
         return None
-    return Confirmed(events, event_texts, leaves, ChainHead(head.origin, head.size + len(raws), previous, time))
+    return Confirmed(events, leaves, ChainHead(head.origin, head.size + len(raws), previous, time))
 
 
 def follow(head: ChainHead, entry: Entry) -> ChainHead:

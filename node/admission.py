@@ -14,7 +14,7 @@ from ledger.note import SigningKey
 from ledger.plain import PlainEvent, PlainReceipt, PlainRef, PlainShare
 from ledger.store import Store
 from ledger.store.protocol import prefix_end
-from node import indexing, layout, logs
+from node import layout, logs
 from node.briefs import Brief
 from node.errors import (
     AlreadyAnsweredError,
@@ -136,9 +136,9 @@ class Admission:
         value = self.store.get(layout.event_key(event_id, self.log))
         if value is None:
             return None
-        if value[layout.INDEX_BYTES :] != indexing.event_digest(prepared.text):
+        entry = logs.read_entry(self.store, self.log, int.from_bytes(value, "big"))
+        if entry.event_text != prepared.text:
             raise ConflictError(f"the id {event_id} is recorded with other content", field="id")
-        entry = logs.read_entry(self.store, self.log, int.from_bytes(value[: layout.INDEX_BYTES], "big"))
         return Recorded(event_id, encode_base64(entry.leaf), entry.index, self.origin, entry.time)
 
     def _signer(self, index: int) -> SigningKey:

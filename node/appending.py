@@ -122,7 +122,7 @@ def _index(state: LogState, events: list[Prepared]) -> Index:
     for _, group in groupby(events, lambda prepared: isinstance(prepared.event, Brief)):
         part = list(group)
         brief = [prepared.event for prepared in part if isinstance(prepared.event, Brief)]
-        whole = ((one.event, one.text) for one in part if not isinstance(one.event, Brief))
+        whole = (one.event for one in part if not isinstance(one.event, Brief))
         indexes.append(
             briefs.index(state.log, start, brief)
             if brief

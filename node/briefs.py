@@ -25,7 +25,6 @@ class Brief(NamedTuple):
     id: str
     consumer: str
     key: bytes  # prefix of the key of its id
-    digest: bytes  # see indexing.event_digest
     places: list[bytes]  # prefixes of the other keys of the index, which end with its place
 
 
@@ -37,13 +36,12 @@ class Briefs:
     ids: list[str] = field(default_factory=list)
     consumers: list[str] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
     places: list[list[bytes]] = field(default_factory=list)
     others: dict[int, PlainEvent] = field(default_factory=dict)  # that are more than a Brief says
 
     def cut(self, body: bytes) -> list[tuple[Brief | PlainEvent, bytes]]:
         """Return the events with their texts, which are cut out of the batch."""
-        columns = zip(self.ids, self.consumers, self.keys, self.digests, self.places, strict=True)
+        columns = zip(self.ids, self.consumers, self.keys, self.places, strict=True)
         events: list[Brief | PlainEvent] = list(map(_MAKE, columns))
         for number, event in self.others.items():
             events[number] = event
@@ -64,10 +62,9 @@ def brief_batch(body: bytes) -> Briefs | None:
     if not recognised:
         return None
     briefs = Briefs([len(text) for _, text in recognised], [event.id for event, _ in recognised])
-    for key, value in indexing.index(b"", 0, recognised).pairs:
+    for key, value in indexing.index(b"", 0, (event for event, _ in recognised)).pairs:
         if value:  # that of an id, with which the keys of each event begin
             briefs.keys.append(key)
-            briefs.digests.append(value[layout.INDEX_BYTES :])
             briefs.places.append([])
         else:
             briefs.places[-1].append(key[: -layout.INDEX_BYTES])
@@ -86,7 +83,7 @@ def index(log: bytes, start: int, briefs: Iterable[Brief]) -> indexing.Index:
     pairs: list[Pair] = []
     for number, brief in enumerate(briefs, start):
         index_bytes = number.to_bytes(layout.INDEX_BYTES, "big")
-        pairs.append((brief.key + log, index_bytes + brief.digest))
+        pairs.append((brief.key + log, index_bytes))
         if brief.places:
             place = log + index_bytes
             pairs += [(prefix + place, b"") for prefix in brief.places]

@@ -74,7 +74,7 @@ def judge(head: ChainHead, piece: Piece, *, pool: "Executor | None" = None) -> C
     entries, chain = verify_entries(head, piece.raws, key_at=piece.keys.at, pool=pool)
     from ledger.event import read_event  # noqa: PLC0415 - what holds is mostly recognised, without models
 
-    events = ((read_event(entry.event), entry.event_text) for entry in entries)
+    events = (read_event(entry.event) for entry in entries)
     return _checked(head, piece, events, [entry.leaf for entry in entries], chain)
 
 
@@ -84,8 +84,7 @@ def _confirm(head: ChainHead, piece: Piece) -> Checked | None:
     )
     if confirmed is None:
         return None
-    events = zip(confirmed.events, confirmed.event_texts, strict=True)
-    return _checked(head, piece, events, confirmed.leaves, confirmed.head)
+    return _checked(head, piece, confirmed.events, confirmed.leaves, confirmed.head)
 
 
 def _read(text: bytes) -> "Read | None":
@@ -100,7 +99,7 @@ def _read(text: bytes) -> "Read | None":
 def _checked(
     head: ChainHead,
     piece: Piece,
-    events: Iterable[tuple["Read", bytes]],
+    events: Iterable["Read"],
     leaves: list[bytes],
     chain: ChainHead,
 ) -> Checked:

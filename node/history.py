@@ -138,7 +138,7 @@ class History:
         for key, value in self._reader.scan(prefix, prefix_end(prefix)):
             state = self._by_log.get(key[len(prefix) :])
             if state is not None and log in (None, state.origin):
-                places.append((state.origin != own, state.origin, int.from_bytes(value[: layout.INDEX_BYTES], "big")))
+                places.append((state.origin != own, state.origin, int.from_bytes(value, "big")))
         if not places:
             raise NotFoundError(f"no event {event_id} is known here", field="event_id")
         _, origin, index = min(places)

@@ -4,7 +4,6 @@ Shares and receipts that are recognised (ledger/plain.py) are indexed without th
 the first event that is anything else.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ledger.event import Receipt, Share
     from ledger.event.reading import Read
     from ledger.store.protocol import Pair
-
-DIGEST_BYTES = 16  # of an event's canonical JSON: enough to tell a repetition from another event
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +41,24 @@ class Growth:
 def index(
     log: bytes,
     start: int,
-    events: Iterable[tuple["Read", bytes]],
+    events: Iterable["Read"],
     *,
     opening: bytes = b"",
     consumer: str | None = None,
 ) -> Index:
-    """Return what events leave in the store: those of verified entries from ``start`` on, each with its canonical JSON.
+    """Return what events leave in the store: those of verified entries from ``start`` on.
 
     ``opening`` is the hash line of entry 0, if it is among them. Shares to ``consumer`` that name a manifest are noted,
     so that it is fetched.
     """
     found = _Found(log, consumer)
-    for number, (event, text) in enumerate(events, start):
+    for number, event in enumerate(events, start):
         if isinstance(event, PlainShare):
-            found.share(event, found.event(event.id, text, number))
+            found.share(event, found.event(event.id, number))
         elif isinstance(event, PlainReceipt):
-            found.receipt(event, found.event(event.id, text, number))
+            found.receipt(event, found.event(event.id, number))
         else:
-            found.other(event, text, number)
+            found.other(event, number)
     if start == 0 and opening:
         found.acting.insert(0, (0, opening))
     found.pairs += [(layout.version_key(log, number), text_hash) for number, text_hash in found.acting]
@@ -80,11 +77,6 @@ def joined(indexes: Sequence[Index]) -> Index:
     )
 
 
-def event_digest(event_json: bytes) -> bytes:
-    """Return what tells a repeated submission from another event under the same id."""
-    return hashlib.sha256(event_json).digest()[:DIGEST_BYTES]
-
-
 class _Found:
     """What was found so far."""
 
@@ -98,10 +90,10 @@ class _Found:
         self.wanted = False
         self.rotated: int | None = None
 
-    def event(self, event_id: str, text: bytes, number: int) -> bytes:
+    def event(self, event_id: str, number: int) -> bytes:
         """Index an event by its id; return its place, as other keys end with it."""
         index_bytes = number.to_bytes(layout.INDEX_BYTES, "big")
-        self.pairs.append((layout.event_key(event_id, self._log), index_bytes + event_digest(text)))
+        self.pairs.append((layout.event_key(event_id, self._log), index_bytes))
         return self._log + index_bytes
 
     def share(self, share: Union[PlainShare, "Share"], place: bytes) -> None:
@@ -120,14 +112,14 @@ class _Found:
         """Index a receipt by the share that it answers."""
         self.pairs.append((layout.answer_prefix(parse_hash(receipt.share.hash)) + place, b""))
 
-    def other(self, event: "Read", text: bytes, number: int) -> None:
+    def other(self, event: "Read", number: int) -> None:
         """Index an event of any type, or what is wrong with it."""
         from ledger.event import KeyRotate, NetworkAdopt, Receipt, Share, Violation  # noqa: PLC0415 - see above
 
         if isinstance(event, Violation):
             self.pairs.append((layout.finding_key(self._log, number), event.code.encode()))
             return
-        place = self.event(event.id, text, number)
+        place = self.event(event.id, number)
         if isinstance(event, Share):
             self.share(event, place)
         elif isinstance(event, Receipt):

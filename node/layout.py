@@ -11,7 +11,7 @@
     B       log, level, slot                        a confirmed checkpoint of the past; node/logs.py says which
     X       log                                     a checkpoint against the log's own history that makes no proof
     Y       log, SHA-256 of the file                proof that the log has told two stories (ledger/equivocation.py)
-    I       event id, log                           index, digest of the event
+    I       event id, log                           index
     R       record, log, index                      – the share names the record
     P       parent's leaf hash, log, index          – the share names the parent
     A       share's leaf hash, log, index           – the receipt answers the share

@@ -177,8 +177,7 @@ def called_for(log: bytes, entry: Entry) -> dict[bytes, bytes]:
 def _index_of(log: bytes, entries: Sequence[Entry], events: Sequence[Read]) -> Index:
     if not entries:
         return Index([], (), wanted=False, rotated=None)
-    texts = (entry.event_text for entry in entries)
-    return indexing.index(log, entries[0].index, zip(events, texts, strict=True), opening=entries[0].previous)
+    return indexing.index(log, entries[0].index, events, opening=entries[0].previous)
 
 
 def rotation_of(entry: Entry) -> Rotation | None:

@@ -89,7 +89,7 @@ class IndexAudit:
         for key, value in self._store.scan(kind, prefix_end(kind)):
             if _log_of(key) != walk.log:
                 continue
-            index = int.from_bytes(value[: layout.INDEX_BYTES] if kind == b"I" else key[-layout.INDEX_BYTES :], "big")
+            index = int.from_bytes(value if kind == b"I" else key[-layout.INDEX_BYTES :], "big")
             if index not in walk.damaged and key not in self._called_for_at(walk, index):
                 told = f"the index key {key.hex()} belongs to no such entry"
                 self._findings.add("index_stray", walk.place(index), told)

@@ -216,7 +216,7 @@ def columns(head: ChainHead, raws: Sequence[bytes]) -> Confirmed[JsonObject]:
     """What confirming gives, by way of verifying."""
     entries, after = verify_entries(head, raws, key_at=key_at)
     assert all(one.event_text == canonical_json(one.event).encode() for one in entries)
-    return Confirmed([e.event for e in entries], [e.event_text for e in entries], [e.leaf for e in entries], after)
+    return Confirmed([e.event for e in entries], [e.leaf for e in entries], after)
 
 
 def test_what_is_confirmed_is_what_is_verified() -> None:

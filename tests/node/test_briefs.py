@@ -47,7 +47,7 @@ def test_simple_shares_in_brief_leave_in_the_store_what_they_leave_as_a_whole(st
     events = sent(body).cut(body)
     texts = [canonical_json(value).encode() for value in SIMPLE]
     assert [text for _, text in events] == texts
-    whole = [(event, text) for text in texts if (event := recognise(text)) is not None]
+    whole = [event for text in texts if (event := recognise(text)) is not None]
     brief = [event for event, _ in events if isinstance(event, Brief)]
     assert len(whole) == len(brief) == len(SIMPLE)
     assert briefs.index(LOG, start, brief) == indexing.index(LOG, start, whole)

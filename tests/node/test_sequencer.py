@@ -533,7 +533,7 @@ def test_a_recognised_event_leaves_in_the_store_what_its_model_leaves() -> None:
     read = [read_plain(text) for text in texts]
     assert [isinstance(event, PlainShare | PlainReceipt) for event in read] == [True] * 4 + [False] * 2
     found = [
-        indexing.index(layout.log_id(A.origin), 0, zip(events, texts, strict=True), consumer=B.origin)
+        indexing.index(layout.log_id(A.origin), 0, events, consumer=B.origin)
         for events in ([event for event in read if event is not None], [read_event(value) for value in values])
     ]
     assert found[0] == found[1]

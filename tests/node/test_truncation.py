@@ -66,7 +66,7 @@ def desk_with(log: PaperLog, size: int) -> Iterator[Desk]:
         taken = desk.take(part) if size else []
 
         def want(transaction: Transaction) -> None:
-            events = [(read_event(entry.event), entry.event_text) for entry in taken]
+            events = [read_event(entry.event) for entry in taken]
             transaction.batch.put_all(indexing.index(layout.log_id(B.origin), 0, events, consumer=A.origin).pairs)
 
         desk.writer.submit(want).result(PATIENCE_SECONDS)
