@@ -153,9 +153,14 @@ async def test_after_some_losses_no_more_processes_are_started(
 async def test_processes_are_ended_when_little_is_signed_and_started_again(
     crew: Signatories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signatories, "IDLE_SECONDS", 0.05)
     before = await started(crew)
-    await until(lambda: not crew.pids, "the end of idle processes")
+    assert crew._watch is not None
+    crew._watch.cancel()
+    with monkeypatch.context() as patch:
+        patch.setattr(signatories, "IDLE_SECONDS", 0.05)
+        crew._look()
+        assert crew.pids == before  # much was signed since the last look
+        await until(lambda: not crew.pids, "the end of idle processes")
     assert not any(map(is_up, before))
     assert not set(await started(crew)) & set(before)
 
