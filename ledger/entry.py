@@ -58,7 +58,7 @@ SIGNATURE_BYTES = 64
 PARALLEL_MIN = 16  # below that, handing work to another thread costs more than it saves
 
 _TIMES_KEPT = 256  # that were read: those of the next entries are mostly the same
-_TIME_CHARACTERS = 24
+_STAMP_CHARACTERS = 25  # the line of the time, its newline included
 _SIGNATURE_CHARACTERS = 93  # base64 of key ID and signature, and the newline
 _LAST_LETTERS = b"AEIMQUYcgkosw048"  # of base64 of 68 bytes, whose last letter has two bits to spare, which are 0
 _LINES = 9  # six of the text, an empty one, the signature line, and what follows its newline: nothing
@@ -287,41 +287,41 @@ def confirm_entries(
     is compared with the bytes that must stand there. ``read`` gives the event that a text is in canonical JSON, or None
     where it takes the exact way to tell (see ledger/plain.py). None: that, or something does not hold.
     """
-    if not is_origin(head.origin):
+    if not is_origin(head.origin) or head.size + len(raws) > INTEGER_MAX + 1:
         return None
     begin = f"{FORMAT}\n{head.origin}\n".encode()
     middle = f"\n\n— {head.origin} ".encode()
     tail = len(middle) + _SIGNATURE_CHARACTERS
     previous, time, stamp = head.previous, head.time, b""
     signer: VerifierKey | None = None
-    key_id = b""
+    public_key = key_id = b""
     events: list[_T] = []
     leaves: list[bytes] = []
     try:
         for index, raw in enumerate(raws, head.size):
             known = b"%b%d\n%b" % (begin, index, b2a_base64(previous))
-            start = len(known) + _TIME_CHARACTERS + 1
-            blob = a2b_base64(raw[-_SIGNATURE_CHARACTERS:-1], strict_mode=True)
+            start, end = len(known) + _STAMP_CHARACTERS, len(raw) - tail
             if not (
-                raw.startswith(known)
-                and raw[start - 1 : start] == raw[-1:] == b"\n"
-                and raw[-tail:-_SIGNATURE_CHARACTERS] == middle
+                start < end
+                and raw.startswith(known)
+                and raw.startswith(middle, end)
+                and raw.endswith(b"=\n")
                 and raw[-3] in _LAST_LETTERS
-                and raw[-2:-1] == b"="
                 and len(raw) <= ENTRY_BYTES_MAX
-                and index <= INTEGER_MAX
             ):
                 return None
-            if raw[len(known) : start - 1] != stamp:
-                stamp = raw[len(known) : start - 1]
-                before, time = time, parse_time(stamp.decode("ascii"))
-                if time < before:
+            if not stamp or not raw.startswith(stamp, start - _STAMP_CHARACTERS):
+                stamp = raw[start - _STAMP_CHARACTERS : start]
+                before, time = time, parse_time(stamp[:-1].decode("ascii"))
+                if time < before or not stamp.endswith(b"\n"):
                     return None
             if (key := key_at(index)) is not signer:
-                signer, key_id = key, key.key_id if (key.name, key.algorithm) == (head.origin, ED25519) else b""
-            event = read(raw[start:-tail])
-            text = raw[: -tail + 1]
-            if event is None or blob[:4] != key_id or not verify_detached(key.public_key, text, blob[4:]):
+                signer, public_key = key, key.public_key
+                key_id = key.key_id if (key.name, key.algorithm) == (head.origin, ED25519) else b""
+            blob = a2b_base64(raw[-_SIGNATURE_CHARACTERS:-1], strict_mode=True)
+            text = raw[: end + 1]
+            event = read(raw[start:end])
+            if event is None or blob[:4] != key_id or not verify_detached(public_key, text, blob[4:]):
                 return None
             events.append(event)
             leaves.append(leaf_hash(raw))

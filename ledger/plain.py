@@ -244,7 +244,12 @@ def _point(refs: Iterable[PlainRef]) -> bool:
 def _hold(texts: Iterable[str | None]) -> bool:
     """Tell whether texts are such as canonical JSON takes, without white space at their ends."""
     for text in texts:
-        if text is None or text in _held:
+        if text is None:
+            continue
+        if text.isascii():
+            if text.isprintable() and text[0] != " " != text[-1]:
+                continue
+        elif text in _held:
             continue
         if text.strip() != text or not _is_canonical(text):
             return False

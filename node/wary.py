@@ -8,13 +8,17 @@ import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
+import httpcore
 import httpx
 
 from node.errors import ConfigError
 from node.faults import PeerCompressedError, PeerTooLongError
 
 ANSWER_TIMEOUTS_MAX = 6  # a whole answer, in waits for a part of it: else one byte now and then would hold us for ever
+READ_BYTES = 256 * 1024  # of an answer at a time, as much as the event loop takes from a socket: else it is cut up
 PROBLEM_CHARACTERS_MAX = 200  # of a server's own words, in messages and logs
+
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = READ_BYTES
 
 
 def wary_client(
