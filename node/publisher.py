@@ -29,7 +29,7 @@ from ledger.note import SIGNATURES_MAX, Signature, SigningKey
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
 from ledger.store.headfile import write_head
-from ledger.store.protocol import prefix_end
+from ledger.store.protocol import key_after, prefix_end
 from ledger.witness_request import AddCheckpoint
 from node import layout, logs
 from node.clock import Clock
@@ -348,10 +348,14 @@ class Publisher:
             )
 
     def _root_again(self, transaction: Transaction, state: LogState, start: int) -> bytes:
-        stored = transaction.store.scan(layout.entry_key(state.log, start), prefix_end(b"E" + state.log))
-        leaves = [leaf_hash(raw) for _, raw in stored]
-        if len(leaves) != state.size - start:
-            raise StoreCorruptError(f"{len(leaves)} entries where {state.size - start} were recorded", field=self._own)
+        expected = state.size - start
+        leaves: list[bytes] = []
+        key, end = layout.entry_key(state.log, start), prefix_end(b"E" + state.log)
+        while page := transaction.store.page(key, end, max(expected - len(leaves), 0) + 1):  # nothing may stand behind
+            leaves += [leaf_hash(raw) for _, raw in page]
+            key = key_after(page[-1][0])
+        if len(leaves) != expected:
+            raise StoreCorruptError(f"{len(leaves)} entries where {expected} were recorded", field=self._own)
         again, _ = logs.read_edge(transaction.store, state, start).extended(leaves)
         return again.root()
 

@@ -153,6 +153,10 @@ def damages() -> list[Any]:
         assert disk.cells is not None
         disk.cells[key] = Cell(key, change(disk.cells[key].value))  # with a good checksum: nobody else would notice
 
+    def added(disk: MemoryDisk, key: bytes) -> None:
+        assert disk.cells is not None
+        disk.cells[key] = Cell(key, b"more")
+
     entry, tile = layout.entry_key(OWN, 1), layout.tile_key(OWN, 0, 0)
     return [
         pytest.param(lambda disk: disk.flip(entry), id="a flipped bit in an entry"),
@@ -161,6 +165,7 @@ def damages() -> list[Any]:
             id="another entry in its place",
         ),
         pytest.param(lambda disk: disk.cells.pop(entry), id="a missing entry"),
+        pytest.param(lambda disk: added(disk, layout.entry_key(OWN, 9)), id="an entry behind the last"),
         pytest.param(lambda disk: replaced(disk, tile, lambda _: b""), id="a missing tile"),
     ]
 
