@@ -128,7 +128,9 @@ class Node:
         self.store: Store = open_store(self.home.data) if store is None else store
         try:
             self._build()
-            self._connect(transport_to)
+            self._connect_peers(transport_to)
+            self._build_listening()
+            self._build_speaking()
             self._connect_outside(foundation, transport_to)
         except BaseException:
             self.store.close()
@@ -386,7 +388,7 @@ class Node:
             told = f"{state.origin} has signed a checkpoint against its own history; it is kept"
             self.alarms.take(IntegrityAlarm(told, field=state.origin, cause="contradiction"))
 
-    def _connect(self, transport_to: Callable[[Member | Outsider], httpx.AsyncBaseTransport] | None) -> None:
+    def _connect_peers(self, transport_to: Callable[[Member], httpx.AsyncBaseTransport] | None) -> None:
         auth = PeerAuth(
             lambda: self.keys.transport,
             origin=self.origin,
@@ -411,8 +413,9 @@ class Node:
 
         self.peers = Peers(self.origin, make, fault=self._fault)
         self.peers.update(self.network)
-        common: dict[str, Any] = {"own": self.origin, "writer": self.writer, "network": lambda: self.network}
-        common["metrics"] = self.metrics
+
+    def _build_listening(self) -> None:
+        """Build what takes from the peers: manifests, copies of their logs, what is lost here, what was ruled."""
         self.manifests = Manifests(
             own=self.origin,
             store=self.store,
@@ -423,14 +426,17 @@ class Node:
             interval_ms=self.settings.pull_interval_ms,
         )
         self.mirror = Mirror(
+            own=self.origin,
             store=self.store,
+            writer=self.writer,
+            network=lambda: self.network,
             peers=self.peers,
             verifiers=self.verifiers,
             clock=self.clock,
+            metrics=self.metrics,
             equivocations=self.equivocations,
             alarm=self.alarms.take,
             wanted=self.manifests.notice,
-            **common,
         )
         self.recovery = Recovery(
             own=self.origin,
@@ -453,18 +459,24 @@ class Node:
             lift=lambda origin: self.alarms.lift(origin, "ruling"),
             settled=self._readmitted,
         )
+
+    def _build_speaking(self) -> None:
+        """Build what speaks for this node: its checkpoints, versions of the network, cosignatures, gossip."""
         self.publisher = Publisher(
+            own=self.origin,
             keys=lambda: self.keys,
             store=self.store,
+            writer=self.writer,
+            network=lambda: self.network,
             peers=self.peers,
             clock=self.clock,
+            metrics=self.metrics,
             head_file=self.home.head,
             interval_ms=self.settings.checkpoint_interval_ms,
             timeout_ms=self.settings.confirm_timeout_ms,
             refresh_ms=self.settings.refresh_interval_ms,
             alarms=self.alarms,
             alarm=self.alarms.take,
-            **common,
         )
         self.adoption = Adoption(
             self._charter,
@@ -480,6 +492,9 @@ class Node:
             wait_ready=self.recovery.wait_ready,
         )
         self.witness = Witness(
+            own=self.origin,
+            writer=self.writer,
+            network=lambda: self.network,
             signer=lambda: self.keys.cosigner,
             mirror=self.mirror,
             recovery=self.recovery,
@@ -487,8 +502,8 @@ class Node:
             adoption=self.adoption,
             peers=self.peers,
             clock=self.clock,
+            metrics=self.metrics,
             alarms=self.alarms,
-            **common,
         )
         self.gossip = Gossip(
             mirror=self.mirror,
