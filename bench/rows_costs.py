@@ -10,8 +10,9 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 from bench import load
 from bench.context import Bench, require
@@ -21,11 +22,12 @@ from bench.postgres import CONNECTIONS
 from bench.report import Row, shown
 from bench.rows_append import NodeHere
 from bench.rows_reading import sizes
-from ledger.encoding import canonical_json, check_json, parse_canonical_json, parse_json
-from ledger.entry import chain, open_chain, parse_entry, sign_texts, verify_entries, verify_signature
+from cli.demo.network import Department
+from ledger.encoding import JsonObject, canonical_json, check_json, parse_canonical_json, parse_json
+from ledger.entry import ChainHead, Entry, chain, open_chain, parse_entry, sign_texts, verify_entries, verify_signature
 from ledger.event import parse_event, read_event
 from ledger.merkle import LeafIndex, leaf_hash
-from ledger.note import sign_detached, verify_detached
+from ledger.note import Signer, sign_detached, verify_detached
 from ledger.store import Batch, Store, open_store, prefix_end
 from ledger.tile import KnownTree, MiddleRows, encode_bundle, parse_bundle
 from node import layout, logs
@@ -34,10 +36,12 @@ from node.foundation import load_network
 from node.history import History
 from node.logs import LogState, load_log, read_entry
 from node.service import ROWS_MAX
-from node.submission import Recorded, prepare, prepare_text
+from node.submission import Prepared, Recorded, prepare, prepare_text
 
 EVENTS = 1000
 TURNS = 9
+
+Step: TypeAlias = tuple[str, str, Callable[[], object]]  # path, name, what is done
 
 
 def costs(bench: Bench) -> list[Row]:
@@ -45,35 +49,89 @@ def costs(bench: Bench) -> list[Row]:
     return [*_writing(bench), *asyncio.run(_serving(bench)), *_tracing(ledger_of(bench, sizes(bench)[1]))]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shares:
+    """The first shares of a log, in all the forms that they have on their way from bodies into the store."""
+
+    origin: str
+    bodies: list[bytes]
+    values: list[JsonObject]
+    prepared: list[Prepared]
+    before: ChainHead
+    chained: list[bytes]
+    after: ChainHead
+    signer: Signer
+    raws: list[bytes]
+    entries: list[Entry]
+    state: LogState  # before the batch
+    batch: Batch
+
+    @classmethod
+    def of(cls, own: Department, consumer: str, store: Store) -> Self:
+        """Return shares of ``own`` to ``consumer``; nothing is written."""
+        network, _ = load_network(own.home)
+        signer = log_signer(own.home)
+        values = [load.share(number, consumer) for number in range(EVENTS)]
+        prepared = [prepare(value, origin=own.origin) for value in values]
+        before = open_chain(own.origin, network.text.encode())
+        chained, after = chain(before, [one.text for one in prepared], time=1_800_000_000_000)
+        raws = sign_texts(signer, chained)
+        entries = [parse_entry(raw) for raw in raws]
+        state = load_log(store, own.origin, network)
+        batch = Batch()
+        logs.append(state, entries, after, batch)
+        return cls(
+            origin=own.origin, bodies=[as_json(value).encode() for value in values], values=values, prepared=prepared,
+            before=before, chained=chained, after=after, signer=signer, raws=raws, entries=entries, state=state,
+            batch=batch,
+        )  # fmt: skip
+
+
 def _writing(bench: Bench) -> list[Row]:
     made = network_of(bench.folder("costs"), 2)
     own, peer = made.departments["police"], made.departments["tax"]
-    network, _ = load_network(own.home)
-    signer = log_signer(own.home)
     store = open_store(own.home.data)
-    values = [load.share(number, peer.origin) for number in range(EVENTS)]
-    bodies = [as_json(value).encode() for value in values]
-    models = [prepare(value, origin=own.origin) for value in values]
-    texts = [one.text for one in models]
-    events = [read_event(value) for value in values]
-    head = open_chain(own.origin, network.text.encode())
-    chained, after = chain(head, texts, time=1_800_000_000_000)
-    raws = sign_texts(signer, chained)
-    entries = [parse_entry(raw) for raw in raws]
-    state = load_log(store, own.origin, network)
-    key = network.member(own.origin).log_key_at(0)
-    batch = Batch()
-    logs.append(state, entries, after, batch)
-    pairs = list(batch)
-    bundle = encode_bundle(raws)
-    answers = [
-        Recorded(one.event.id, entry.ref.hash, entry.index, entry.origin, entry.time)
-        for one, entry in zip(models, entries, strict=True)
+    try:
+        shares = _Shares.of(own, peer.origin, store)
+        steps = [*_preparing(shares, store), *_appending(shares, store), *_replicating(shares, store)]
+        return _rows(steps, EVENTS, "event")
+    finally:
+        store.close()
+
+
+def _preparing(shares: _Shares, store: Store) -> list[Step]:
+    """From a body to an event that may be recorded."""
+    bodies, values, origin, log = shares.bodies, shares.values, shares.origin, shares.state.log
+    return [
+        ("append", "body → JSON, strict", lambda: list(map(parse_json, bodies))),
+        ("append", "  of that: json.loads alone", lambda: list(map(json.loads, bodies))),
+        ("append", "  of that: check_json", lambda: list(map(check_json, values))),
+        ("append", "prepare: all of it", lambda: [prepare(value, origin=origin) for value in values]),
+        ("append", "  of that: pydantic model", lambda: list(map(parse_event, values))),
+        ("append", "  of that: canonical_json", lambda: list(map(canonical_json, values))),
+        (
+            "append",
+            "the same two, of a canonical body (prepare_text)",
+            lambda: [prepare_text(body, origin=origin) for body in bodies],
+        ),
+        (
+            "append",
+            "look for the id in the store",
+            lambda: [store.get(layout.event_key(one.event.id, log)) for one in shares.prepared],
+        ),
     ]
 
-    def verified() -> None:
-        for one in entries:
-            verify_signature(one, key)
+
+def _appending(shares: _Shares, store: Store) -> list[Step]:
+    """From events to entries that are on the disk, and the answer."""
+    state, entries, signer, chained = shares.state, shares.entries, shares.signer, shares.chained
+    texts = [one.text for one in shares.prepared]
+    events = [read_event(value) for value in shares.values]
+    pairs = list(shares.batch)
+    answers = [
+        Recorded(one.event.id, entry.ref.hash, entry.index, entry.origin, entry.time)
+        for one, entry in zip(shares.prepared, entries, strict=True)
+    ]
 
     def put() -> None:
         again = Batch()
@@ -81,38 +139,40 @@ def _writing(bench: Bench) -> list[Row]:
             assert what is not None
             again.put(where, what)
 
-    steps: list[tuple[str, str, Callable[[], object]]] = [
-        ("append", "body → JSON, strict", lambda: list(map(parse_json, bodies))),
-        ("append", "  of that: json.loads alone", lambda: list(map(json.loads, bodies))),
-        ("append", "  of that: check_json", lambda: list(map(check_json, values))),
-        ("append", "prepare: all of it", lambda: [prepare(value, origin=own.origin) for value in values]),
-        ("append", "  of that: pydantic model", lambda: list(map(parse_event, values))),
-        ("append", "  of that: canonical_json", lambda: list(map(canonical_json, values))),
-        (
-            "append",
-            "the same two, of a canonical body (prepare_text)",
-            lambda: [prepare_text(body, origin=own.origin) for body in bodies],
-        ),
-        (
-            "append",
-            "look for the id in the store",
-            lambda: [store.get(layout.event_key(one.event.id, state.log)) for one in models],
-        ),
-        ("append", "chain: text and SHA-256", lambda: chain(head, texts, time=1_800_000_000_000)),
+    return [
+        ("append", "chain: text and SHA-256", lambda: chain(shares.before, texts, time=1_800_000_000_000)),
         ("append", "sign_texts: all of it", lambda: sign_texts(signer, chained)),
         ("append", "  of that: crypto_sign", lambda: [sign_detached(signer.secret_key, text) for text in chained]),
-        ("append", "leaf hashes", lambda: list(map(leaf_hash, raws))),
-        ("append", "indexes, tiles, batch", lambda: logs.append(state, entries, after, Batch(), events=events)),
+        ("append", "leaf hashes", lambda: list(map(leaf_hash, shares.raws))),
+        (
+            "append",
+            "indexes, tiles, batch",
+            lambda: logs.append(state, entries, shares.after, Batch(), events=events),
+        ),
         ("append", "  of that: tiles", lambda: state.edge.extended([one.leaf for one in entries])),
         ("append", "  of that: putting the pairs", put),
-        ("append", "synced write of the batch", lambda: store.write(batch)),
+        ("append", "synced write of the batch", lambda: store.write(shares.batch)),
         ("append", "answer: reference and JSON", lambda: [one.to_text("recorded") for one in answers]),
+    ]
+
+
+def _replicating(shares: _Shares, store: Store) -> list[Step]:
+    """From a peer's bundle to verified entries that are on the disk."""
+    raws, entries, key = shares.raws, shares.entries, shares.signer.verifier
+    bundle = encode_bundle(raws)
+    texts = [one.text for one in shares.prepared]
+
+    def verified() -> None:
+        for one in entries:
+            verify_signature(one, key)
+
+    return [
         (
             "replicate",
             "encode and parse a bundle",
             lambda: (encode_bundle(raws), parse_bundle(bundle, count=len(raws))),
         ),
-        ("replicate", "verify_entries: all of it", lambda: verify_entries(head, raws, key_at=lambda _: key)),
+        ("replicate", "verify_entries: all of it", lambda: verify_entries(shares.before, raws, key_at=lambda _: key)),
         ("replicate", "  of that: parse_entry", lambda: list(map(parse_entry, raws))),
         (
             "replicate",
@@ -126,13 +186,9 @@ def _writing(bench: Bench) -> list[Row]:
             lambda: [verify_detached(key.public_key, one.text, one.signature) for one in entries],
         ),
         ("replicate", "  of that: SHA-256 of text", lambda: [hashlib.sha256(one.text).digest() for one in entries]),
-        ("replicate", "logs.append", lambda: logs.append(state, entries, after, Batch())),
-        ("replicate", "synced write of the batch", lambda: store.write(batch)),
+        ("replicate", "logs.append", lambda: logs.append(shares.state, entries, shares.after, Batch())),
+        ("replicate", "synced write of the batch", lambda: store.write(shares.batch)),
     ]
-    try:
-        return _rows(steps, EVENTS, "event")
-    finally:
-        store.close()
 
 
 async def _serving(bench: Bench) -> list[Row]:
@@ -248,7 +304,7 @@ def _tracing(ledger: Ledger) -> list[Row]:
                     list(store.scan(prefix, prefix_end(prefix)))
 
         keys = [layout.entry_key(states[ref.log].log, ref.index) for ref in refs]
-        steps: list[tuple[str, str, Callable[[], object]]] = [
+        steps: list[Step] = [
             (
                 "trace",
                 f"trace of {HOPS} hops and as many receipts, signatures not verified before: all of it",
@@ -281,7 +337,7 @@ def _tree(store: Store, state: LogState, rows: MiddleRows) -> KnownTree:
     )
 
 
-def _rows(steps: Sequence[tuple[str, str, Callable[[], object]]], each: int, unit: str) -> list[Row]:
+def _rows(steps: Sequence[Step], each: int, unit: str) -> list[Row]:
     rows = []
     for path, name, work in steps:
         work()
