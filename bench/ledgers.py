@@ -32,11 +32,12 @@ from ledger.encoding import canonical_json, encode_base64, parse_time
 from ledger.entry import ChainHead, chain, parse_entry, sign_texts
 from ledger.event import LogOpen
 from ledger.merkle import TreeSize
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.note import parse_skey
 from ledger.quorum import judge_checkpoint
 from ledger.store import Batch, Store, open_store, prefix_end
 from ledger.store.headfile import write_head
+from ledger.versions import verify_chain
 from node import layout, logs
 from node.config import Home, load_home
 from node.logs import LogState

@@ -25,9 +25,10 @@ from bench.nodes import network_of
 from bench.report import Row, percentile
 from bench.rows_reading import At, growth_rows
 from cli.demo.network import DemoNetwork
-from ledger.network import Member, verify_chain
+from ledger.network import Member
 from ledger.proof import parse_proof
 from ledger.quorum import judge_checkpoint
+from ledger.versions import verify_chain
 from node.app import create_app
 from node.foundation import load_foundation
 from node.outside import Outsider

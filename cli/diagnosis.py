@@ -16,8 +16,9 @@ from typing import Any, Literal
 from cli.language import Words, noted
 from ledger.encoding import parse_time
 from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
-from ledger.network import Network, parse_network, split_versions
+from ledger.network import Network, parse_network
 from ledger.store import Store, open_store, prefix_end
+from ledger.versions import split_versions
 from node import logs
 from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home

@@ -18,18 +18,9 @@ from ledger.cosignature import add_signatures
 from ledger.encoding import decode_utf8, parse_canonical_json, parse_decimal, parse_hash, parse_json
 from ledger.errors import LedgerError, NetworkError, UnsignedError
 from ledger.event.base import parse_model
-from ledger.network import (
-    DOCUMENT_BYTES_MAX,
-    FORMAT,
-    DocumentBody,
-    MemberEntry,
-    Network,
-    check_continuity,
-    network_text,
-    parse_network,
-    split_versions,
-)
+from ledger.network import DOCUMENT_BYTES_MAX, FORMAT, DocumentBody, MemberEntry, Network, network_text, parse_network
 from ledger.note import Note, SigningKey, VerifierKey, open_note
+from ledger.versions import check_continuity, split_versions
 
 MEMBER_BYTES_MAX = 64 * 1024  # a member's entry with a hundred log keys
 FIRST_PREVIOUS = sha256(b"").digest()  # what version 1 names as its predecessor (protocol section 8)

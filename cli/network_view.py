@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from cli import output
 from cli.language import _, listed, names_of, plural
 from ledger.encoding import encode_base64
-from ledger.network import Network, fingerprint_of
+from ledger.network import Network
+from ledger.versions import fingerprint_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -23,8 +23,9 @@ from cli.files import read_file
 from cli.language import _
 from ledger.encoding import decode_utf8
 from ledger.errors import LedgerError, QuorumError
-from ledger.network import DOCUMENT_BYTES_MAX, GOVERNORS_HINT, Network, check_continuity, verify_next
+from ledger.network import DOCUMENT_BYTES_MAX, Network
 from ledger.note import VerifierKey, parse_vkey
+from ledger.versions import GOVERNORS_HINT, check_continuity, verify_next
 
 DRAFT_SUFFIX = ".draft"
 KEY_FILE_BYTES_MAX = 4096

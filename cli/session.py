@@ -124,7 +124,7 @@ class Session:
     @cached_property
     def given_network(self) -> "Network | None":
         """The network document of ``--network`` or ``--config``, verified back to the fingerprint."""
-        from ledger.network import verify_chain  # noqa: PLC0415 - pydantic is slow to import
+        from ledger.versions import verify_chain  # noqa: PLC0415 - pydantic is slow to import
 
         path = self._target.network or (self.home.network if self.home is not None else None)
         if path is None or self.fingerprint is None:
@@ -134,7 +134,7 @@ class Session:
     @cached_property
     def trust(self) -> Trust:
         """What answers are verified against; a document that the node gives must lead back to the fingerprint."""
-        from ledger.network import verify_chain  # noqa: PLC0415 - as above
+        from ledger.versions import verify_chain  # noqa: PLC0415 - as above
 
         fingerprint = self.require_fingerprint()
         network = self.given_network or verify_chain(self.client.network(), fingerprint)
@@ -148,7 +148,8 @@ class Session:
             return {}
 
     def _told_network(self) -> "Network":
-        from ledger.network import parse_network, split_versions  # noqa: PLC0415 - as above
+        from ledger.network import parse_network  # noqa: PLC0415 - as above
+        from ledger.versions import split_versions  # noqa: PLC0415 - as above
 
         return parse_network(split_versions(self.client.network())[-1])
 

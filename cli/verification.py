@@ -18,8 +18,9 @@ from ledger.equivocation import Story, judge_equivocation
 from ledger.equivocation import Verdict as Equivocation
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import PROOF_START, Evidence, Proven, newest_network, verify_evidence, verify_proof_file
-from ledger.network import FORMAT, Network, verify_chain
+from ledger.network import FORMAT, Network
 from ledger.policy import Policy, shown, verify_proof_by_policy
+from ledger.versions import verify_chain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -38,10 +38,11 @@ from ledger.entry import Entry, parse_entry, verify_signature
 from ledger.errors import ConsistencyError, LedgerError, MalformedError, TooLongError, VerificationError
 from ledger.event.base import Frozen, Hash, Maybe, Origin, parse_model
 from ledger.merkle import EMPTY_ROOT, PROOF_HASHES_MAX, TreeHead, join_subtrees, subtrees, verify_consistency
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.note import Note, parse_note
 from ledger.quorum import judge_checkpoint
 from ledger.tile import Edge
+from ledger.versions import verify_chain
 
 SCHEMA = "suyuan.equivocation/1"
 PROOF_FILE_BYTES_MAX = 64 * 1024 * 1024  # a document of a large network, and a thousand entries

@@ -50,10 +50,11 @@ from ledger.event.transfer import ManifestRef
 from ledger.lineage import History, Lineage, collect
 from ledger.manifest import verify_membership
 from ledger.merkle import PROOF_HASHES_MAX, verify_inclusion
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.proof import Proof, parse_proof
 from ledger.provenance import Statement, Trace, fold
 from ledger.quorum import Judged, judge_checkpoint, require_quorum
+from ledger.versions import verify_chain
 
 SCHEMA = "suyuan.evidence/1"
 EVIDENCE_BYTES_MAX = 256 * 1024 * 1024  # 4,000 proofs of 64 KB

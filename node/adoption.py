@@ -22,7 +22,8 @@ import structlog
 from ledger.encoding import JsonObject, canonical_json, encode_base64
 from ledger.errors import LedgerError, NetworkError
 from ledger.event import NetworkAdopt
-from ledger.network import Network, verify_chain
+from ledger.network import Network
+from ledger.versions import verify_chain
 from node.errors import IntegrityAlarm
 from node.faults import PeerError, PeerRefusedError
 from node.peers import Peer

@@ -33,8 +33,9 @@ from ledger.errors import LedgerError
 from ledger.event import EntryRef
 from ledger.evidence import EVIDENCE_BYTES_MAX
 from ledger.manifest import Manifest
-from ledger.network import DOCUMENT_BYTES_MAX, VERSIONS_MAX
+from ledger.network import DOCUMENT_BYTES_MAX
 from ledger.proof import PROOF_BYTES_MAX
+from ledger.versions import VERSIONS_MAX
 from node.errors import NodeError
 from node.exchange import Exchange, HttpExchange, Request, split_url
 from node.layout import origin_hash

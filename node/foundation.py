@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from ledger.errors import KeyEndedError, LedgerError
 from ledger.merkle import TreeSize, root_hash
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.note import Signer
 from ledger.policy import POLICY_BYTES_MAX, Policy, parse_policy
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
 from ledger.store.headfile import read_head
+from ledger.versions import verify_chain
 from node import logs
 from node.config import Home
 from node.errors import ConfigError, IntegrityAlarm

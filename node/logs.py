@@ -15,12 +15,13 @@ from ledger.errors import InvalidSignatureError, KeyEndedError, LedgerError, Sto
 from ledger.event import KeyRotate, read_event
 from ledger.event.reading import Read
 from ledger.merkle import EMPTY_ROOT, TreeHead, TreeSize, root_hash
-from ledger.network import VERSIONS_MAX, Member, Network
+from ledger.network import Member, Network
 from ledger.note import Note, Signature, VerifierKey, parse_note
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Batch, Reader, Store
 from ledger.store.protocol import prefix_end
 from ledger.tile import Edge, MiddleRows, Tile, TileReader
+from ledger.versions import VERSIONS_MAX
 from node import indexing, layout
 from node.indexing import Growth, Index
 

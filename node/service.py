@@ -28,10 +28,11 @@ from ledger.errors import LedgerError, StoreCorruptError, StoreFailedError
 from ledger.event import KeyRotate, LogOpen
 from ledger.manifest import Manifest
 from ledger.merkle import leaf_hash
-from ledger.network import Member, Network, parse_fingerprint
+from ledger.network import Member, Network
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store, open_store
 from ledger.tile import MiddleRows
+from ledger.versions import parse_fingerprint
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter

@@ -9,8 +9,9 @@ from typing import Any
 from ledger.encoding import encode_base64
 from ledger.event import KeyRotate
 from ledger.event.base import parse_model
-from ledger.network import MemberEntry, parse_network, split_versions, verify_chain
+from ledger.network import MemberEntry, parse_network
 from ledger.store import create_store, sync_directory
+from ledger.versions import split_versions, verify_chain
 from node.config import Home, load_home, make_settings, settings_toml
 from node.errors import ConfigError
 from node.keyfile import Source

@@ -19,8 +19,9 @@ from typing import Any, Self
 import httpx
 from departments import Ran, done, free_ports, spawn
 
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.tile import parse_bundle
+from ledger.versions import verify_chain
 from node.config import Home, load_home
 from node.layout import origin_hash
 

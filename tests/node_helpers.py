@@ -26,11 +26,12 @@ from ledger.entry import ChainHead, Entry, chain, open_chain, parse_entry, sign_
 from ledger.event import LogOpen
 from ledger.merkle import Node as TreeNode
 from ledger.merkle import TreeSize, leaf_hash, prove_consistency, root_of
-from ledger.network import Network, network_text, parse_network, verify_next
+from ledger.network import Network, network_text, parse_network
 from ledger.note import COSIGNATURE, ED25519, Note, Signer
 from ledger.store import Store
 from ledger.store.memory import MemoryDisk
 from ledger.tile import encode_bundle
+from ledger.versions import verify_next
 from ledger.witness_request import AddCheckpoint
 from node import logs
 from node.app import create_app

@@ -32,7 +32,7 @@ def command(file: Path, *, session: Session, as_json: bool) -> None:
     \b
     suyuan network adopt network.note --config police --token-file police.admin.token
     """
-    from ledger.network import split_versions, verify_chain  # noqa: PLC0415 - slow to import
+    from ledger.versions import split_versions, verify_chain  # noqa: PLC0415 - slow to import
     from node.client import UnreachableError  # noqa: PLC0415 - as above
 
     data = read_file(file)
@@ -57,7 +57,7 @@ def _put_into_folder(session: Session, data: bytes, unreachable: "UnreachableErr
         UnreachableError: the node runs, or nobody says where its folder is.
         LedgerError: the document does not continue the node's own.
     """
-    from ledger.network import split_versions  # noqa: PLC0415 - slow to import
+    from ledger.versions import split_versions  # noqa: PLC0415 - slow to import
     from node.client import Adopted  # noqa: PLC0415 - as above
     from node.setup import join_network  # noqa: PLC0415 - as above
 

@@ -27,8 +27,8 @@ def command(*, file: Path | None, session: Session) -> None:
     suyuan network policy network.note --fingerprint 3f1c… > ordos.policy
     suyuan verify entry.proof --policy ordos.policy
     """
-    from ledger.network import verify_chain  # noqa: PLC0415 - slow to import
     from ledger.policy import network_policy  # noqa: PLC0415 - as above
+    from ledger.versions import verify_chain  # noqa: PLC0415 - slow to import
 
     fingerprint = session.require_fingerprint()
     network = verify_chain(read_file(file), fingerprint) if file is not None else session.trust.network

@@ -42,7 +42,8 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
     document itself.
     """
     from cli import drafts, network_changes  # noqa: PLC0415 - slow to import
-    from ledger.network import fingerprint_of, parse_network, split_versions  # noqa: PLC0415 - as above
+    from ledger.network import parse_network  # noqa: PLC0415 - as above
+    from ledger.versions import fingerprint_of, split_versions  # noqa: PLC0415 - as above
     from node.signers import read_signer  # noqa: PLC0415 - as above
 
     text = drafts.read_draft(draft)
@@ -81,7 +82,8 @@ def command(draft: Path, key_files: tuple[Path, ...], out: Path) -> None:
 
 def _tell_file(document: "Network", chain: bytes | None, out: Path) -> None:
     """Say what is in the file now that was not there before."""
-    from ledger.network import parse_network, split_versions  # noqa: PLC0415 - as above
+    from ledger.network import parse_network  # noqa: PLC0415 - as above
+    from ledger.versions import split_versions  # noqa: PLC0415 - as above
 
     said = {"path": out, "version": document.version, "name": document.name}
     newest = parse_network(split_versions(chain)[-1]) if chain else None

@@ -47,8 +47,8 @@ def command(
     suyuan verify entry.proof --policy trusted.policy
     """
     from cli import verification  # noqa: PLC0415 - slow to import
-    from ledger.network import verify_chain  # noqa: PLC0415 - as above
     from ledger.policy import parse_policy  # noqa: PLC0415 - as above
+    from ledger.versions import verify_chain  # noqa: PLC0415 - as above
 
     raw = read_file(entry) if entry is not None else None
     if policy is not None:

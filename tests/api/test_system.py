@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ledger.encoding import format_time
 from ledger.errors import StoreFailedError
-from ledger.network import verify_chain
+from ledger.versions import verify_chain
 from node.api.docs import render
 from node.errors import IntegrityAlarm
 from node.service import software

@@ -16,13 +16,14 @@ from ledger.entry import chain, open_chain, sign_texts, verify_entries
 from ledger.event import EntryRef
 from ledger.manifest import Manifest, make_manifest
 from ledger.merkle import TreeSize
-from ledger.network import Network, parse_network, verify_chain
+from ledger.network import Network, parse_network
 from ledger.note import Note
 from ledger.quorum import judge_checkpoint
 from ledger.store import Batch, Store
 from ledger.store.memory import MemoryDisk
 from ledger.store.protocol import KEY_END, prefix_end
 from ledger.tile import Edge
+from ledger.versions import verify_chain
 from node import layout, logs
 from node.audit import DAMAGES_MAX, Audit, audit_store
 from node.keys import NodeKeys, load_ring

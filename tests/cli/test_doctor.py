@@ -17,8 +17,8 @@ from cli.language import Words
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.equivocation import heads_proof
 from ledger.merkle import TreeSize
-from ledger.network import verify_chain
 from ledger.store import Batch, open_store
+from ledger.versions import verify_chain
 from node.keys import load_ring
 from node.layout import equivocation_key, log_id
 

@@ -10,7 +10,7 @@ import pytest
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.equivocation import heads_proof
 from ledger.merkle import TreeSize
-from ledger.network import verify_chain
+from ledger.versions import verify_chain
 from node.config import load_home
 from node.equivocations import Kept, judge
 from node.keys import load_ring

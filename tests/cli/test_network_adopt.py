@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ledger.network import split_versions
 from ledger.store import open_store
+from ledger.versions import split_versions
 
 pytest_plugins = ("departments",)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ledger.network import parse_network, split_versions, verify_chain
+from ledger.network import parse_network
 from ledger.note import parse_skey
+from ledger.versions import split_versions, verify_chain
 
 pytest_plugins = ("departments",)
 

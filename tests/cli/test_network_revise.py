@@ -10,8 +10,9 @@ import pytest
 from builders import Net, department, make_network, next_version, signer
 
 from ledger.encoding import encode_base64
-from ledger.network import Network, network_text, parse_network, split_versions, verify_chain
+from ledger.network import Network, network_text, parse_network
 from ledger.note import COSIGNATURE, ED25519, Signer, parse_skey
+from ledger.versions import split_versions, verify_chain
 
 pytest_plugins = ("departments",)
 

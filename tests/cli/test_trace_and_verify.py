@@ -11,7 +11,7 @@ import pytest
 
 from cli.command import columns
 from ledger.evidence import newest_network
-from ledger.network import verify_chain
+from ledger.versions import verify_chain
 
 pytest_plugins = ("departments",)
 

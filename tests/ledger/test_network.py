@@ -46,16 +46,9 @@ from ledger.errors import (
     WrongTypeError,
 )
 from ledger.logkeys import LogKeys
-from ledger.network import (
-    fingerprint_of,
-    network_text,
-    parse_fingerprint,
-    parse_network,
-    split_versions,
-    verify_chain,
-    verify_next,
-)
+from ledger.network import network_text, parse_network
 from ledger.note import COSIGNATURE, ED25519, Note, Signer, VerifierKey, parse_note, parse_vkey
+from ledger.versions import fingerprint_of, parse_fingerprint, split_versions, verify_chain, verify_next
 
 NET = make_network(4, governors=3, threshold=2)
 BODY = document_body([one.entry() for one in NET.departments], governors=NET.governors, threshold=2)

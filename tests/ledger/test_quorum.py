@@ -33,9 +33,10 @@ from ledger.errors import (
     UnsignedError,
 )
 from ledger.merkle import TreeSize
-from ledger.network import Network, network_text, parse_network, verify_chain
+from ledger.network import Network, network_text, parse_network
 from ledger.note import COSIGNATURE, ED25519, Note, Signature, Signer
 from ledger.quorum import Judged, judge_checkpoint, require_quorum, without_strangers
+from ledger.versions import verify_chain
 
 NET = make_network(7)
 POLICE, TAX, HEALTH, COURT, HOUSING, SOCIAL, LAST = NET.departments

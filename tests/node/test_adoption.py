@@ -28,9 +28,10 @@ from node_helpers import (
 from structlog.testing import capture_logs
 
 from ledger.errors import FingerprintError, LedgerError, QuorumError, StoreFailedError
-from ledger.network import Network, network_text, verify_chain
+from ledger.network import Network, network_text
 from ledger.note import ED25519, Note, Signer
 from ledger.quorum import Judged, judge_checkpoint
+from ledger.versions import verify_chain
 from node import publisher, recovery
 from node.adoption import NetworkForkError
 from node.answers import Answer, enough

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from ledger.errors import ManifestError
 from ledger.evidence import verify_evidence
 from ledger.manifest import Manifest, make_manifest
-from ledger.network import parse_fingerprint
 from ledger.store.protocol import prefix_end
+from ledger.versions import parse_fingerprint
 from node import layout, manifests
 from node.errors import ManifestsWaitingError, NotFoundError
 from node.service import Node

@@ -33,10 +33,11 @@ from ledger.event import KeyRotate
 from ledger.event.base import parse_model
 from ledger.evidence import verify_evidence, verify_proof_file
 from ledger.merkle import TreeSize
-from ledger.network import MemberEntry, Network, verify_chain
+from ledger.network import MemberEntry, Network
 from ledger.note import Signer
 from ledger.quorum import judge_checkpoint
 from ledger.store.memory import MemoryDisk
+from ledger.versions import verify_chain
 from node.audit import audit_store
 from node.errors import ConflictError, FrozenError, IntegrityAlarm, ReadOnlyError, RefusedError, RotationError
 from node.faults import PeerError

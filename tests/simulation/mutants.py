@@ -15,7 +15,7 @@ import pytest
 from stories import Story, a_document_during_a_return
 from world import Plan
 
-from ledger import network
+from ledger import versions
 from ledger.entry import ChainHead, Entry, parse_entry
 from ledger.errors import StoreError
 from ledger.logkeys import LogKeys
@@ -189,8 +189,8 @@ def a_quorum_of_the_version_before_is_enough(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("have not issued", "governed")
 def the_governors_of_before_need_not_sign(patch: pytest.MonkeyPatch) -> None:
-    right = network._check_governors
-    swap(patch, network, "_check_governors", lambda signed, _: right(signed, signed))
+    right = versions._check_governors
+    swap(patch, versions, "_check_governors", lambda signed, _: right(signed, signed))
 
 
 @mutant("signed by a key that is not valid there", "governed", first=87)

@@ -27,10 +27,11 @@ from loop import InlineExecutor, InlineWriter, run
 from node_helpers import NOW_MS, Paper, Party, parties, receipt, share, tokens_json
 from wires import Weather, Wires
 
-from ledger.network import Network, verify_chain
+from ledger.network import Network
 from ledger.store.gate import State
 from ledger.store.memory import Cell, Fault, MemoryDisk, MemoryStore
 from ledger.store.protocol import Batch
+from ledger.versions import verify_chain
 from node.app import create_app
 from node.config import Home, make_settings
 from node.foundation import Foundation

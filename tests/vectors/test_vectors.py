@@ -33,11 +33,12 @@ from ledger.event.transfer import ManifestRef
 from ledger.evidence import verify_evidence, verify_proof_file
 from ledger.manifest import make_manifest, parse_manifest, verify_membership
 from ledger.merkle import LeafIndex, TreeHead, TreeSize, leaf_hash, root_of, verify_consistency, verify_inclusion
-from ledger.network import Network, fingerprint_of, parse_network, verify_chain
+from ledger.network import Network, parse_network
 from ledger.note import Signer, open_note, parse_note, parse_skey, parse_vkey, verify_detached
 from ledger.quorum import judge_checkpoint
 from ledger.record import record_ref
 from ledger.tile import BundlePath, Edge, edge_tiles, encode_bundle, hash_tiles, parse_bundle, parse_tile_path
+from ledger.versions import fingerprint_of, verify_chain
 from ledger.witness_request import parse_add_checkpoint
 from node.transport import PeerAuth, PeerGate
 
