@@ -1,11 +1,10 @@
-"""The publisher: signs checkpoints of this node's own log and gathers the quorum for them (protocol section 7).
+"""The publisher: has checkpoints of this node's own log signed and gathers the quorum for them (protocol section 7).
 
-1. Re-read the entries since the last checkpoint and hash them again: what is signed is what is on the disk.
-2. Write the head file, then the checkpoint. A crash between the two: the entries are there, the head file is right.
-3. Push to every peer at once. A slow peer delays nobody; it is pushed the newest checkpoint whenever it is done with an
+1. Have a checkpoint signed (node/checkpoints.py).
+2. Push to every peer at once. A slow peer delays nobody; it is pushed the newest checkpoint whenever it is done with an
    older one.
-4. With the quorum, store the checkpoint with its cosignatures, tell the callers that wait, and give it to the peers.
-5. When the log has been idle for the refresh interval, have its newest checkpoint cosigned again: a cosignature says
+3. With the quorum, store the checkpoint with its cosignatures, tell the callers that wait, and give it to the peers.
+4. When the log has been idle for the refresh interval, have its newest checkpoint cosigned again: a cosignature says
    when it was given, so that whoever reads the log sees that it is not frozen.
 
 One checkpoint at a time is in the making: a new one is signed when the last one is confirmed, or when it has waited too
@@ -16,27 +15,23 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.cosignature import add_signatures, cosign
-from ledger.errors import LedgerError, StoreCorruptError
-from ledger.merkle import TreeSize, leaf_hash, prove_consistency
+from ledger.errors import LedgerError
+from ledger.merkle import TreeSize, prove_consistency
 from ledger.network import Member, Network
-from ledger.note import SIGNATURES_MAX, Signature, SigningKey
+from ledger.note import SIGNATURES_MAX, Signature
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.store import Store
-from ledger.store.headfile import write_head
-from ledger.store.protocol import key_after, prefix_end
 from ledger.witness_request import AddCheckpoint
-from node import layout, logs
+from node import logs
+from node.checkpoints import Checkpoints
 from node.clock import Clock
-from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.errors import BusyError, IntegrityAlarm
 from node.faults import PeerBusyError, PeerError, PeerFalseError, PeerMalformedError, StaleSizeError
-from node.keys import MISSING_HINT, NodeKeys
-from node.logs import LogState
+from node.keys import NodeKeys
 from node.metrics import Metrics
 from node.pacing import Pace, Pushed
 from node.peers import Peer, Peers
@@ -88,11 +83,11 @@ class Publisher:
         keys: Callable[[], NodeKeys],
         store: Store,
         writer: Writer,
+        checkpoints: Checkpoints,
         network: Callable[[], Network],
         peers: Peers,
         clock: Clock,
         metrics: Metrics,
-        head_file: Path,
         interval_ms: int,
         timeout_ms: int,
         refresh_ms: int,
@@ -105,11 +100,11 @@ class Publisher:
         self._keys = keys
         self._store = store
         self._writer = writer
+        self._checkpoints = checkpoints
         self._network = network
         self._peers = peers
         self._clock = clock
         self._metrics = metrics
-        self._head_file = head_file
         self._interval = interval_ms / 1000
         self._timeout = timeout_ms / 1000
         self._refresh_ms = refresh_ms
@@ -150,7 +145,7 @@ class Publisher:
                 continue
             started = loop.time()
             try:
-                judged = await asyncio.wrap_future(self._writer.submit(self._sign))
+                judged = await asyncio.wrap_future(self._writer.submit(self._checkpoints.sign))
                 if judged is not None:
                     await self._gather(judged)
                     await asyncio.sleep(max(0.0, self._interval - (loop.time() - started)))
@@ -183,21 +178,12 @@ class Publisher:
         known = state.confirmed
         if not self._refresh_ms or known is None or known.vouched is None or known.size != state.size:
             return None
-        if not self._can_be_confirmed(state):
+        if not self._checkpoints.can_be_confirmed(state):
             return None
         now = self._clock.now_ms()
         if now < self._refresh_again_ms or now - 1000 * known.vouched < self._refresh_ms:
             return None
         return known
-
-    def _can_be_confirmed(self, state: LogState) -> bool:
-        """Tell whether anybody cosigns the log, and whose cosignatures it takes.
-
-        That is not known while the log acts under a version of the network document that an old copy of this folder has
-        lost: the peers tell it.
-        """
-        network = self._network()
-        return network.member(self._own).active and state.version_at(state.size, network) is not None
 
     async def _refresh(self, known: Judged) -> None:
         """Have a confirmed checkpoint cosigned again, once; whoever does not answer now keeps the older cosignature."""
@@ -302,62 +288,6 @@ class Publisher:
             current.over.set()
         if len(current.cosignatures) >= len(network.voters):
             current.complete.set()
-
-    # Signing: in the writer's thread.
-
-    def _sign(self, transaction: Transaction) -> Judged | None:
-        state = transaction.committed(self._own)
-        known = state.confirmed  # under a newer network document its quorum may have become too small
-        if state.size == 0 or not self._can_be_confirmed(state):
-            return None
-        if known is not None and known.size == state.size and known.confirmed:
-            return None
-        if state.checkpoint is not None and state.checkpoint.size == state.size:
-            return state.checkpoint
-        self._rehash(transaction, state)
-        checkpoint = Checkpoint(self._own, TreeSize(state.size), state.edge.root())
-        note = sign_checkpoint(self._signer(checkpoint.size), checkpoint)
-        judged = judge_checkpoint(note, self._network())
-        write_head(self._head_file, note.encode())
-        state = logs.with_checkpoint(transaction.state(self._own), judged, transaction.batch)
-        transaction.put_state(logs.with_cosigned(state, judged, transaction.batch))
-        return judged
-
-    def _signer(self, size: int) -> SigningKey:
-        """Return the key that signs a checkpoint of ``size`` entries: that of the last entry."""
-        key = self._network().member(self._own).checkpoint_key(size)
-        signer = self._keys().log_signer(key)
-        if signer is None:
-            raise ReadOnlyError(f"the log key {key.vkey} is not here", field="keys/log.key", hint=MISSING_HINT)
-        return signer
-
-    def _rehash(self, transaction: Transaction, state: LogState) -> None:
-        """Compare the stored entries since the last checkpoint with the tree (one bit flip once retired a public log).
-
-        Raises:
-            IntegrityAlarm: they differ, or cannot be read any more.
-        """
-        start = state.checkpoint.size if state.checkpoint is not None else 0
-        try:
-            root = self._root_again(transaction, state, start)
-        except StoreCorruptError as error:
-            raise IntegrityAlarm(f"the entries from {start} on are damaged: {error}", field=self._own) from None
-        if root != state.edge.root():
-            raise IntegrityAlarm(
-                f"the entries {start} to {state.size - 1} on the disk are not those that were recorded", field=self._own
-            )
-
-    def _root_again(self, transaction: Transaction, state: LogState, start: int) -> bytes:
-        expected = state.size - start
-        leaves: list[bytes] = []
-        key, end = layout.entry_key(state.log, start), prefix_end(b"E" + state.log)
-        while page := transaction.store.page(key, end, max(expected - len(leaves), 0) + 1):  # nothing may stand behind
-            leaves += [leaf_hash(raw) for _, raw in page]
-            key = key_after(page[-1][0])
-        if len(leaves) != expected:
-            raise StoreCorruptError(f"{len(leaves)} entries where {expected} were recorded", field=self._own)
-        again, _ = logs.read_edge(transaction.store, state, start).extended(leaves)
-        return again.root()
 
     # Pushing: one task per peer.
 

@@ -38,6 +38,7 @@ from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.alarms import BY_RULING, Alarms
 from node.answers import RESTORING_HINT
+from node.checkpoints import Checkpoints
 from node.clock import Clock, SystemClock
 from node.confirmations import Confirmations
 from node.equivocations import Equivocations
@@ -463,16 +464,19 @@ class Node:
 
     def _build_speaking(self) -> None:
         """Build what speaks for this node: its checkpoints, versions of the network, cosignatures, gossip."""
+        self.checkpoints = Checkpoints(
+            self.origin, keys=lambda: self.keys, network=lambda: self.network, head_file=self.home.head
+        )
         self.publisher = Publisher(
             own=self.origin,
             keys=lambda: self.keys,
             store=self.store,
             writer=self.writer,
+            checkpoints=self.checkpoints,
             network=lambda: self.network,
             peers=self.peers,
             clock=self.clock,
             metrics=self.metrics,
-            head_file=self.home.head,
             interval_ms=self.settings.checkpoint_interval_ms,
             timeout_ms=self.settings.confirm_timeout_ms,
             refresh_ms=self.settings.refresh_interval_ms,

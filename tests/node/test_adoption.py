@@ -393,9 +393,9 @@ async def test_under_an_old_copy_of_the_document_a_log_takes_nothing_for_confirm
     await asyncio.wrap_future(
         node.writer.submit_to(node.sequencer, Submission((prepare(share(1, B), origin=A.origin),)))
     )
-    assert await asyncio.wrap_future(node.writer.submit(node.publisher._sign)) is None
+    assert await asyncio.wrap_future(node.writer.submit(node.checkpoints.sign)) is None
     await node.adopt(new.document)
-    judged = await asyncio.wrap_future(node.writer.submit(node.publisher._sign))
+    judged = await asyncio.wrap_future(node.writer.submit(node.checkpoints.sign))
     assert judged is not None
     assert (judged.size, judged.needed) == (node.state.size, 5)
 

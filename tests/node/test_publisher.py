@@ -30,6 +30,7 @@ from ledger.quorum import Judged
 from ledger.store.memory import Cell, MemoryDisk
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, peers, publisher
+from node.checkpoints import Checkpoints
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
 from node.metrics import Metrics
 from node.peers import Peers
@@ -81,16 +82,22 @@ class Bench:
         self.desk = desk
         self.alarms: dict[str, str] = {}
         self.head = folder / "head"
+        self.checkpoints = Checkpoints(
+            desk.party.origin,
+            keys=lambda: desk.party.keys,
+            network=lambda: desk.network,
+            head_file=self.head,
+        )
         self.publisher = Publisher(
             own=desk.party.origin,
             keys=lambda: desk.party.keys,
             store=desk.store,
             writer=desk.writer,
+            checkpoints=self.checkpoints,
             network=lambda: desk.network,
             peers=Peers(desk.party.origin, lambda _: pytest.fail("it talks to nobody")),
             clock=desk.clock,
             metrics=Metrics(),
-            head_file=self.head,
             interval_ms=10,
             timeout_ms=10,
             refresh_ms=0,
@@ -99,7 +106,7 @@ class Bench:
         )
 
     def sign(self) -> Judged | None:
-        return self.desk.writer.submit(self.publisher._sign).result(PATIENCE_SECONDS)
+        return self.desk.writer.submit(self.checkpoints.sign).result(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -385,7 +392,7 @@ async def test_without_a_quorum_a_refresh_is_tried_again_and_news_does_not_wait_
 async def test_the_log_of_a_member_that_has_left_is_not_refreshed(idle: Town) -> None:
     node, *_ = idle.nodes.values()
     members = [entry_of(A, status="suspended"), *map(entry_of, FOUR[1:])]
-    node.publisher._network = lambda: idle.law.next(members).network
+    node.checkpoints._network = lambda: idle.law.next(members).network
     before = vouched(node)
     idle.clock.advance(10 * MINUTE_MS)
     assert node.publisher._stale() is None
@@ -423,7 +430,7 @@ async def test_the_cosignature_of_a_node_without_a_vote_does_not_count(tmp_path:
         with capture_logs():
             node, *_ = await town.start()
             await until(lambda: node.state.size == 1)
-            assert node.writer.submit(node.publisher._sign).result(PATIENCE_SECONDS) is None
+            assert node.writer.submit(node.checkpoints.sign).result(PATIENCE_SECONDS) is None
         assert not node.alarms
 
 
@@ -708,7 +715,7 @@ def test_the_writer_is_never_waited_for_in_its_own_thread(tmp_path: Path) -> Non
 
         def both(transaction: Transaction) -> None:
             desk.sequencer.run(transaction, [Submission((desk.prepare(share(2, B)),))])
-            judged = bench.publisher._sign(transaction)
+            judged = bench.checkpoints.sign(transaction)
             assert judged is not None
             seen.extend((judged.size, transaction.state(A.origin).size))
 
