@@ -10,7 +10,7 @@ from node.answers import RESTORING_HINT
 from node.keys import ROTATE_HINT
 
 SKEW_MS_LOW = 5_000
-SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are refused (node/transport.py)
+SKEW_MS_MAX = 60_000  # requests between peers that are older or younger are refused (node/gate.py)
 
 
 def check_skew(skew_ms: dict[str, int]) -> Check | None:

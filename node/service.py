@@ -45,6 +45,7 @@ from node.equivocations import Equivocations
 from node.errors import BusyError, ConfigError, IntegrityAlarm, ReadOnlyError, RotationError, SignerError
 from node.foreign import Foreign, check_foreign
 from node.foundation import Foundation, check_head, load_policy
+from node.gate import PeerGate
 from node.gossip import Gossip
 from node.hearsay import Hearsay
 from node.history import History
@@ -62,7 +63,7 @@ from node.sequencer import LOOK_MIN, Sequencer
 from node.signatories import Signatories
 from node.submission import Prepared, Recorded, Submission
 from node.tokens import TokenGate
-from node.transport import PeerAuth, PeerGate, authority_of
+from node.transport import PeerAuth, authority_of
 from node.verifying import Verifiers
 from node.wary import tls_context
 from node.witness import BODY_BYTES_MAX, Cosigned, Witness

@@ -2,9 +2,9 @@
 
 from starlette.requests import Request
 
+from node.gate import url_of
 from node.service import Node
 from node.tokens import Principal, Role, require
-from node.transport import url_of
 
 PEER_ROLES: frozenset[Role] = frozenset({"read"})
 

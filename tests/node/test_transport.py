@@ -24,17 +24,13 @@ from ledger.encoding import encode_base64
 from ledger.note import ED25519, Signer, VerifierKey, sign_detached
 from node.clock import ManualClock
 from node.errors import NodeError
+from node.gate import FIELD_CHARACTERS_MAX, HEADER_CHARACTERS_MAX, HEADERS_MAX, URL_CHARACTERS_MAX, PeerGate, url_of
 from node.transport import (
     COMPONENTS,
-    FIELD_CHARACTERS_MAX,
-    HEADER_CHARACTERS_MAX,
-    HEADERS_MAX,
-    URL_CHARACTERS_MAX,
     NoteEd25519,
     PeerAuth,
     PeerAuthError,
     PeerDigestMismatchError,
-    PeerGate,
     PeerSignatureExpiredError,
     PeerSignatureIncompleteError,
     PeerSignatureInvalidError,
@@ -45,7 +41,6 @@ from node.transport import (
     PeerWrongAuthorityError,
     authority_of,
     content_digest,
-    url_of,
 )
 
 NOW_MS = 1_795_248_930_500

@@ -40,7 +40,8 @@ from ledger.record import record_ref
 from ledger.tile import BundlePath, Edge, edge_tiles, encode_bundle, hash_tiles, parse_bundle, parse_tile_path
 from ledger.versions import fingerprint_of, verify_chain
 from ledger.witness_request import parse_add_checkpoint
-from node.transport import PeerAuth, PeerGate
+from node.gate import PeerGate
+from node.transport import PeerAuth
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "vectors"
