@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import starmap
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ledger.encoding import (
@@ -297,6 +298,7 @@ def confirm_entries(
     public_key = key_id = b""
     events: list[_T] = []
     leaves: list[bytes] = []
+    signed: list[tuple[bytes, bytes, bytes]] = []
     try:
         for index, raw in enumerate(raws, head.size):
             known = b"%b%d\n%b" % (begin, index, b2a_base64(previous))
@@ -321,12 +323,15 @@ def confirm_entries(
             blob = a2b_base64(raw[-_SIGNATURE_CHARACTERS:-1], strict_mode=True)
             text = raw[: end + 1]
             event = read(raw[start:end])
-            if event is None or blob[:4] != key_id or not verify_detached(public_key, text, blob[4:]):
+            if event is None or blob[:4] != key_id:
                 return None
+            signed.append((public_key, text, blob[4:]))
             events.append(event)
             leaves.append(leaf_hash(raw))
             previous = hashlib.sha256(text).digest()
     except (LedgerError, ValueError):
+        return None
+    if not all(starmap(verify_detached, signed)):
         return None
     return Confirmed(events, leaves, ChainHead(head.origin, head.size + len(raws), previous, time))
 
