@@ -6,7 +6,7 @@ the first event that is anything else.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from ledger.encoding import parse_hash
 from ledger.entry import ChainHead
@@ -27,6 +27,10 @@ class Index:
     acting: tuple[tuple[int, bytes], ...]  # see node.logs.LogState
     wanted: bool  # whether one of them is a share to the consumer that names a manifest
     rotated: int | None  # the last entry that names the log's next key
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled column by column, which takes half of the time: whole pairs come from processes."""
+        return _of_columns, (tuple(zip(*self.pairs, strict=True)), (self.acting, self.wanted, self.rotated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ def index(
         found.acting.insert(0, (0, opening))
     found.pairs += [(layout.version_key(log, number), text_hash) for number, text_hash in found.acting]
     return Index(found.pairs, tuple(found.acting), found.wanted, found.rotated)
+
+
+def _of_columns(columns: tuple[Sequence[bytes], ...], rest: tuple[Any, ...]) -> Index:
+    return Index(list(zip(*columns, strict=True)), *rest)
 
 
 def joined(indexes: Sequence[Index]) -> Index:

@@ -1,6 +1,7 @@
 """The sequencer: an event's place in the log, the same answer for the same id, all or nothing, and every rule."""
 
 import json
+import pickle
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -538,6 +539,8 @@ def test_a_recognised_event_leaves_in_the_store_what_its_model_leaves() -> None:
     ]
     assert found[0] == found[1]
     assert found[0].wanted
+    for one in (found[0], indexing.index(layout.log_id(A.origin), 0, [])):
+        assert pickle.loads(pickle.dumps(one)) == one
     assert len(found[0].pairs) == 13
 
 
