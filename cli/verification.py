@@ -7,7 +7,7 @@ judged against the pinned fingerprint, which is the only thing that is believed.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from cli import exits, output, trace_view
@@ -18,6 +18,7 @@ from ledger.equivocation import Story, judge_equivocation
 from ledger.equivocation import Verdict as Equivocation
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.evidence import PROOF_START, Evidence, Proven, newest_network, verify_evidence, verify_proof_file
+from ledger.merkle import TreeHead
 from ledger.network import FORMAT, Network
 from ledger.policy import Policy, shown, verify_proof_by_policy
 from ledger.versions import verify_chain
@@ -59,6 +60,7 @@ class Verdict:
     proven: Proven | None = None
     evidence: Evidence | None = None
     equivocation: Equivocation | None = None
+    voided: bool = False  # a proof of two stories that a newer network document has made void
     network: Network | None = None
 
     @property
@@ -156,7 +158,8 @@ def verify_equivocation(name: str, data: bytes, fingerprint: str, network: Netwo
             equivocation=found,
         )
 
-    return _judged(name, "equivocation", Words("the proof that a log has told two stories"), check)
+    verdict = _judged(name, "equivocation", Words("the proof that a log has told two stories"), check)
+    return replace(verdict, voided=not verdict.verified and network is not None and _was_proven(data, fingerprint))
 
 
 def verify_network(name: str, data: bytes, fingerprint: str) -> Verdict:
@@ -258,6 +261,7 @@ def equivocation_json(found: Equivocation) -> dict[str, Any]:
         "same_below": found.size,
         "part_before": found.until,
         "words": found.words,
+        "settled": _ruling_json(found.ruling) if found.ruling is not None else None,
     }
 
 
@@ -277,18 +281,45 @@ def _story_json(story: Story) -> dict[str, Any]:
     return {"what": story.what, "at": story.at, "hash": encode_base64(story.hash)}
 
 
+def _was_proven(data: bytes, fingerprint: str) -> bool:
+    """Tell whether a file proves two stories under the network document that came with it."""
+    try:
+        judge_equivocation(data, fingerprint=fingerprint)
+    except LedgerError:
+        return False
+    return True
+
+
+def _ruling_json(ruling: TreeHead) -> dict[str, Any]:
+    return {"size": ruling.size, "root": encode_base64(ruling.root)}
+
+
 def _equivocation_parts(verdict: Verdict, found: Equivocation) -> "list[RenderableType]":
     rows = [
         (_("File"), verdict.file),
         (_("One story"), _told_in(found, found.first)),
         (_("Another story"), _told_in(found, found.second)),
         (_("They part"), _parting(found)),
-        (_("Next"), _("whatever this log says may be told otherwise to others: show this file to all members")),
+        *_ending(found),
     ]
     return [
         output.words((_("PROVEN: {log} has told two stories", log=found.log), output.BAD)),
         output.pairs(rows, indent=2),
     ]
+
+
+def _ending(found: Equivocation) -> list[tuple[str, str]]:
+    """Say what the governors have ruled, or what is to be done as long as they have not."""
+    if found.ruling is None:
+        words = _("whatever this log says may be told otherwise to others: show this file to all members")
+        return [(_("Next"), words)]
+    size, root = found.ruling.size, encode_base64(found.ruling.root)
+    ruled = _(
+        "the governors have ruled that the history of size {size} with root {root} counts, and the log goes on from "
+        "there with another key",
+        size=size, root=root,
+    )  # fmt: skip
+    return [(_("Settled"), ruled)]
 
 
 def _told_in(found: Equivocation, story: Story) -> str:
@@ -318,7 +349,9 @@ def _failure_parts(verdict: Verdict, error: LedgerError) -> "list[RenderableType
     rows = [(_("Taken for"), str(verdict.words)), (_("Wrong"), told(error))]
     if error.field:
         rows.append((_("Where"), error.field))
-    if error.hint:
+    if verdict.voided:
+        rows.append((_("Settled"), _("it was proven, and the governors have made void since what it rests on")))
+    elif error.hint:
         rows.append((_("Next"), _(error.hint)))
     return [
         output.words((_("NOT VERIFIED"), output.BAD), "  ", (verdict.file, output.STRONG)),

@@ -17,7 +17,7 @@ tree has grown from the one to the other. Whoever has stolen a log's key can acc
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -106,6 +106,7 @@ class Verdict:
     first: Story
     second: Story
     words: str
+    ruling: TreeHead | None = None  # of the governors, about a history so long: the log may go on, the proof is settled
 
 
 def heads_proof(
@@ -166,7 +167,9 @@ def judge_equivocation(data: bytes, *, fingerprint: str, network: Network | None
     file = parse_proof_file(data)
     enclosed = verify_chain(lines_to_text(file.network), fingerprint)
     newest = network if network is not None and network.version >= enclosed.version else enclosed
-    return {"heads": _judge_heads, "entries": _judge_entries, "content": _judge_content}[file.kind](file, newest)
+    verdict = {"heads": _judge_heads, "entries": _judge_entries, "content": _judge_content}[file.kind](file, newest)
+    ruling = newest.member(verdict.log).readmitted
+    return replace(verdict, ruling=ruling) if ruling is not None and verdict.until <= ruling.size else verdict
 
 
 def parse_proof_file(data: bytes) -> ProofFile:

@@ -87,8 +87,7 @@ def judge(data: bytes, fingerprint: str, network: Network) -> Kept:
     """
     try:
         verdict = judge_equivocation(data, fingerprint=fingerprint, network=network)
-        ruling = network.member(verdict.log).readmitted
-        standing = ruling is None or verdict.until > ruling.size
+        standing = verdict.ruling is None
     except LedgerError:
         verdict, standing = judge_equivocation(data, fingerprint=fingerprint), False
     return Kept(hashlib.sha256(data).hexdigest(), verdict, len(data), standing)

@@ -292,6 +292,14 @@ MESSAGES = {
     "whatever this log says may be told otherwise to others: show this file to all members": (
         "此账本对他人的说法可能不同：请把此文件出示给所有成员"
     ),
+    "Settled": "已裁定",
+    "it was proven, and the governors have made void since what it rests on": (
+        "此前已得到证实；其所依据的内容此后已由治理方裁定作废"
+    ),
+    (
+        "the governors have ruled that the history of size {size} with root {root} counts, and the log goes on from "
+        "there with another key"
+    ): "治理方已裁定以长度 {size}、根 {root} 的历史为准，此账本自该处起改用另一密钥继续",
     "the proof of one entry": "一条账目的证明",
     "the evidence of a record's history": "记录流转历史的证据",
     "a network document": "网络文件",

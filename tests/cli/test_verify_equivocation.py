@@ -15,7 +15,7 @@ from cli.commands import verify
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.encoding import JsonObject, canonical_json, encode_base64, text_to_lines
 from ledger.equivocation import EquivocationError, NotProvenError, content_proof, entries_proof, heads_proof
-from ledger.note import Note
+from ledger.note import ED25519, Note, Signer
 
 pytest_plugins = ("departments",)
 
@@ -177,7 +177,7 @@ def test_a_proven_equivocation_for_a_program_has_both_stories(judge: Judge, name
     (file,) = said["files"]
     assert (file["kind"], file["verified"], file["error"]) == ("equivocation", True, None)
     assert file["words"] == f"{ONE.origin} has told two stories"
-    assert file["equivocation"] == {"log": ONE.origin, **facts}
+    assert file["equivocation"] == {"log": ONE.origin, **facts, "settled": None}
 
 
 NOT_PROVEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
@@ -231,6 +231,40 @@ def test_the_newer_of_two_network_documents_judges(judge: Judge, tmp_path: Path)
     assert judge(two_heads(), "--network", second).code == 1  # the key had ended
     value = {**json.loads(two_heads()), "network": text_to_lines(second.read_bytes())}
     assert judge((canonical_json(value) + "\n").encode(), "--network", first).code == 1
+
+
+def ruled_at(size: int, root: bytes) -> bytes:
+    """The network document with a ruling that the first story counts up to a size."""
+    coming = Signer(ONE.origin, ED25519, bytes(32))
+    keys = [
+        {"key": ONE.owner.log.verifier.vkey, "from": 0, "until": size},
+        {"key": coming.verifier.vkey, "from": size},
+    ]
+    member = ONE.owner.entry(log_keys=keys, readmitted={"root": encode_base64(root), "size": size})
+    body = builders.document_body([member, NET.departments[1].entry()], governors=NET.governors)
+    return NET.document + b"\n" + builders.next_version(NET, body)
+
+
+def test_what_the_governors_have_settled_is_said_with_their_ruling(judge: Judge, tmp_path: Path) -> None:
+    root, document = root_of(ONE, FORK + 1), tmp_path / "ruled.note"
+    document.write_bytes(ruled_at(FORK + 1, ONE.checkpoint(FORK + 1).root))
+    assert "Settled" not in judge(two_entries()).out
+    ran = judge(two_entries(), "--network", document)
+    assert ran.code == 6
+    assert f"the governors have ruled that the history of size 6 with root {root} counts" in ran.out
+    assert "may be told otherwise to others" not in ran.out
+    assert "治理方已裁定" in judge(two_entries(), "--network", document, "--lang", "zh").out
+    (file,) = json.loads(judge(two_entries(), "--network", document, "--json").out)["files"]
+    assert file["equivocation"]["settled"] == {"size": 6, "root": root}
+
+
+def test_a_proof_whose_key_the_governors_have_ended_is_void_and_was_one(judge: Judge, tmp_path: Path) -> None:
+    document = tmp_path / "ruled.note"
+    document.write_bytes(ruled_at(FORK, ONE.checkpoint(FORK).root))
+    ran = judge(two_entries(), "--network", document)
+    assert ran.code == 1
+    assert "it was proven, and the governors have made void since what it rests on" in ran.out
+    assert "made void" not in judge(two_heads(second=ONE), "--network", document).out
 
 
 def test_a_convicted_log_is_an_alarm_whatever_the_other_files_are(suyuan: Any, tmp_path: Path) -> None:
