@@ -6,7 +6,7 @@ settings. ``--url``, ``--network`` and ``--fingerprint`` say each of them by its
 
 import functools
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
 
+from cli import output
 from cli.command import option
 from cli.files import read_file
-from cli.language import _, names_of, noted
+from cli.language import _, detail, names_of, noted
 from cli.options import CONFIG, FILE, fingerprint_option, network_option
 from cli.unlocking import home_of
 from ledger.errors import LedgerError
@@ -146,6 +147,22 @@ class Session:
             return names_of(self.trust.network if self.fingerprint else self._told_network())
         except LedgerError:
             return {}
+
+    def alarms(self) -> dict[str, str]:
+        """Return what the node says against logs, by log; nothing where it does not tell."""
+        try:
+            told = self.client.health()["alarms"]
+            return {str(one["log"]): str(one["alarm"]) for one in told}
+        except (LedgerError, KeyError, TypeError):
+            return {}
+
+    def tell_alarms(self, logs: Iterable[str]) -> bool:
+        """Say which of these logs are in doubt, and why; tell whether one is."""
+        alarms = self.alarms()
+        doubted = [log for log in dict.fromkeys(logs) if log in alarms]
+        for log in doubted:
+            output.note(_("An integrity alarm is raised about {log}: {alarm}", log=log, alarm=detail(alarms[log])))
+        return bool(doubted)
 
     def _told_network(self) -> "Network":
         from ledger.network import parse_network  # noqa: PLC0415 - as above

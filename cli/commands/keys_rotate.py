@@ -119,12 +119,7 @@ def _tell_frozen(session: Session, key: str) -> None:
     """Say how a log goes on against which an alarm stands: its announcement, if there is one, does not do it."""
     assert session.home is not None
     log = session.home.settings.origin
-    try:
-        alarms = session.client.health()["alarms"]
-    except (LedgerError, KeyError):
-        return
-    for alarm in (one["alarm"] for one in alarms if one.get("log") == log):
-        output.note(_("This log is in doubt: {problem}", problem=alarm))
+    if session.tell_alarms([log]):
         output.note(
             _("It goes on when the governors readmit it with this key: suyuan network revise NETWORK --readmit {log} "
               "--at SIZE --root BASE64 --key {key}", log=log, key=key)

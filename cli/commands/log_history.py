@@ -32,7 +32,7 @@ def command(*, log: str, everything: bool, session: Session, as_json: bool) -> i
     A node keeps the first confirmed checkpoint of each minute for an hour, of each hour for two days, of each day for
     a month, and of each month for ever. Where the fingerprint is known, every quorum is counted here.
 
-    Exit code 1 when one of them does not verify.
+    Exit code 1 when one of them does not verify, 6 when an integrity alarm is raised about the log.
 
     \b
     suyuan log history police.ordos.example/log --config tax
@@ -51,6 +51,8 @@ def command(*, log: str, everything: bool, session: Session, as_json: bool) -> i
     else:
         _head(session, log, member, versions)
         _show(found if everything else found[-SHOWN_DEFAULT:], len(found), verified=member is not None)
+    if session.tell_alarms([log]):
+        return exits.INTEGRITY
     return exits.FINDINGS if any(row["verified"] is False for row in found) else exits.OK
 
 

@@ -59,6 +59,7 @@ def command(
     else:
         output.show(*trace_view.parts(followed.trace, names_of(trust.network)))
     _tell(followed, save)
+    session.tell_alarms(log for hop in followed.trace.hops for log in (hop.share.ref.log, hop.event.consumer))
     if trace_view.is_damaged(followed.trace):
         return exits.FINDINGS
     return exits.FINDINGS if strict and (followed.trace.gaps or followed.on_word) else exits.OK

@@ -123,7 +123,6 @@ MESSAGES = {
     "Asked again, the same command announces this key and makes no other.": (
         "再次运行同一命令会公告这个密钥，不会另行生成。"
     ),
-    "This log is in doubt: {problem}": "本账本存疑：{problem}",
     "It goes on when the governors readmit it with this key: suyuan network revise NETWORK --readmit {log} --at SIZE "
     "--root BASE64 --key {key}": (
         "治理方以此密钥重新接纳后方可继续：suyuan network revise NETWORK --readmit {log} --at SIZE --root BASE64 "

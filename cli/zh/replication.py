@@ -12,7 +12,10 @@ MESSAGES = {
     "Every quorum is counted here; sizes beyond it, and that there is nothing newer, are the node's word.": (
         "每个法定数量都在本机清点；超出部分的长度，以及没有更新的内容，只凭节点所述。"
     ),
-    "Exit code 1 when one of them does not verify.": "其中有核验不通过的，退出码为 1。",
+    "Exit code 1 when one of them does not verify, 6 when an integrity alarm is raised about the log.": (
+        "其中有核验不通过的，退出码为 1；该账本有完整性告警，退出码为 6。"
+    ),
+    "An integrity alarm is raised about {log}: {alarm}": "{log} 有完整性告警：{alarm}",
     "Exit code 1 when what the node calls confirmed is not, 6 when an integrity alarm is raised about a log.": (
         "节点称已确认而实际并非如此，退出码为 1；某账本有完整性告警，退出码为 6。"
     ),

@@ -243,3 +243,38 @@ def test_a_share_that_waits_for_its_confirmation_says_that_it_was_verified(suyua
     )  # fmt: skip
     said = json.loads(ran.out)
     assert (said["state"], said["verified"]) == ("confirmed", True)
+
+
+# A log in doubt.
+
+
+def alarmed(network: Any, name: str) -> Any:
+    def alarm(answer: Any) -> Any:
+        words = f"{network.origin(name)} has signed two roots for size 4"
+        return answer | {"alarms": [{"log": network.origin(name), "alarm": words}]}
+
+    return changing(alarm)
+
+
+def test_the_history_of_a_log_in_doubt_says_so_with_exit_code_6(suyuan: Any, story: Any, liar: Any) -> None:
+    log = story.network.origin("police")
+    ask = ("log", "history", log, *asking(liar, story.network))
+    liar.lies["/v1/health"] = alarmed(story.network, "tax")
+    ran = suyuan(*ask)
+    assert (ran.code, "alarm" in ran.err) == (0, False)  # it is about another log
+    liar.lies["/v1/health"] = alarmed(story.network, "police")
+    ran = suyuan(*ask)
+    assert ran.code == 6
+    assert f"An integrity alarm is raised about {log}: {log} has signed two roots for size 4" in ran.err
+    assert f"{log} 有完整性告警：{log} 为同一长度 4 签了两个根" in suyuan(*ask, "--lang", "zh").err
+    liar.lies["/v1/health"] = lambda _: (200, "application/json", b'{"schema":"suyuan.health/1","alarms":[7]}')
+    assert suyuan(*ask).code == 0
+
+
+def test_a_trace_names_the_logs_in_it_that_are_in_doubt(suyuan: Any, story: Any, liar: Any) -> None:
+    ask = ("trace", story.record, *asking(liar, story.network))
+    assert "alarm" not in suyuan(*ask).err
+    liar.lies["/v1/health"] = alarmed(story.network, "tax")
+    ran = suyuan(*ask)
+    assert ran.code == 0
+    assert ran.err.count("An integrity alarm is raised about tax.ordos.example/log: ") == 1
