@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import click
 
@@ -101,7 +102,14 @@ class Session:
         token = self._token()
         if token is not None and self.url.startswith("http:") and not is_loopback(self.url):
             raise click.UsageError(_("a token is not sent unencrypted to another machine: use https"))
-        return Client(self.url, token, timeout=self._target.timeout or TIMEOUT_SECONDS, verify=self._authority())
+        home = self.home if not self.names_url else None
+        return Client(
+            self.url,
+            token,
+            timeout=self._target.timeout or TIMEOUT_SECONDS,
+            verify=self._authority(),
+            other_name=functools.partial(host_of, home) if home is not None else None,
+        )
 
     @cached_property
     def fingerprint(self) -> str | None:
@@ -210,6 +218,21 @@ def url_of(settings: "Settings") -> str:
         host = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
     scheme = "https" if settings.tls_certificate is not None else "http"
     return f"{scheme}://{host}:{settings.port}"
+
+
+def host_of(home: "Home") -> str | None:
+    """Return the host name at which the others reach the node of a folder; None where the folder does not tell.
+
+    That is the name of its certificate; on its own machine it is asked by its address.
+    """
+    from ledger.network import parse_network  # noqa: PLC0415 - pydantic is slow to import
+    from ledger.versions import split_versions  # noqa: PLC0415 - as above
+
+    try:
+        newest = parse_network(split_versions(home.network.read_bytes())[-1])
+        return urlsplit(newest.member(home.settings.origin).url).hostname
+    except (LedgerError, OSError):
+        return None
 
 
 _TARGET = (

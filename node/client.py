@@ -17,7 +17,7 @@ the answers say is the node's word; whoever wants to know verifies proofs and ev
 import ipaddress
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -136,6 +136,7 @@ class Client:
         timeout: float = TIMEOUT_SECONDS,
         verify: ssl.SSLContext | None = None,
         exchange: Exchange | None = None,
+        other_name: Callable[[], str | None] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "suyuan"}
@@ -148,6 +149,7 @@ class Client:
                 connect_timeout=min(timeout, CONNECT_SECONDS_MAX),
                 context=verify or _trust(self.url),
                 direct=is_loopback(self.url),
+                other_name=other_name,
             )
         except ValueError as error:
             raise BadUrlError(f"{self.url}: {error}", field="url") from None

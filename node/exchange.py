@@ -12,7 +12,7 @@ Raises what the standard library raises: ``OSError`` and ``http.client.HTTPExcep
 import select
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, IncompleteRead
@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 PIECE_BYTES = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
+_OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _SAFE = "/?&=%:@!$'()*+,;~"  # what stands for itself in a path with its query; the rest is written as %XX
 
 
@@ -73,13 +74,57 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
+class NamedConnection(HTTPSConnection):
+    """Over TLS, to a host whose certificate may be valid for another name: asked on the spot, it goes by its address.
+
+    A second attempt is made only where the name alone was wrong; nothing has been sent by then.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, other_name: Callable[[], str | None]
+    ) -> None:
+        """Prepare it; ``other_name`` is asked when a certificate is not valid for ``host``."""
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._tls = context
+        self._name = host
+        self._other_name = other_name
+
+    def connect(self) -> None:
+        """Connect, and verify the certificate."""
+        try:
+            self._shake_hands()
+        except ssl.SSLCertVerificationError as error:
+            name = self._other_name() if error.verify_code in _OTHER_NAME else None
+            if name is None or name == self._name:
+                raise
+            self._name = name
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        HTTPConnection.connect(self)
+        try:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+        except BaseException:
+            self.close()
+            raise
+
+
 class HttpExchange:
     """Over TCP, with TLS or without; not for several threads at one time."""
 
     def __init__(
-        self, url: str, *, timeout: float, connect_timeout: float, context: ssl.SSLContext | None, direct: bool
+        self,
+        url: str,
+        *,
+        timeout: float,
+        connect_timeout: float,
+        context: ssl.SSLContext | None,
+        direct: bool,
+        other_name: Callable[[], str | None] | None = None,
     ) -> None:
         """Prepare it; nothing is sent yet. ``context`` says which certificates count, ``direct``: through no proxy.
+
+        ``other_name`` gives a host name for which the certificate may be valid in the place of the address's.
 
         Raises:
             ValueError: the address, or that of a proxy, is none.
@@ -91,11 +136,15 @@ class HttpExchange:
         headers: dict[str, str] = {}
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         reached = (proxy.hostname or "", proxy.port or _PORTS[proxy.scheme]) if proxy is not None else (host, port)
-        self._connection = (
-            HTTPSConnection(*reached, timeout=connect_timeout, context=context)
-            if parts.scheme == "https"
-            else HTTPConnection(*reached, timeout=connect_timeout)
-        )
+        self._connection: HTTPConnection
+        if parts.scheme == "http":
+            self._connection = HTTPConnection(*reached, timeout=connect_timeout)
+        elif other_name is None or proxy is not None or context is None:
+            self._connection = HTTPSConnection(*reached, timeout=connect_timeout, context=context)
+        else:
+            self._connection = NamedConnection(
+                host, port, timeout=connect_timeout, context=context, other_name=other_name
+            )
         if proxy is not None:
             if proxy.username is not None:
                 headers["Proxy-Authorization"] = _basic(proxy)

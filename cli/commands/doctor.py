@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from cli import exits, output
 from cli.command import Command, option
 from cli.language import _, detail, noted, title_of
 from cli.options import config_option, json_option
-from cli.session import url_of
+from cli.session import host_of, url_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cli.diagnosis import Check, Patient
     from ledger.network import Member
     from node.audit import Audit
@@ -110,7 +113,8 @@ def _ask(patient: "Patient") -> "list[Check]":
     """Ask the node itself and its peers how they are."""
     from cli import vitals  # noqa: PLC0415 - slow to import
 
-    health, problem = _health(url_of(patient.home.settings), patient.home)
+    own = url_of(patient.home.settings)
+    health, problem = _health(own, patient.home, other_name=partial(host_of, patient.home))
     checks = [vitals.check_health(health, runs=patient.locked is not None, problem=problem)]
     fresh = vitals.check_freshness(health) if health is not None else None
     waits = vitals.check_next_key(health) if health is not None else None
@@ -145,7 +149,9 @@ def _ask_peer(peer: "Member", patient: "Patient") -> tuple[int | None, str]:
         return None, ""
 
 
-def _health(url: str, home: "Home") -> tuple[dict[str, Any] | None, str]:
+def _health(
+    url: str, home: "Home", *, other_name: "Callable[[], str | None] | None" = None
+) -> tuple[dict[str, Any] | None, str]:
     import ssl  # noqa: PLC0415 - slow to import
 
     from node.client import Client, ClientError  # noqa: PLC0415 - as above
@@ -153,7 +159,7 @@ def _health(url: str, home: "Home") -> tuple[dict[str, Any] | None, str]:
     authority = home.settings.peer_ca
     try:
         verify = ssl.create_default_context(cafile=str(home.path(authority))) if authority is not None else None
-        with Client(url, timeout=PEER_SECONDS, verify=verify) as client:
+        with Client(url, timeout=PEER_SECONDS, verify=verify, other_name=other_name) as client:
             return client.health(), ""
     except (ClientError, OSError) as error:
         return None, str(error)

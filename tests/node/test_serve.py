@@ -4,6 +4,7 @@ import gc
 import logging
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,11 +19,15 @@ import structlog
 from node_helpers import PATIENCE_SECONDS, Paper, Town, entry_of, event_id, make_home, paper, parties, share
 from serving import running, wait_for
 
+from cli.commands import doctor
 from cli.demo.network import free_ports
+from cli.diagnosis import admit
+from cli.session import Session, Target
 from node import bounded, serve
 from node.api import bodies
 from node.bounded import CONNECTIONS_PER_ADDRESS_MAX, HEAD_BYTES_MAX, BoundedHttp
 from node.client import Client, UnreachableError
+from node.clock import SystemClock
 from node.errors import ConfigError
 from node.express import ExpressHttp
 from node.foundation import load_foundation
@@ -320,22 +325,7 @@ def test_trailers_are_no_fields_of_the_head(address: str) -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
 def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path) -> None:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem",
-         "-out", tmp_path / "cert.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    home = make_home(
-        tmp_path / "a",
-        A,
-        lone_law(),
-        port=0,
-        tls_certificate="../cert.pem",
-        tls_key="../key.pem",
-        peer_ca="../cert.pem",
-    )
-    with serving(Node(load_foundation(home))) as address:
+    with over_tls(tmp_path, "IP:127.0.0.1") as address:
         url = f"https://{address}/v1/health"
         assert httpx.get(url, verify=tls_context(tmp_path / "cert.pem"), trust_env=False).status_code == 200
         with pytest.raises(httpx.ConnectError, match="certificate"):
@@ -344,6 +334,64 @@ def test_with_a_certificate_a_node_speaks_tls_and_peers_check_it(tmp_path: Path)
             assert client.health()["schema"] == "suyuan.health/1"
         with Client(f"https://{address}") as client, pytest.raises(UnreachableError, match="certificate"):
             client.health()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_a_certificate_for_the_departments_host_name_is_enough_on_the_spot(tmp_path: Path) -> None:
+    with over_tls(tmp_path, "DNS:a.example") as address:
+        trusted = tls_context(tmp_path / "cert.pem")
+
+        def ask(other_name: str | None, context: ssl.SSLContext | None = trusted) -> int:
+            with Client(f"https://{address}", verify=context, other_name=lambda: other_name) as client:
+                return sum(client.health()["schema"] == "suyuan.health/1" for _ in range(2))
+
+        assert ask("a.example") == 2
+        with pytest.raises(UnreachableError, match="not valid for 'b.example'"):
+            ask("b.example")
+        with pytest.raises(UnreachableError, match="not valid for '127.0.0.1'"):
+            ask(None)
+        with pytest.raises(UnreachableError, match="self-signed"):  # the name alone does not do
+            ask("a.example", None)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_a_command_asks_the_node_of_a_folder_by_its_departments_host_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    law = paper([entry_of(A, url="https://a.example:8300")], quorum={"faults": 0})
+    with over_tls(tmp_path, "DNS:a.example", law) as address:
+        monkeypatch.setenv("SUYUAN_PORT", address.rpartition(":")[2])
+        with Session(Target(config=tmp_path / "a", token=A.token)) as session:
+            assert session.client.peers()["own"] == A.origin
+        with (
+            Session(Target(config=tmp_path / "a", url=f"https://{address}", ca=tmp_path / "cert.pem")) as session,
+            pytest.raises(UnreachableError, match=r"not valid for '127\.0\.0\.1'"),
+        ):
+            session.client.health()
+        checks = [one for one in doctor._ask(admit(tmp_path / "a", SystemClock())) if one.name == "node"]
+        assert [one.status for one in checks] == ["ok"]
+
+
+@contextmanager
+def over_tls(tmp_path: Path, name: str, law: Any = None) -> Iterator[str]:
+    """A node whose certificate is for one name."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=a", "-addext", f"subjectAltName={name}", "-keyout", tmp_path / "key.pem",
+         "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    home = make_home(
+        tmp_path / "a",
+        A,
+        law or lone_law(),
+        port=0,
+        tls_certificate="../cert.pem",
+        tls_key="../key.pem",
+        peer_ca="../cert.pem",
+    )
+    with serving(Node(load_foundation(home))) as address:
+        yield address
 
 
 # Running.
