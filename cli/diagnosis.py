@@ -20,6 +20,7 @@ from ledger.network import Network, parse_network
 from ledger.store import Store, open_store, prefix_end
 from ledger.versions import split_versions
 from node import logs
+from node.answers import MEMBERSHIP_HINT
 from node.clock import Clock
 from node.config import CONFIG_NAME, Home, Settings, load_home
 from node.equivocations import judge
@@ -39,6 +40,12 @@ CLOCK_MS_MIN = parse_time("2025-01-01T00:00:00.000Z")  # no clock that is right 
 EVIDENCE_HINT = noted(
     "suyuan evidence list shows the proofs; show them to the governors, who decide how the log goes on"
 )
+MEMBERSHIPS = {
+    "suspended": noted(
+        "the membership of {origin} is suspended: its log does not go on, its cosignatures do not count"
+    ),
+    "ended": noted("the membership of {origin} has ended for good: its log does not go on, and stays verifiable"),
+}
 OTHERS = 0o077
 OTHERS_WRITE = 0o022
 
@@ -193,8 +200,9 @@ def check_network(patient: Patient) -> Iterator[Check]:
         words = Words("the network document does not name {origin}", origin=patient.origin)
         yield Check("member", "problem", words, noted("the governors add a member with suyuan network add-member"))
     elif not member.active:
-        words = Words("the membership of {origin} is {status}", origin=patient.origin, status=member.entry.status)
-        yield Check("member", "warning", words)
+        yield Check(
+            "member", "warning", Words(MEMBERSHIPS[member.entry.status], origin=patient.origin), MEMBERSHIP_HINT
+        )
     else:
         yield _tried(
             "member",

@@ -51,6 +51,12 @@ class Trust(NamedTuple):
     network: "Network"
 
 
+_ABSENT = {
+    "suspended": noted("{log} takes no part: its membership is suspended"),
+    "ended": noted("{log} takes no part: its membership has ended"),
+}
+
+
 class Session:
     """A command's dealings with one node; ``with`` closes the connections."""
 
@@ -171,6 +177,16 @@ class Session:
         for log in doubted:
             output.note(_("An integrity alarm is raised about {log}: {alarm}", log=log, alarm=detail(alarms[log])))
         return bool(doubted)
+
+    def tell_absent(self) -> None:
+        """Say which members take no part."""
+        try:
+            network = self.trust.network if self.fingerprint else self._told_network()
+        except LedgerError:
+            return
+        for log, member in network.members.items():
+            if not member.active:
+                output.note(_(_ABSENT[member.entry.status], log=log))
 
     def _told_network(self) -> "Network":
         from ledger.network import parse_network  # noqa: PLC0415 - as above

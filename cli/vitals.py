@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from cli.diagnosis import EVIDENCE_HINT, Check
+from cli.diagnosis import EVIDENCE_HINT, MEMBERSHIPS, Check
 from cli.language import Words, noted
 from ledger.network import Network
 from node.adoption import NetworkForkError
-from node.answers import RESTORING_HINT
+from node.answers import MEMBERSHIP_HINT, RESTORING_HINT
 from node.keys import ROTATE_HINT
 
 SKEW_MS_LOW = 5_000
@@ -32,19 +32,13 @@ def check_skew(skew_ms: dict[str, int]) -> Check | None:
 
 def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = "") -> Check:
     """Judge what the running node says of itself; ``runs`` tells whether a process has its store open."""
-    if health is None and not runs:
-        return Check("node", "ok", Words("it does not run"))
     if health is None:
-        words = Words("a process has the store open, but the node does not answer: {problem}", problem=problem)
-        return Check(
-            "node",
-            "problem",
-            words,
-            noted("is it starting, hanging, or listening elsewhere? suyuan config show names its address"),
-        )
+        return _silent(runs=runs, problem=problem)
     if health.get("alarms"):
         alarms = "; ".join(f"{one.get('log')}: {one.get('alarm')}" for one in health["alarms"])
         return Check("node", "damage", Words("integrity alarm: {alarms}", alarms=alarms), _alarm_hint(health))
+    if health.get("status") in MEMBERSHIPS:
+        return Check("node", "warning", Words("it runs, and records nothing: it takes no part"), MEMBERSHIP_HINT)
     if (missing := _missing_keys(health)) is not None:
         return missing
     if health.get("status") == "key_awaited":
@@ -66,6 +60,15 @@ def check_health(health: dict[str, Any] | None, *, runs: bool, problem: str = ""
         confirmed=health.get("confirmed_size"),
     )
     return Check("node", "ok", words)
+
+
+def _silent(*, runs: bool, problem: str) -> Check:
+    if not runs:
+        hint = noted("suyuan run starts it; until then it records nothing, and its cosignatures are missing")
+        return Check("node", "warning", Words("it does not run"), hint)
+    words = Words("a process has the store open, but the node does not answer: {problem}", problem=problem)
+    hint = noted("is it starting, hanging, or listening elsewhere? suyuan config show names its address")
+    return Check("node", "problem", words, hint)
 
 
 def _alarm_hint(health: dict[str, Any]) -> str:
@@ -110,6 +113,17 @@ def check_next_key(health: dict[str, Any]) -> Check | None:
         left=left,
     )
     return Check("next_key", "warning", words, ROTATE_HINT)
+
+
+def check_memory(health: dict[str, Any]) -> Check | None:
+    """Say that foreign logs are not cosigned, since it is not known what was; None where it is, or none are."""
+    told = health.get("witness")
+    memory = told.get("memory") if isinstance(told, dict) else None
+    if memory not in ("lost", "unreadable"):
+        return None
+    words = Words("foreign logs are not cosigned: what this node has cosigned of them is not known any more")
+    hint = noted("see docs/operations.md, Witnessing foreign logs: suyuan witness resume, or a new witness key")
+    return Check("memory", "problem", words, hint)
 
 
 def _recovering(told: object) -> Check:

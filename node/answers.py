@@ -19,6 +19,7 @@ from typing import Literal
 
 from ledger.network import Network
 
+MEMBERSHIP_HINT = "the governors decide who takes part: suyuan network show"
 RESTORING_HINT = (
     "it goes on when somebody gives the missing entries; if nobody has them, see docs/operations.md, A lost store"
 )

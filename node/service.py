@@ -37,7 +37,7 @@ from ledger.witness_request import parse_add_checkpoint
 from node import layout, logs
 from node.adoption import Adoption, Charter
 from node.alarms import BY_RULING, Alarms
-from node.answers import RESTORING_HINT
+from node.answers import MEMBERSHIP_HINT, RESTORING_HINT
 from node.checkpoints import Checkpoints
 from node.clock import Clock, SystemClock
 from node.confirmations import Confirmations
@@ -631,7 +631,7 @@ class Node:
         if not (member := self.network.member(self.origin)).active:
             raise ReadOnlyError(
                 f"{self.origin} is {member.entry.status} in version {self.network.version} of the network document",
-                hint="the governors decide who takes part: suyuan network show",
+                hint=MEMBERSHIP_HINT,
             )
 
     def _returning(self) -> ReadOnlyError:

@@ -116,9 +116,9 @@ def _ask(patient: "Patient") -> "list[Check]":
     own = url_of(patient.home.settings)
     health, problem = _health(own, patient.home, other_name=partial(host_of, patient.home))
     checks = [vitals.check_health(health, runs=patient.locked is not None, problem=problem)]
-    fresh = vitals.check_freshness(health) if health is not None else None
-    waits = vitals.check_next_key(health) if health is not None else None
-    checks += [one for one in (waits, fresh) if one is not None]
+    if health is not None:
+        told = (vitals.check_next_key(health), vitals.check_memory(health), vitals.check_freshness(health))
+        checks += [one for one in told if one is not None]
     network = patient.network
     if network is None:
         return checks

@@ -36,6 +36,7 @@ def command(*, session: Session, as_json: bool) -> int:
         output.emit({**answer, "logs": logs})
     else:
         _show(session, logs, checked)
+        session.tell_absent()
     if any(log["alarm"] for log in logs):
         return exits.INTEGRITY
     return exits.FINDINGS if any(log["verified"] is False for log in logs) else exits.OK

@@ -44,6 +44,7 @@ def command(*, log: str | None, peer: str | None, everything: bool, session: Ses
     else:
         view = peers_view.matrix if everything else peers_view.summary
         output.show(*view(answer, session.names()))
+        session.tell_absent()
     differ = any(one["agreement"] == "differs" for each in answer["peers"] for one in each["logs"])
     return exits.FINDINGS if differ else exits.OK
 

@@ -382,7 +382,25 @@ MESSAGES = {
     ),
     "the network document does not name {origin}": "网络文件中没有 {origin}",
     "the governors add a member with suyuan network add-member": "治理方用 suyuan network add-member 加入成员",
-    "the membership of {origin} is {status}": "{origin} 的成员资格为 {status}",
+    "the membership of {origin} is suspended: its log does not go on, its cosignatures do not count": (
+        "{origin} 的成员资格已暂停：其账本不再继续，其联署不计数"
+    ),
+    "the membership of {origin} has ended for good: its log does not go on, and stays verifiable": (
+        "{origin} 的成员资格已永久终止：其账本不再继续，但始终可以核验"
+    ),
+    "it runs, and records nothing: it takes no part": "正在运行，但什么也不登记：本节点不参与",
+    "suyuan run starts it; until then it records nothing, and its cosignatures are missing": (
+        "用 suyuan run 启动；在此之前它什么也不登记，也不提供联署"
+    ),
+    "foreign logs are not cosigned: what this node has cosigned of them is not known any more": (
+        "外部账本不予联署：本节点曾联署过的内容已无从得知"
+    ),
+    "see docs/operations.md, Witnessing foreign logs: suyuan witness resume, or a new witness key": (
+        "见 docs/operations.md 的 Witnessing foreign logs 一节：suyuan witness resume，或改用新的见证密钥"
+    ),
+    "{log} takes no part: its membership is suspended": "{log} 不参与：其成员资格已暂停",
+    "{log} takes no part: its membership has ended": "{log} 不参与：其成员资格已终止",
+    "check_memory": "见证记忆",
     "the network document names the keys of this node": "网络文件载明的正是本节点的密钥",
     "in use: {holder}": "使用中：{holder}",
     "it opens, {size} MB": "可以打开，{size} MB",

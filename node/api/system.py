@@ -165,7 +165,7 @@ def _is_well(node: Node) -> bool:
     """Tell whether this node does its work, whatever it has found out about others."""
     others = node.network.members.keys() - {node.origin}
     sound = node.alarms.keys() <= others and node.writer.failure is None
-    return sound and not _lacks_keys(node) and not _awaits_key(node) and _writes(node)
+    return sound and _own_member(node).active and not _lacks_keys(node) and not _awaits_key(node) and _writes(node)
 
 
 def _own_member(node: Node) -> Member:
@@ -220,6 +220,8 @@ def _status(node: Node) -> str:
         return "alarm"
     if node.writer.failure:
         return "failed"
+    if not _own_member(node).active:
+        return _own_member(node).entry.status  # suspended or ended: nothing is recorded
     if _lacks_keys(node):
         return "keys_missing"
     if _awaits_key(node):

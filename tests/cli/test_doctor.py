@@ -104,8 +104,10 @@ def test_without_peers_nobody_judges_the_clock() -> None:
 @pytest.mark.parametrize(
     ("health", "runs", "status"),
     [
-        (None, False, "ok"),
+        (None, False, "warning"),
         (None, True, "problem"),
+        ({"status": "suspended", "alarms": [], "size": 1, "confirmed_size": 1}, True, "warning"),
+        ({"status": "ended", "recovery": {"problem": "nobody has it"}}, True, "warning"),
         ({"status": "ok", "alarms": [], "size": 1, "confirmed_size": 1}, True, "ok"),
         ({"status": "failed", "alarms": [], "failure": "disk full"}, True, "problem"),
         ({"status": "keys_missing", "missing_keys": [{"role": "log", "key": "vkey"}]}, True, "problem"),
@@ -117,6 +119,8 @@ def test_without_peers_nobody_judges_the_clock() -> None:
     ids=[
         "it does not run",
         "it hangs",
+        "it is suspended",
+        "it has ended",
         "well",
         "it cannot write",
         "a key is not here",
@@ -132,6 +136,15 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
     assert "None" not in found.words.english
     if health is not None and "missing_keys" in health:
         assert found.words.english.endswith("names: log vkey")
+
+
+@pytest.mark.parametrize(
+    ("memory", "status"), [("whole", None), (None, None), ("lost", "problem"), ("unreadable", "problem")]
+)
+def test_a_witness_without_memory_is_a_problem(memory: str | None, status: str | None) -> None:
+    found = vitals.check_memory({"status": "ok", "witness": {"logs": 1, "memory": memory}})
+    assert (found.status if found is not None else None) == status
+    assert vitals.check_memory({"status": "ok"}) is None
 
 
 @pytest.mark.parametrize(
@@ -286,7 +299,7 @@ def test_a_missing_store_is_a_problem_and_no_crash(suyuan: Any, at_rest: Path) -
 def test_a_node_that_is_not_there_has_no_store_open(suyuan: Any, at_rest: Path) -> None:
     shutil.rmtree(at_rest / "data")
     found = checks(suyuan("doctor", "--config", at_rest, "--json"))
-    assert found["node"]["words"] == "it does not run"
+    assert (found["node"]["status"], found["node"]["words"]) == ("warning", "it does not run")
     assert "suyuan init DIR --rebuild" in found["store"]["hint"]
 
 

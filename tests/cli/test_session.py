@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import builders
 import click
 import pytest
 
@@ -119,3 +120,24 @@ def test_errors_are_coloured_on_a_terminal_unless_no_color_asks(
     monkeypatch.setenv("NO_COLOR", no_color)
     output.error("x")
     assert ("\x1b[" in terminal.getvalue()) == coloured
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("suspended", "takes no part: its membership is suspended"), ("ended", "takes no part: its membership has ended")],
+)
+def test_members_that_take_no_part_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, words: str
+) -> None:
+    net = builders.make_network(4)
+    entries = [one.entry() for one in net.departments[:3]] + [net.departments[3].entry(status=status)]
+    later = builders.next_version(net, builders.document_body(entries, governors=net.governors))
+    path = tmp_path / "network.note"
+    path.write_bytes(net.document)
+    Session(Target(network=path, fingerprint=net.fingerprint)).tell_absent()
+    assert capsys.readouterr().err == ""
+    path.write_bytes(net.document + b"\n" + later)
+    Session(Target(network=path, fingerprint=net.fingerprint)).tell_absent()
+    assert capsys.readouterr().err == f"{net.departments[3].origin} {words}\n"
+    Session(Target(network=path, fingerprint="0" * 64)).tell_absent()  # nobody knows: nothing is said
+    assert capsys.readouterr().err == ""

@@ -260,6 +260,9 @@ async def test_a_suspended_member_writes_nothing_and_hears_when_it_is_back(town:
     with pytest.raises(ReadOnlyError, match="suspended in version 2"):
         await record(nodes[3], share(1, A))
     assert D.origin not in nodes[0].peers
+    async with town.client(D, token=None) as client:
+        answer = await client.get("/v1/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "suspended")
     await record(nodes[0], share(2, B), wait=True)
     law = law.next(members(*FOUR))
     await nodes[0].adopt(law.document)
