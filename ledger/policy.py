@@ -185,10 +185,11 @@ def verify_proof_by_policy(data: bytes, policy: Policy, *, entry: bytes | None =
     return proof, accepted
 
 
-def network_policy(network: Network) -> Policy:
+def network_policy(network: Network, *, earlier_keys: bool = False) -> Policy:
     """Return a network as a policy: the active members' logs, and a quorum of their cosigners.
 
-    A log's newest key is named, for a policy knows no sizes from which on a key is valid.
+    A policy knows no sizes from which on, or up to which, a key is valid. So a log's newest key alone is named, unless
+    ``earlier_keys`` takes the others too, each of them for all sizes.
 
     Raises:
         QuorumError: nobody can cosign.
@@ -197,8 +198,9 @@ def network_policy(network: Network) -> Policy:
         raise QuorumError(f"network {network.name} has no active member", field="members")
     active = [member for member in network.members.values() if member.active]
     logs = [
-        PolicyLog(member.log_keys[-1][2], f"{member.url}/logs/{sha256(member.origin.encode()).hexdigest()}")
+        PolicyLog(key, f"{member.url}/logs/{sha256(member.origin.encode()).hexdigest()}")
         for member in active
+        for _start, _until, key in (member.log_keys if earlier_keys else member.log_keys[-1:])
     ]
     witnesses = [PolicyWitness(member.origin, member.cosigner, f"{member.url}/witness") for member in active]
     group = PolicyGroup("members", network.quorum, tuple(member.origin for member in active))

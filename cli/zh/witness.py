@@ -28,6 +28,24 @@ MESSAGES = {
         "者处取得本节点联署过的最新检查点，每个账本一份，并给出文件：记忆由此继续。若无法取得，换用新密钥更为稳妥："
         "移走 keys/witness.key，再运行 suyuan witness key。"
     ),
+    "Name the logs' earlier keys too; whatever they sign counts then, at any size.": (
+        "也写入各账本的早先密钥；它们在任何长度上的签名此时都算数。"
+    ),
+    (
+        "A policy cannot say where a key begins or ends. So of each log the newest key alone is named, and the earlier "
+        "ones in comments: checkpoints that they have signed do not count. Ask for a newer proof of such an entry, or "
+        "verify by the network document."
+    ): (
+        "策略无法说明密钥自何处起、至何处止，因此每个账本只写入最新的密钥，早先的写在注释中：它们签署的检查点不算数。"
+        "请为此类账目取得较新的证明，或依据网络文件核验。"
+    ),
+    "What the logs' earlier keys sign counts under this policy, also where they had ended.": (
+        "依此策略，各账本早先密钥的签名算数，即使该密钥在该处已终止。"
+    ),
+    (
+        "Earlier keys of the logs do not count under this policy: checkpoints that they have signed take a newer "
+        "proof, the network document, or --earlier-keys."
+    ): "依此策略，各账本的早先密钥不算数：它们签署的检查点需要较新的证明、网络文件，或 --earlier-keys。",
     "Not every tool takes a policy of more than {count} witnesses.": "并非所有工具都接受超过 {count} 个见证方的策略。",
     "Policy satisfied at": "已满足策略的大小",
     "Print the network as a trust policy (c2sp.org/tlog-policy), for tools that know C2SP and not Suyuan.": (

@@ -6,10 +6,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 from foreign_logs import ForeignLog
 
-from ledger.note import COSIGNATURE, Note, parse_vkey
+from ledger.note import COSIGNATURE, ED25519, Note, Signer, parse_vkey
 from ledger.policy import parse_policy
 from ledger.store import create_store
 from node.config import load_home, settings_toml
@@ -193,6 +194,33 @@ def test_the_network_is_printed_as_a_policy(suyuan: Any, nodes: Any, policy: Pat
     assert suyuan("network", "policy", *nodes.ask("police")).out == text
     assert suyuan("network", "policy", nodes.document).code == 2
     assert suyuan("network", "policy", nodes.document, "--fingerprint", "0" * 64).code == 1
+
+
+def test_earlier_keys_of_a_log_are_comments_unless_they_are_asked_for(suyuan: Any, tmp_path: Path) -> None:
+    net = builders.make_network(4)
+    log = builders.logs_of(net)[0]
+    log.append(builders.share_event())
+    (tmp_path / "old.proof").write_bytes(log.proof(1))
+    old, coming = log.owner.log.verifier.vkey, Signer(log.origin, ED25519, bytes(32)).verifier.vkey
+    keys = [{"key": old, "from": 0, "until": 2}, {"key": coming, "from": 2}]
+    entries = [log.owner.entry(log_keys=keys), *(one.entry() for one in net.departments[1:])]
+    document = tmp_path / "network.note"
+    later = builders.next_version(net, builders.document_body(entries, governors=net.governors))
+    document.write_bytes(net.document + b"\n" + later)
+
+    def judged(*options: str) -> tuple[Any, int]:
+        printed = suyuan("network", "policy", document, "--fingerprint", net.fingerprint, *options)
+        (tmp_path / "printed.policy").write_text(printed.out)
+        return printed, suyuan("verify", tmp_path / "old.proof", "--policy", tmp_path / "printed.policy").code
+
+    printed, code = judged()
+    assert code == 1
+    assert f"\n# earlier key, for entries 0 to 1: {old}\nlog {coming} " in printed.out
+    assert "Earlier keys of the logs do not count under this policy" in printed.err
+    printed, code = judged("--earlier-keys")
+    assert code == 0
+    assert "# earlier key" not in printed.out
+    assert "also where they had ended" in printed.err
 
 
 def test_a_proof_is_verified_by_a_policy_alone(suyuan: Any, story: Any, policy: Path, tmp_path: Path) -> None:
