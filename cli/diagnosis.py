@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from cli.certificates import RefusedError, valid_until
 from cli.language import Words, noted
 from ledger.encoding import parse_time
 from ledger.errors import LedgerError, StoreCorruptError, StoreLockedError
@@ -29,6 +31,7 @@ from node.foundation import check_head, load_network, load_policy, load_witness
 from node.keys import check_named
 from node.setup import public_keys, ring_of
 from node.tokens import TokenFile
+from node.wary import tls_context
 
 Status = Literal["ok", "warning", "problem", "damage"]
 
@@ -46,6 +49,8 @@ MEMBERSHIPS = {
     ),
     "ended": noted("the membership of {origin} has ended for good: its log does not go on, and stays verifiable"),
 }
+DAY_MS = 86_400_000
+CERTIFICATE_DAYS_LOW = 21
 OTHERS = 0o077
 OTHERS_WRITE = 0o022
 
@@ -117,6 +122,7 @@ def examine(patient: Patient) -> Iterator[Check]:
         yield check_keys(patient.home)
         yield from check_witness(patient.home)
         yield from check_network(patient)
+        yield from check_certificates(patient)
     yield from check_store(patient)
     yield check_disk(patient.home, shutil.disk_usage(patient.home.folder).free)
     yield check_clock(patient.clock.now_ms(), patient.newest_ms)
@@ -209,6 +215,43 @@ def check_network(patient: Patient) -> Iterator[Check]:
             lambda: check_named(public_keys(patient.home), member),
             Words("the network document names the keys of this node"),
         )
+
+
+def check_certificates(patient: Patient) -> Iterator[Check]:
+    """Look at the certificate as peers do who trust what this node trusts, and at what it trusts."""
+    settings = patient.home.settings
+    authority = patient.home.path(settings.peer_ca) if settings.peer_ca is not None else None
+    if settings.tls_certificate is None and authority is None:
+        return
+    try:
+        trusted = tls_context(authority)
+        if settings.tls_certificate is not None:
+            member = patient.network.members.get(patient.origin) if patient.network is not None else None
+            host = urlsplit(member.url).hostname if member is not None else None
+            yield _until(valid_until(patient.home, host, trusted), host, patient.clock.now_ms())
+    except RefusedError as error:
+        yield _refused(error)
+    except LedgerError as error:
+        yield failed("certificate", error)
+
+
+def _until(ends_ms: int, host: str | None, now_ms: int) -> Check:
+    left = (ends_ms - now_ms) // DAY_MS
+    words = Words("the certificate is valid for {host}; days left: {left}", host=host or "?", left=left)
+    hint = noted("renew it; a renewed certificate is read at the next start")
+    return Check("certificate", "ok" if left >= CERTIFICATE_DAYS_LOW else "warning", words, hint)
+
+
+def _refused(error: RefusedError) -> Check:
+    if error.itself:
+        words = Words("the peers refuse the certificate: {problem}", problem=error.message)
+        hint = noted(
+            "it must be valid now, and for the host name in the department's URL; a new one is read at the next start"
+        )
+        return Check("certificate", "problem", words, hint)
+    words = Words("what this node trusts does not vouch for its own certificate: {problem}", problem=error.message)
+    hint = noted("see that the file has the whole chain, and that the peers trust its authority (peer_ca)")
+    return Check("certificate", "warning", words, hint)
 
 
 def check_store(patient: Patient) -> Iterator[Check]:

@@ -84,7 +84,8 @@ def _load(config: uvicorn.Config) -> None:
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(f"the certificate or its key cannot be used: {error}", field="tls_certificate") from None
+        words = f"the certificate {config.ssl_certfile} or its key {config.ssl_keyfile} cannot be used: {error}"
+        raise ConfigError(words, field="tls_certificate") from None
 
 
 def server_config(node: Node) -> uvicorn.Config:

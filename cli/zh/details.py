@@ -68,7 +68,10 @@ DETAILS = {
     "this node has joined another network already": "本节点已加入另一个网络",
     "there is no token of this name": "没有这个名称的令牌",
     "the token {name} is there already": "令牌 {name} 已存在",
-    "the certificate or its key cannot be used: {error}": "证书或其密钥不可用：{error}",
+    "the certificate {certificate} or its key {key} cannot be used: {error}": (
+        "证书 {certificate} 或其密钥 {key} 不可用：{error}"
+    ),
+    "no handshake is possible: {error}": "无法握手：{error}",
     "no certificates can be read: {error}": "无法读取证书：{error}",
     "the head file is damaged: {error}": "头文件已损坏：{error}",
     "the head file is that of {log}": "头文件属于 {log}",

@@ -400,6 +400,19 @@ MESSAGES = {
     ),
     "{log} takes no part: its membership is suspended": "{log} 不参与：其成员资格已暂停",
     "{log} takes no part: its membership has ended": "{log} 不参与：其成员资格已终止",
+    "check_certificate": "证书",
+    "the certificate is valid for {host}; days left: {left}": "证书对 {host} 有效；剩余天数：{left}",
+    "renew it; a renewed certificate is read at the next start": "请更新证书；更新后的证书在下次启动时读取",
+    "the peers refuse the certificate: {problem}": "对等方会拒绝此证书：{problem}",
+    "it must be valid now, and for the host name in the department's URL; a new one is read at the next start": (
+        "证书须当前有效，且对本部门 URL 中的主机名有效；新证书在下次启动时读取"
+    ),
+    "what this node trusts does not vouch for its own certificate: {problem}": (
+        "本节点所信任的机构不能为其自身证书担保：{problem}"
+    ),
+    "see that the file has the whole chain, and that the peers trust its authority (peer_ca)": (
+        "请确认文件包含完整证书链，且对等方信任其签发机构（peer_ca）"
+    ),
     "check_memory": "见证记忆",
     "the network document names the keys of this node": "网络文件载明的正是本节点的密钥",
     "in use: {holder}": "使用中：{holder}",

@@ -4,21 +4,26 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import builders
 import pytest
 
 from cli import diagnosis, vitals
-from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check
+from cli.diagnosis import CLOCK_MS_MIN, DISK_BYTES_MIN, Check, Patient
 from cli.language import Words
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.equivocation import heads_proof
 from ledger.merkle import TreeSize
 from ledger.store import Batch, open_store
 from ledger.versions import verify_chain
+from node.clock import SystemClock
+from node.config import Home, Settings
 from node.keys import load_ring
 from node.layout import equivocation_key, log_id
 
@@ -193,6 +198,54 @@ def test_the_worst_check_decides() -> None:
     assert diagnosis.exit_status([]) == "ok"
     assert diagnosis.exit_status([of("warning"), of("ok")]) == "warning"
     assert diagnosis.exit_status([of("problem"), of("damage"), of("ok")]) == "damage"
+
+
+# The certificate.
+
+
+def with_certificate(folder: Path, name: str, *, days: int, **settings: Any) -> Patient:
+    """A node with a certificate of its own making."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", str(days), "-subj", "/CN=police", "-addext", f"subjectAltName=DNS:{name}",
+         "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    files = {"tls_certificate": Path("cert.pem"), "tls_key": Path("key.pem"), "peer_ca": Path("cert.pem")}
+    net = builders.make_network(4)
+    return Patient(
+        Home(folder, Settings(origin=net.origins[0], **{**files, **settings})), SystemClock(), versions=[net.network]
+    )
+
+
+HOST = urlsplit(builders.make_network(4).network.member("police.ordos.example/log").url).hostname or ""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+@pytest.mark.parametrize(
+    ("name", "days", "settings", "status", "words"),
+    [
+        (HOST, 60, {}, "ok", f"valid for {HOST}; days left: 59"),
+        (HOST, 5, {}, "warning", "days left: 4"),
+        ("other.example", 60, {}, "problem", "Hostname mismatch"),
+        (HOST, 60, {"peer_ca": None}, "warning", "self-signed certificate"),
+        (HOST, 60, {"tls_certificate": Path("none.pem")}, "problem", "none.pem or its key"),
+        (HOST, 60, {"tls_key": Path("cert.pem")}, "problem", "cannot be used"),
+        (HOST, 60, {"peer_ca": Path("key.pem")}, "problem", "no certificates can be read"),
+    ],
+    ids=["good", "ends soon", "other name", "nobody vouches", "no file", "no key", "no authority"],
+)
+def test_the_certificate_is_seen_as_peers_see_it(
+    tmp_path: Path, name: str, days: int, settings: Any, status: str, words: str
+) -> None:
+    (found,) = diagnosis.check_certificates(with_certificate(tmp_path, name, days=days, **settings))
+    assert (found.name, found.status) == ("certificate", status)
+    assert words in found.words.english
+
+
+def test_without_tls_there_is_no_certificate_to_look_at(tmp_path: Path) -> None:
+    patient = Patient(Home(tmp_path, Settings(origin="a.example/log")), SystemClock())
+    assert list(diagnosis.check_certificates(patient)) == []
 
 
 # The command.
