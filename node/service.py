@@ -341,7 +341,10 @@ class Node:
         assert isinstance(event.event, KeyRotate)
         await self._look_for_keys()
         if event.event.key not in self.ring.publics[event.event.role]:
-            raise RotationError(f"this node does not have that {event.event.role} key", field="key")
+            raise RotationError(
+                f"this node does not have that {event.event.role} key", field="key",
+                hint="the place that the settings name must have it; a changed setting takes effect at the next start",
+            )  # fmt: skip
         [answer] = await self.submit((event,), wait_confirmed=False)
         return answer
 

@@ -79,7 +79,10 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
     try:
         _announce(session, role, key, margin)
     except LedgerError:
-        _tell_unannounced(session, role, key)
+        if public is None:
+            _tell_unannounced(session, role, key)
+        elif role == "log":
+            _tell_frozen(session, key)
         raise
     announced = [event for one in ROLES for event in _announced(session, network, one, key if one == role else None)]
     entry = rotated_entry(network.member(home.settings.origin).entry, announced)
@@ -90,7 +93,8 @@ def command(role: str, margin: int, public: str | None, out: Path | None, sessio
         _tell(event, path, asked=event.role == role)
     if role == "log":
         _tell_frozen(session, key)
-    output.note(_("Back up the folder {path} now: it has a new key.", path=home.keys))
+    if public is None:
+        output.note(_("Back up the folder {path} now: it has a new key.", path=home.keys))
     output.note(_("Next: give {path} to the governors (suyuan network revise NETWORK --replace {path}).", path=path))
 
 

@@ -217,6 +217,9 @@ MESSAGES = {
     "open it with the version that made it": "请用生成它的版本打开",
     "see /docs": "见 /docs",
     "suyuan receive --records-file FILE": "suyuan receive --records-file FILE",
+    "the place that the settings name must have it; a changed setting takes effect at the next start": (
+        "设置所指的位置须有该密钥；更改的设置在下次启动时生效"
+    ),
     "the governors decide who takes part: suyuan network show": "由治理方决定谁参加：suyuan network show",
     "this is a fault of the software: please report it with the node's log": "这是软件故障：请附上节点日志报告",
     "write it as file:keys/log.key": "请写作 file:keys/log.key",

@@ -381,6 +381,9 @@ def test_rotating_takes_an_admin_a_node_that_runs_and_a_key_that_is_here(solo: S
     ran = suyuan("keys", "rotate", "transport", "--key", other, *solo.ask, env=GIVEN)
     assert ran.code == 2
     assert "rotation_refused" in ran.err
+    assert "the place that the settings name must have it" in ran.err
+    assert "is made" not in ran.err
+    assert "is made" not in suyuan("keys", "rotate", "transport", "--key", "nonsense", *solo.ask, env=GIVEN).err
     assert solo.size() == size
     assert own == solo.keys("transport")[-1]["key"]
 
