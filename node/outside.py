@@ -39,7 +39,7 @@ from node.logs import LogState
 from node.metrics import Metrics
 from node.pacing import Heard, Pace, Pushed
 from node.repeats import Repeats
-from node.told import read_size
+from node.told import read_size, refusal, worded
 from node.wary import ANSWER_TIMEOUTS_MAX, read_answer, wary_client, words_of
 from node.writer import Transaction, Writer
 
@@ -400,13 +400,11 @@ def _cosignatures(response: httpx.Response, answer: bytes) -> tuple[Signature, .
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media == "text/x.tlog.size":
             raise StaleSizeError(read_size(answer))
-        raise PeerRefusedError(
-            f"status 409, for it has another root: {words_of(answer[:1000].decode('utf-8', 'replace'))}"
-        )
+        raise PeerRefusedError(f"status 409, for it has another root: {worded(answer)}")
     if status in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS):
         raise PeerBusyError("the witness asks to come again later")
     if status != httpx.codes.OK:
-        raise PeerRefusedError(f"status {status}: {words_of(answer[:1000].decode('utf-8', 'replace'))}")
+        raise PeerRefusedError(refusal(status, answer))
     try:
         return parse_cosignatures(answer)
     except LedgerError as error:

@@ -51,7 +51,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from ledger.encoding import parse_json, parse_time
-from ledger.errors import BadValueError, LedgerError, TooManyError
+from ledger.errors import BadValueError, EventError, LedgerError, TooManyError
 from ledger.event.base import Frozen, Maybe, Time, parse_model
 from ledger.store.headfile import sync_directory
 from node.errors import NodeError
@@ -64,6 +64,7 @@ FILE_BYTES_MAX: Final = 1 << 20  # 1,000 tokens take about 300 KB
 _TOKEN = r"sy_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"  # noqa: S105 - 43 characters hold 258 bits: the last two are zero
 _EXACT = re.compile(_TOKEN)
 _BEARER = re.compile(rf"[Bb][Ee][Aa][Rr][Ee][Rr] +({_TOKEN}) *")  # RFC 6750 section 2.1, RFC 9110 section 11.1
+ENTRY_HINT: Final = "suyuan token new --help says how"
 _MODE = 0o600
 _OTHERS_WRITE = 0o022
 
@@ -219,9 +220,13 @@ class TokenFile:
         if _EXACT.fullmatch(token) is None:
             raise BadTokenError("a token is sy_ and 32 bytes in base64url", field="token")
         members = {"name": name, "roles": sorted(roles), "sha256": _digest(token), "created": created}
-        entry = parse_model(TokenEntry, members if expires is None else {**members, "expires": expires})
+        try:
+            entry = parse_model(TokenEntry, members if expires is None else {**members, "expires": expires})
+        except EventError as error:
+            error.hint = ENTRY_HINT
+            raise
         if entry.expires is not None and entry.expires <= entry.created:  # the spelling sorts as the time does
-            raise BadValueError("a token expires after it was made", field="expires")
+            raise BadValueError("a token expires after it was made", field="expires", hint=ENTRY_HINT)
         with self._locked():
             entries = self._present()
             for other in entries:

@@ -73,7 +73,18 @@ def expect(status: int, answer: bytes) -> None:
 
 def refusal(status: int, answer: bytes) -> str:
     """Return how a peer words that it refuses something, in a form that can be shown."""
-    return f"status {status}: {words_of(answer[:1000].decode('utf-8', 'replace'))}"
+    return f"status {status}: {worded(answer)}"
+
+
+def worded(answer: bytes) -> str:
+    """Return what a refusal says to people: of a problem document (RFC 9457) its detail, else the beginning of it."""
+    try:
+        problem = parse_json(answer, field="problem")
+    except LedgerError:
+        problem = None
+    if isinstance(problem, dict) and isinstance(problem.get("detail"), str):
+        return words_of(str(problem["detail"]))
+    return words_of(answer[:1000].decode("utf-8", "replace"))
 
 
 def read_size(answer: bytes) -> int:

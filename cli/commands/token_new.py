@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROLES = ("read", "submit", "admin")
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
+EXPIRY_HINT = "write it as 90d, 2027-01-01 or 2027-01-01T00:00:00.000Z; 1d is the least"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MILLISECONDS_PER_DAY = 86_400_000
 
@@ -58,8 +59,13 @@ def expiry(text: str, now_ms: int) -> str:
         TimeError: it names none.
     """
     from ledger.encoding import format_time, parse_time  # noqa: PLC0415 - with the rest
+    from ledger.errors import TimeError  # noqa: PLC0415 - as above
 
     if days := _DAYS.fullmatch(text):
         return format_time(now_ms + int(days[1]) * _MILLISECONDS_PER_DAY)
     moment = f"{text}T00:00:00.000Z" if _DAY.fullmatch(text) else text
-    return format_time(parse_time(moment, field="expires"))
+    try:
+        return format_time(parse_time(moment, field="expires"))
+    except TimeError as error:
+        error.hint = EXPIRY_HINT
+        raise

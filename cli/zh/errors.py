@@ -217,6 +217,10 @@ MESSAGES = {
     "open it with the version that made it": "请用生成它的版本打开",
     "see /docs": "见 /docs",
     "suyuan receive --records-file FILE": "suyuan receive --records-file FILE",
+    "suyuan token new --help says how": "用法见 suyuan token new --help",
+    "write it as 90d, 2027-01-01 or 2027-01-01T00:00:00.000Z; 1d is the least": (
+        "请写成 90d、2027-01-01 或 2027-01-01T00:00:00.000Z；最少 1d"
+    ),
     "the place that the settings name must have it; a changed setting takes effect at the next start": (
         "设置所指的位置须有该密钥；更改的设置在下次启动时生效"
     ),

@@ -155,7 +155,14 @@ def test_a_token_does_not_end_at_a_time_that_cannot_be(home: Path, suyuan: Any, 
     ran = suyuan("token", "new", "platform", "--role", "read", "--expires", expires, "--config", home)
     assert ran.code == 2
     assert ran.out == ""
+    assert "hint: write it as 90d" in ran.err or "hint: suyuan token new --help" in ran.err
     assert not (home / "tokens.json").exists()
+
+
+def test_a_name_that_no_token_has_is_refused_with_a_hint_about_tokens(home: Path, suyuan: Any) -> None:
+    ran = suyuan("token", "new", "a b", "--role", "read", "--config", home)
+    assert (ran.code, ran.out) == (2, "")
+    assert "hint: suyuan token new --help says how" in ran.err
 
 
 def test_tokens_are_listed_without_secrets(home: Path, suyuan: Any) -> None:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from node import peers
 from node.faults import PeerError
 from node.layout import origin_hash
+from node.told import refusal
 from node.wary import tls_context
 
 if TYPE_CHECKING:
@@ -418,3 +419,21 @@ def _base64(data: bytes) -> str:
     from ledger.encoding import encode_base64  # noqa: PLC0415 - only here
 
     return encode_base64(data)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            b'{"type":"urn:x","detail":"keyid: b is no member\\u001b[31m","code":"peer_unknown"}',
+            "keyid: b is no member\\x1b[31m",
+        ),
+        (b'{"detail":7}', '{"detail":7}'),
+        (b'{"detail":"cut off', '{"detail":"cut off'),
+        (b"[1]", "[1]"),
+        (b"\xff", "\ufffd"),
+        (b'{"detail":"' + b"x" * 5000 + b'"}', "x" * 200),
+    ],
+)
+def test_of_a_refusal_in_the_form_of_a_problem_its_words_are_shown(answer: bytes, words: str) -> None:
+    assert refusal(401, answer) == f"status 401: {words}"
