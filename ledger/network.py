@@ -49,6 +49,7 @@ from ledger.merkle import TreeHead, TreeSize
 from ledger.note import COSIGNATURE, ED25519, SIGNATURES_MAX, Note, VerifierKey, parse_note, parse_vkey
 
 FORMAT = "suyuan/network/v1"
+DRAFT_HINT = "the governors sign it: suyuan network sign DRAFT --key FILE --out NETWORK"
 MEMBERS_MAX = 5000  # a country has thousands of departments, of which the active ones must fit onto a checkpoint
 GOVERNORS_MAX = 25
 LOG_KEYS_MAX = 100  # one a year for a century
@@ -323,6 +324,8 @@ def parse_network(data: bytes) -> Network:
     """
     if len(data) > DOCUMENT_BYTES_MAX:
         raise TooLongError(f"a network document of {len(data)} bytes", field="network", limit=DOCUMENT_BYTES_MAX)
+    if data.startswith(f"{FORMAT}\n".encode()) and b"\n\n" not in data and data.count(b"\n") == _TEXT_LINES - 1:
+        raise NetworkError("it is a draft that nobody has signed", field="network", hint=DRAFT_HINT)
     note = parse_note(data, size_max=DOCUMENT_BYTES_MAX)
     name, version, previous, body = _parse_text(note.text)
     return Network(name, version, previous, body, note)

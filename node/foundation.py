@@ -20,6 +20,8 @@ from node.keys import KeyRing, load_witness_key
 from node.logs import LogState
 from node.setup import ring_of
 
+HEAD_HINT = "move the file aside, but keep it: without it the node asks its peers what it has signed"
+
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
@@ -116,9 +118,10 @@ def check_head(home: Home, store: Store, state: LogState, network: Network) -> J
     except KeyEndedError:  # void, and said so by find_ended where entries are
         return state.checkpoint
     except LedgerError as error:
-        raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head)) from None
+        raise IntegrityAlarm(f"the head file is damaged: {error}", field=str(home.head), hint=HEAD_HINT) from None
     if signed.checkpoint.origin != state.origin:
-        raise IntegrityAlarm(f"the head file is that of {signed.checkpoint.origin}", field=str(home.head))
+        words = f"the head file is that of {signed.checkpoint.origin}"
+        raise IntegrityAlarm(words, field=str(home.head), hint=HEAD_HINT)
     if signed.size > state.size:
         return signed
     if root_hash(logs.hash_reader(store, state, signed.size), TreeSize(signed.size)) != signed.checkpoint.root:

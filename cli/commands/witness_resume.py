@@ -41,7 +41,7 @@ def command(checkpoints: tuple[Path, ...], reason: str, config: Path) -> None:
         raise click.UsageError(_("the reason has 1 to {limit} characters", limit=REASON_CHARACTERS_MAX))
     home = load_home(config)
     signer = load_witness_key(home.keys, witness_name(home.settings))
-    documents = [read_file(path, CHECKPOINT_BYTES_MAX) for path in checkpoints]
+    documents = [_checkpoint(path) for path in checkpoints]
     store = open_store(home.data)
     try:
         memory = read_memory(store)
@@ -59,3 +59,18 @@ def command(checkpoints: tuple[Path, ...], reason: str, config: Path) -> None:
             "Foreign logs are cosigned again; {count} of them go on from the checkpoints that were given.",
         )
     )
+
+
+def _checkpoint(path: Path) -> bytes:
+    """Return a file's bytes, after looking whether it is a checkpoint: later nobody knows which file it was."""
+    from ledger.checkpoint import parse_checkpoint_text  # noqa: PLC0415 - slow to import
+    from ledger.errors import LedgerError  # noqa: PLC0415 - as above
+    from ledger.note import parse_note  # noqa: PLC0415 - as above
+
+    data = read_file(path, CHECKPOINT_BYTES_MAX)
+    try:
+        parse_checkpoint_text(parse_note(data).text)
+    except LedgerError as error:
+        error.field = str(path)
+        raise
+    return data

@@ -217,6 +217,12 @@ MESSAGES = {
     "open it with the version that made it": "请用生成它的版本打开",
     "see /docs": "见 /docs",
     "suyuan receive --records-file FILE": "suyuan receive --records-file FILE",
+    "the governors sign it: suyuan network sign DRAFT --key FILE --out NETWORK": (
+        "由治理方签署：suyuan network sign DRAFT --key FILE --out NETWORK"
+    ),
+    "move the file aside, but keep it: without it the node asks its peers what it has signed": (
+        "请把该文件移到别处并保留：没有它，节点会向对等方询问自己曾签署过什么"
+    ),
     "suyuan token new --help says how": "用法见 suyuan token new --help",
     "write it as 90d, 2027-01-01 or 2027-01-01T00:00:00.000Z; 1d is the least": (
         "请写成 90d、2027-01-01 或 2027-01-01T00:00:00.000Z；最少 1d"

@@ -85,6 +85,20 @@ def test_a_running_node_is_sent_the_whole_file_with_the_token(coming: Next, node
     assert node.asked == [("/v1/network", f"Bearer {token}", coming.document.read_bytes())]
 
 
+def test_a_draft_is_told_from_a_document(coming: Next, node: Node, suyuan: Any) -> None:
+    draft = coming.document.with_name("network.draft")
+    for command in (
+        ("network", "adopt", draft, "--config", coming.home, "--url", node.url),
+        ("network", "verify", draft, "--fingerprint", coming.fingerprint),
+        ("init", coming.home, "--network", draft, "--fingerprint", coming.fingerprint),
+    ):
+        ran = suyuan(*command)
+        assert ran.code in {1, 2}
+        assert "it is a draft that nobody has signed" in ran.err + ran.out
+        assert "suyuan network sign DRAFT" in ran.err + ran.out
+    assert node.asked == []
+
+
 def test_the_answer_of_a_running_node_is_repeated_to_programs(coming: Next, node: Node, suyuan: Any) -> None:
     ran = suyuan("network", "adopt", coming.document, "--config", coming.home, "--url", node.url, "--json")
     assert json.loads(ran.out) == {"schema": "suyuan.adopted/1", "version": 2, "was": 1, "running": True}

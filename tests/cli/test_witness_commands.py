@@ -102,6 +102,10 @@ def test_after_a_loss_somebody_decides_and_gives_what_is_known(suyuan: Any, witn
     assert two.code == 6
     assert "two roots for size 7" in two.err
     assert suyuan("witness", "resume", known, "--config", witnessing).code == 2
+    (tmp_path / "none").write_bytes(b"no checkpoint")
+    ran = suyuan("witness", "resume", known, tmp_path / "none", "--reason", "disk lost", "--config", witnessing)
+    assert ran.code == 2
+    assert f"{tmp_path / 'none'}: " in ran.err
     for reason in ("", " ", "x" * 201):
         assert suyuan("witness", "resume", known, "--reason", reason, "--config", witnessing).code == 2
     ran = suyuan("witness", "resume", known, "--reason", "disk\nlost", "--config", witnessing)

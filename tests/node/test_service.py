@@ -202,8 +202,9 @@ async def test_a_head_file_that_does_not_fit_is_refused(tmp_path: Path, damage: 
         await stopped_with_one_share(town)
         head = town.home(A).head
         head.write_bytes(damage(head.read_bytes()))
-        with pytest.raises(IntegrityAlarm, match=words):
+        with pytest.raises(IntegrityAlarm, match=words) as alarm:
             town.build(A)
+        assert ("move the file aside" in (alarm.value.hint or "")) == (words != "another history")
         assert town.disks[A.name].owner is None
 
 
