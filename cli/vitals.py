@@ -158,6 +158,18 @@ def check_freshness(health: dict[str, Any]) -> Check | None:
     )
 
 
+def check_address(url: str, why: str) -> Check:
+    """Judge whether the running node answers where the peers look for it; ``why`` it does not, empty where it does."""
+    if not why:
+        return Check("address", "ok", Words("it answers at {url}, where the peers look for it", url=url))
+    words = Words("from here it does not answer at {url}, where the peers look for it: {problem}", url=url, problem=why)
+    hint = noted(
+        "see its port, the certificate and what stands before it; the governors change the address: suyuan network "
+        "revise --url"
+    )
+    return Check("address", "warning", words, hint)
+
+
 def check_peers(network: Network, own: str, unreachable: dict[str, str]) -> Check:
     """Judge which peers answer: with fewer than the quorum nothing is confirmed."""
     peers = sorted(origin for origin, member in network.members.items() if member.active and origin != own)

@@ -280,7 +280,9 @@ def make_settings(values: dict[str, Any], source: str) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise ConfigError(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=source) from None
+        unknown = first["type"] == "extra_forbidden"
+        words = "there is no such setting" if unknown else first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{name}: {words}", field=source) from None
 
 
 class JsonVariableError(ValueError):

@@ -122,6 +122,9 @@ def _ask(patient: "Patient") -> "list[Check]":
     network = patient.network
     if network is None:
         return checks
+    member = network.members.get(patient.origin)
+    if health is not None and member is not None and member.active:
+        checks.append(vitals.check_address(member.url, _ask_peer(member, patient)[1]))
     peers = [member for member in network.members.values() if member.active and member.origin != patient.origin]
     with ThreadPoolExecutor(PEERS_AT_ONCE) as pool:
         answers = list(zip(peers, pool.map(lambda peer: _ask_peer(peer, patient), peers), strict=True))

@@ -72,6 +72,7 @@ DETAILS = {
         "证书 {certificate} 或其密钥 {key} 不可用：{error}"
     ),
     "it is a draft that nobody has signed": "这是尚无人签署的草案",
+    "there is no such setting": "没有这个设置",
     "no handshake is possible: {error}": "无法握手：{error}",
     "no certificates can be read: {error}": "无法读取证书：{error}",
     "the head file is damaged: {error}": "头文件已损坏：{error}",

@@ -413,6 +413,15 @@ MESSAGES = {
     "see that the file has the whole chain, and that the peers trust its authority (peer_ca)": (
         "请确认文件包含完整证书链，且对等方信任其签发机构（peer_ca）"
     ),
+    "check_address": "地址",
+    "it answers at {url}, where the peers look for it": "在对等方访问的地址 {url} 上有应答",
+    "from here it does not answer at {url}, where the peers look for it: {problem}": (
+        "从本机访问，对等方所用的地址 {url} 上无应答：{problem}"
+    ),
+    (
+        "see its port, the certificate and what stands before it; the governors change the address: suyuan network "
+        "revise --url"
+    ): "请检查端口、证书及其前置设备；地址由治理方更改：suyuan network revise --url",
     "check_memory": "见证记忆",
     "the network document names the keys of this node": "网络文件载明的正是本节点的密钥",
     "in use: {holder}": "使用中：{holder}",

@@ -143,6 +143,12 @@ def test_the_running_node_is_judged_by_what_it_says(health: Any, runs: bool, sta
         assert found.words.english.endswith("names: log vkey")
 
 
+def test_a_node_that_does_not_answer_at_its_address_is_a_warning() -> None:
+    assert vitals.check_address("https://a.example", "").status == "ok"
+    found = vitals.check_address("https://a.example", "no route")
+    assert (found.status, found.words.english.endswith("where the peers look for it: no route")) == ("warning", True)
+
+
 @pytest.mark.parametrize(
     ("memory", "status"), [("whole", None), (None, None), ("lost", "problem"), ("unreadable", "problem")]
 )
@@ -271,6 +277,7 @@ def test_a_running_node_is_examined_without_disturbing_it(suyuan: Any, story: An
     assert "process" in found["store"]["words"]
     assert found["peers"]["status"] == "warning"
     assert "1 of 2 peers answer" in found["peers"]["words"]
+    assert found["address"]["status"] == "ok"
 
 
 def test_a_running_node_is_not_examined_deeply(suyuan: Any, nodes: Any) -> None:

@@ -70,7 +70,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     [
         ({}, "origin"),
         ({"origin": "POLICE"}, "origin"),
-        ({"origin": ORIGIN, "colour": 1}, "colour"),
+        ({"origin": ORIGIN, "colour": 1}, "colour: there is no such setting"),
         ({"origin": ORIGIN, "port": 99999}, "port"),
         ({"origin": ORIGIN, "port": "no number"}, "port"),
         ({"origin": ORIGIN, "host": "not an address"}, "host"),
