@@ -221,7 +221,7 @@ MESSAGES = {
         "由治理方签署：suyuan network sign DRAFT --key FILE --out NETWORK"
     ),
     "move the file aside, but keep it: without it the node asks its peers what it has signed": (
-        "请把该文件移到别处并保留：没有它，节点会向对等方询问自己曾签署过什么"
+        "请把该文件移到别处并保留：没有它，节点会向其他节点询问自己曾签署过什么"
     ),
     "suyuan token new --help says how": "用法见 suyuan token new --help",
     "write it as 90d, 2027-01-01 or 2027-01-01T00:00:00.000Z; 1d is the least": (

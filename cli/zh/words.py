@@ -292,7 +292,7 @@ MESSAGES = {
     "whatever this log says may be told otherwise to others: show this file to all members": (
         "此账本对他人的说法可能不同：请把此文件出示给所有成员"
     ),
-    "Settled": "已裁定",
+    "Settled": "已了结",
     "it was proven, and the governors have made void since what it rests on": (
         "此前已得到证实；其所依据的内容此后已由治理方裁定作废"
     ),
@@ -403,7 +403,7 @@ MESSAGES = {
     "check_certificate": "证书",
     "the certificate is valid for {host}; days left: {left}": "证书对 {host} 有效；剩余天数：{left}",
     "renew it; a renewed certificate is read at the next start": "请更新证书；更新后的证书在下次启动时读取",
-    "the peers refuse the certificate: {problem}": "对等方会拒绝此证书：{problem}",
+    "the peers refuse the certificate: {problem}": "其他节点会拒绝此证书：{problem}",
     "it must be valid now, and for the host name in the department's URL; a new one is read at the next start": (
         "证书须当前有效，且对本部门 URL 中的主机名有效；新证书在下次启动时读取"
     ),
@@ -411,12 +411,12 @@ MESSAGES = {
         "本节点所信任的机构不能为其自身证书担保：{problem}"
     ),
     "see that the file has the whole chain, and that the peers trust its authority (peer_ca)": (
-        "请确认文件包含完整证书链，且对等方信任其签发机构（peer_ca）"
+        "请确认文件包含完整证书链，且其他节点信任其签发机构（peer_ca）"
     ),
     "check_address": "地址",
-    "it answers at {url}, where the peers look for it": "在对等方访问的地址 {url} 上有应答",
+    "it answers at {url}, where the peers look for it": "在其他节点访问的地址 {url} 上有应答",
     "from here it does not answer at {url}, where the peers look for it: {problem}": (
-        "从本机访问，对等方所用的地址 {url} 上无应答：{problem}"
+        "从本机访问，其他节点所用的地址 {url} 上无应答：{problem}"
     ),
     (
         "see its port, the certificate and what stands before it; the governors change the address: suyuan network "
