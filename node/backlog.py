@@ -18,6 +18,7 @@ from node.peers import ENTRIES_BYTES_MAX, ENTRIES_MAX, Peer
 from node.verifying import Verifiers
 
 AHEAD_BYTES_MAX = 32 << 20  # fetched and not written yet: four of the largest answers, or some forty ordinary ones
+PIECE_MIN = 512  # entries, for each question costs both sides 3 ms
 BACKLOG_MIN = 2 * ENTRIES_MAX  # entries; for fewer, nothing is read ahead
 
 
@@ -148,7 +149,7 @@ class Reading:
             raise
 
     async def _fetch(self, start: int, *, ahead: bool = False) -> Arrived:
-        origin, limit = self._member.origin, min(self._size - start, ENTRIES_MAX)
+        origin, limit = self._member.origin, self._limit(self._size - start)
         asked_ms = self._clock.now_ms()
         self._holds += 1
         self._room.take(ENTRIES_BYTES_MAX)
@@ -166,6 +167,11 @@ class Reading:
         self._room.take(piece.size_bytes)
         checking = self._verifiers.begin(piece, self._size - start) if ahead else None
         return Arrived(piece, piece.size_bytes, checking, lags)
+
+    def _limit(self, missing: int) -> int:
+        """Return how many entries to ask for: towards the end fewer, so that processes that check end at one time."""
+        each = -(-missing // (2 * self._verifiers.at_once)) if self._verifiers.pids else missing
+        return min(missing, ENTRIES_MAX, max(each, PIECE_MIN))
 
     def _let_go(self) -> None:
         if self._current is not None:

@@ -20,6 +20,7 @@ from node.faults import PeerError
 from node.layout import origin_hash
 from node.peers import ENTRIES_BYTES_MAX
 from node.service import Node
+from node.verifying import Verifiers
 
 A, B, C = THREE = parties(3)
 LAW = paper(THREE)
@@ -86,6 +87,15 @@ async def test_a_backlog_is_read_in_order_and_once(archive: Archive) -> None:
     assert archive.size == 15 * PIECE
     room = archive.node.mirror.fetcher._room
     assert (room.taken, archive.node.verifiers.pids) == (0, [])
+
+
+async def test_towards_the_end_processes_share_what_is_left(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "PIECE_MIN", PIECE // 4)
+    monkeypatch.setattr(Verifiers, "pids", [os.getpid()])
+    await archive.catch_up()
+    archive.verify()
+    ends = [14 * PIECE, 14 * PIECE + PIECE // 2, 15 * PIECE - PIECE // 4]
+    assert [start for _, start in archive.asked] == [*range(0, 14 * PIECE, PIECE), *ends]
 
 
 async def test_it_leaves_the_same_bytes_as_piece_by_piece(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
