@@ -122,9 +122,12 @@ class Publisher:
         self._news.set()
 
     def network_changed(self) -> None:
-        """Give up the checkpoint in the making: other members count, and the log is about to say so."""
+        """Give up the checkpoint in the making: other members count, and the log is about to say so.
+
+        It may have been begun under the new network already, between its coming into force and this call.
+        """
         self._news.set()
-        if self._round is not None:
+        if self._round is not None and self._round.network is not self._network():
             self._round.over.set()
 
     async def run(self) -> None:

@@ -287,6 +287,16 @@ async def test_a_checkpoint_without_quorum_is_superseded_when_there_is_news(town
     assert (await confirmed(node)).size == 2
 
 
+async def test_a_checkpoint_that_was_begun_under_the_new_document_is_not_given_up_for_it(town: Town) -> None:
+    node, _ = await town.start(A, B)
+    with capture_logs():
+        await until(lambda: node.publisher._round is not None)
+        node.publisher.network_changed()  # comes a moment after the document is in force
+        await town.start(C)
+        await confirmed(node)
+    assert not node.alarms
+
+
 async def test_cosignatures_are_kept_while_there_is_news_of_other_logs_only(tmp_path: Path) -> None:
     async with Town(tmp_path, FOUR, confirm_timeout_ms=100) as town:
         with capture_logs() as logged:
