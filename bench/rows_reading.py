@@ -45,6 +45,7 @@ EXPLAINED = {
     "open_ms": "LevelDB replays its journal, up to 64 MB of the newest writes, and looks for each of its tables",
     "node_start_ms": "as open_ms",
     "trace_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
+    "proof_p50_ms": "log n hashes; and a larger ledger has more tiles, each hashed when it is met first",
     "proof_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "memory_mb": "tables of LevelDB that were read are mapped, 990 at most; own_memory_mb is without their pages",
     "page_of_100_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
