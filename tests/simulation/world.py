@@ -564,6 +564,7 @@ class World:
             if not waits:
                 proven = await self.proven()
                 waits = self.checker.unproven(proven) if proven is not None else ""
+                waits = waits or self.checker.settled()  # asking took a moment, and somebody may have grown
             if not waits and self.law.network.version != version:
                 waits = "there is a newer network document"
         if self.problem is None and waits:
