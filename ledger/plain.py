@@ -247,13 +247,12 @@ def _hold(texts: Iterable[str | None]) -> bool:
         if text is None:
             continue
         if text.isascii():
-            if text.isprintable() and text[0] != " " != text[-1]:
-                continue
-        elif text in _held:
-            continue
-        if text.strip() != text or not _is_canonical(text):
-            return False
-        remember(_held, text, _HELD_MAX)
+            if not text.isprintable() or text[0] == " " or text[-1] == " ":
+                return False
+        elif text not in _held:
+            if text.strip() != text or not _is_canonical(text):
+                return False
+            remember(_held, text, _HELD_MAX)
     return True
 
 
