@@ -7,9 +7,9 @@ from pathlib import Path
 from ledger.errors import LedgerError
 from node.config import Home
 from node.errors import ConfigError
+from node.exchange import OTHER_NAME
 
 ENDED = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _TURNS = 10  # of both sides; TLS 1.3 takes two
 
 

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 PIECE_BYTES = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
-_OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _SAFE = "/?&=%:@!$'()*+,;~"  # what stands for itself in a path with its query; the rest is written as %XX
 
 
@@ -94,7 +94,7 @@ class NamedConnection(HTTPSConnection):
         try:
             self._shake_hands()
         except ssl.SSLCertVerificationError as error:
-            name = self._other_name() if error.verify_code in _OTHER_NAME else None
+            name = self._other_name() if error.verify_code in OTHER_NAME else None
             if name is None or name == self._name:
                 raise
             self._name = name
