@@ -64,14 +64,20 @@ class Admission:
         """Its place in keys."""
         return self.own.log
 
-    def admit(self, item: Submission) -> list[Place] | LedgerError:
-        """Take a submission's events, or give back all that was taken of it."""
+    def admit(self, item: Submission) -> list[Place] | list[Place | LedgerError] | LedgerError:
+        """Take a submission's events, or give back all that was taken of it; each for itself if they are apart."""
         if (unseen := self.admit_unseen(item)) is not None:
             return unseen
+        if item.apart:
+            return [one if isinstance(one, LedgerError) else one[0] for one in map(self._admit, zip(item.events))]
+        return self._admit(item.events)
+
+    def _admit(self, events: Sequence[Prepared]) -> list[Place] | LedgerError:
+        """Take events one by one, or give back all that was taken of them."""
         mark, announced = len(self.fresh), self.announced
-        answered = set(self.answered) if any(isinstance(one.event, RECEIPTS) for one in item.events) else self.answered
+        answered = set(self.answered) if any(isinstance(one.event, RECEIPTS) for one in events) else self.answered
         places: list[Place] = []
-        for number, prepared in enumerate(item.events):
+        for number, prepared in enumerate(events):
             try:
                 places.append(self._admit_one(prepared))
             except LedgerError as error:
@@ -79,7 +85,7 @@ class Admission:
                     del self.ids[taken.event.id]
                 del self.fresh[mark:], self.signers[mark:]
                 self.answered, self.announced, self.chosen = answered, announced, None
-                return error.at(f"events[{number}]") if len(item.events) > 1 else error
+                return error.at(f"events[{number}]") if len(events) > 1 else error
         return places
 
     def admit_unseen(self, item: Submission) -> list[Place] | None:
@@ -91,12 +97,12 @@ class Admission:
         """Tell whether nothing can speak against any event: then the events need not be looked at one by one."""
         if not events or len(self.absent) != len(events):  # one is not new, or two have the same id
             return False
-        briefs = [prepared.event for prepared in events if isinstance(prepared.event, Brief)]
-        if len(briefs) < len(events) or not self.absent.isdisjoint(self.ids):
+        consumers = {_consumer(prepared.event) for prepared in events}
+        if "" in consumers or not self.absent.isdisjoint(self.ids):
             return False
         first = self.own.size + len(self.fresh)
         try:
-            for consumer in {brief.consumer for brief in briefs}:
+            for consumer in consumers:
                 self._check_consumer(consumer)
             self._signer(first)
         except LedgerError:  # which of them it is, and in which words, is found one by one
@@ -276,3 +282,12 @@ class Admission:
             return None
         entry = logs.read_entry(self.store, state.log, ref.index)
         return read_event(entry.event) if encode_base64(entry.leaf) == ref.hash else None
+
+
+def _consumer(event: Event | PlainEvent | Brief) -> str:
+    """Return to whom a share goes that nothing in the store can speak against; empty for any other event."""
+    if isinstance(event, Brief):
+        return event.consumer
+    if isinstance(event, PlainShare) and event.parents is None and event.manifest is None:
+        return event.consumer
+    return ""

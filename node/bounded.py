@@ -28,6 +28,7 @@ class BoundedHttp(HttpToolsProtocol):
     answer; and it keeps heads and trailers of any length.
     """
 
+    is_between_requests = True  # as far as anything has arrived
     _in_head = True  # of a request, or before one
     _fields_bytes = 0  # of this request's head and trailers
     _framing_bytes = 0  # received since the last part of a body: a head, trailers or a chunk's size without end
@@ -94,6 +95,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to count."""
+        self.is_between_requests = False
         self._in_head = True
         self._fields_bytes = self._framing_bytes = 0
         if self._deadline is None:  # it begins in the same bytes in which another one ended
@@ -129,11 +131,20 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait no longer: the request is there."""
+        self.is_between_requests = True
         self._framing_bytes = 0
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def take_whole(self) -> None:
+        """Note a request that has arrived as a whole, and is not given to the parser."""
+        self._unset_keepalive_if_required()
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Give the rest of the request, or the next one that has begun, its time from here."""

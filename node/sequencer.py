@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ledger.encoding import encode_base64
 from ledger.errors import LedgerError, StoreError
@@ -23,12 +23,12 @@ from node.clock import Clock
 from node.keys import NodeKeys
 from node.recent import Recent, look
 from node.signatories import Signatories
-from node.submission import Prepared, Recorded, Submission
+from node.submission import Outcomes, Prepared, Recorded, Submission
 from node.writer import Transaction
 
 LOOK_MIN = 64  # events of a submission; for fewer, a thread that looks for their ids costs more than the round's look
 
-Outcome: TypeAlias = list[Recorded] | LedgerError
+Outcome: TypeAlias = list[Recorded] | Outcomes | LedgerError
 
 
 class Sequencer:
@@ -51,20 +51,25 @@ class Sequencer:
         self._log = layout.log_id(origin)
         self._recent = Recent()
 
-    def submission(self, store: Store, events: tuple[Prepared, ...]) -> Submission:
-        """Return a submission of events, having looked whether their ids are known; in any thread, not in the round.
+    def submission(self, store: Store, events: tuple[Prepared, ...], *, apart: bool = False) -> Submission:
+        """Return a submission of events, having looked whether their ids are known, all at once; in any thread.
 
-        Where the store cannot be read now, as while it is opened again, it is asked in the round.
+        Where the store cannot be read now, as while it is opened again, it is asked for each of them in the round.
         """
         try:
-            return Submission(events, look(store, self._log, map(_name, events)))
+            return Submission(events, look(store, self._log, map(_name, events)), apart=apart)
         except StoreError:
-            return Submission(events)
+            return Submission(events, apart=apart)
 
     def run(self, transaction: Transaction, items: list[Submission]) -> list[Outcome]:
-        """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole."""
+        """Append the events of all submissions; each gets its entries, or the error that refuses it as a whole.
+
+        One whose events are apart gets for each of these its entry, or its error.
+        """
         round_ = self._round(transaction)
-        return self._append(transaction, round_, [round_.admit(item) for item in items])()
+        store = transaction.store
+        looked = (self.submission(store, item.events, apart=True) if _gains(item) else item for item in items)
+        return self._append(transaction, round_, list(map(round_.admit, looked)))()
 
     def may_begin(self, item: Submission) -> bool:
         """Tell whether it is worth trying to begin a submission before the round before it is written."""
@@ -92,13 +97,16 @@ class Sequencer:
         )
 
     def _append(
-        self, transaction: Transaction, round_: Admission, outcomes: Sequence[list[Place] | LedgerError]
+        self,
+        transaction: Transaction,
+        round_: Admission,
+        outcomes: Sequence[list[Place] | list[Place | LedgerError] | LedgerError],
     ) -> Callable[[], list[Outcome]]:
         start, time = round_.own.size, max(self._clock.now_ms(), round_.own.chain.time)
         appending = Appending(round_, self._signatories, time=time)
 
-        def answer(place: Place) -> Recorded:
-            if isinstance(place, Recorded):
+        def answer(place: Place | LedgerError) -> Any:
+            if not isinstance(place, int):
                 return place
             event_id, leaf = round_.fresh[place].event.id, appending.leaves[place]
             return Recorded(event_id, encode_base64(leaf), start + place, self._origin, time)
@@ -116,3 +124,8 @@ class Sequencer:
 def _name(prepared: Prepared) -> tuple[str, bytes]:
     event = prepared.event
     return event.id, event.key if isinstance(event, Brief) else layout.event_prefix(event.id)
+
+
+def _gains(item: Submission) -> bool:
+    """Tell whether it pays to look for the ids of a submission's events together, in the round."""
+    return item.apart and len(item.events) > 1

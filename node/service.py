@@ -61,7 +61,7 @@ from node.recovery import Recovery
 from node.release import NAME, release
 from node.sequencer import LOOK_MIN, Sequencer
 from node.signatories import Signatories
-from node.submission import Prepared, Recorded, Submission
+from node.submission import Outcomes, Prepared, Recorded, Submission
 from node.tokens import TokenGate
 from node.transport import PeerAuth, authority_of
 from node.verifying import Verifiers
@@ -263,7 +263,7 @@ class Node:
         """
         if wait_confirmed:
             self.confirmations.require_room()
-        recorded = await (self.record(events) if len(events) < LOOK_MIN else self._record_many(events))
+        recorded = await (self._record(events) if len(events) < LOOK_MIN else self._record_many(events))
         if wait_confirmed:
             last = max(recorded, key=lambda one: one.index)
             await self.confirmations.wait(last.index)
@@ -271,20 +271,27 @@ class Node:
         confirmed = self.state.confirmed_size
         return [(one, "confirmed" if one.index < confirmed else "recorded") for one in recorded]
 
-    def record(self, events: tuple[Prepared, ...]) -> "asyncio.Future[list[Recorded]]":
-        """Begin to record events, all or none; what is returned raises as :meth:`submit` does.
+    def record_apart(self, events: tuple[Prepared, ...]) -> "asyncio.Future[Outcomes]":
+        """Begin to record events, each for itself; what is returned says of each where it stands, or why not.
 
         Raises:
             BusyError, ReadOnlyError: nothing will be written.
         """
-        return self._promise(Submission(events))
+        promise: asyncio.Future[Outcomes] = self._promise(Submission(events, apart=True))
+        return promise
+
+    async def _record(self, events: tuple[Prepared, ...]) -> list[Recorded]:
+        recorded: list[Recorded] = await self._promise(Submission(events))
+        return recorded
 
     async def _record_many(self, events: tuple[Prepared, ...]) -> list[Recorded]:
-        """Do what :meth:`record` does, where it pays to look for known ids before the round."""
+        """Do what :meth:`_record` does, where it pays to look for known ids before the round."""
         self._check_writable()
-        return await self._promise(await asyncio.to_thread(self.sequencer.submission, self.store, events))
+        looked = await asyncio.to_thread(self.sequencer.submission, self.store, events)
+        recorded: list[Recorded] = await self._promise(looked)
+        return recorded
 
-    def _promise(self, submission: Submission) -> "asyncio.Future[list[Recorded]]":
+    def _promise(self, submission: Submission) -> "asyncio.Future[Any]":
         self._check_writable()
         size = sum(len(event.text) for event in submission.events)
         return self.writer.promise(self.sequencer, submission, size=2 * size)

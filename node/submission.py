@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ledger.encoding import canonical_json, format_time, parse_json
 from ledger.entry import ENTRY_BYTES_MAX, signature_line_bytes
-from ledger.errors import BadValueError, TooLongError
+from ledger.errors import BadValueError, LedgerError, TooLongError
 from ledger.event import SUBMITTED_TYPES, EntryRef, Event, parse_event
 from ledger.plain import PlainEvent, recognise
 from node.briefs import Brief
@@ -24,10 +24,11 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Events that are recorded together or not at all."""
+    """Events that are recorded together or not at all, or ``apart``: each is recorded or refused for itself."""
 
     events: tuple[Prepared, ...]
     look: Look | None = None  # for ids of theirs, before their round
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class Recorded:
             f'{{"event_id":"{self.event_id}","entry":{{"hash":"{self.hash}","index":{self.index},"log":"{self.log}"}},'
             f'"time":"{_stamp(self.time)}","state":"{state}"}}'
         )
+
+
+Outcomes: TypeAlias = list[Recorded | LedgerError]  # of events that are apart: where each stands, or why not
 
 
 def prepare(value: object, *, origin: str, types: frozenset[str] = SUBMITTED_TYPES) -> Prepared:

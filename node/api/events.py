@@ -1,6 +1,5 @@
 """Recording events and asking for them."""
 
-import asyncio
 from itertools import starmap
 from typing import Annotated, Any, Literal
 
@@ -34,7 +33,7 @@ from node.api.docs import gives, takes_text
 from node.history import entry_json
 from node.manifests import read_manifest
 from node.service import Node
-from node.submission import EVENTS_MAX, Prepared, Recorded, event_bytes_max, prepare, prepare_text
+from node.submission import EVENTS_MAX, Prepared, event_bytes_max, prepare, prepare_text
 from node.tokens import require
 
 router = APIRouter(tags=["events"])
@@ -169,17 +168,15 @@ def _admit(request: Request, wait: str) -> tuple[Node, bool]:
     return node_of(request), wait == "confirmed"
 
 
-def record(
-    node: Node, authorization: str | None, content_type: str | None, body: bytes
-) -> asyncio.Future[list[Recorded]]:
-    """Begin to record the event of a request, and return what will say where it stands; in the event loop.
+def prepare_single(node: Node, authorization: str | None, content_type: str | None, body: bytes) -> Prepared:
+    """Return the event of a request ready to be recorded.
 
     Raises:
-        LedgerError: as for the same request by way of the router; what is returned may raise as well.
+        LedgerError: as for the same request by way of the router.
     """
     require(node.tokens.identify(authorization), "submit")
     check_json_kind(content_type)
-    return node.record((prepare_text(body, origin=node.origin),))
+    return prepare_text(body, origin=node.origin)
 
 
 def answer(text: str) -> Response:

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 
 from ledger.encoding import canonical_json
 from node.api import events
-from node.express import BODY_BYTES_MAX, ExpressHttp
+from node.express import BODY_BYTES_MAX, HEAD_LONGEST, ExpressHttp
 from node.foundation import load_foundation
 from node.serve import Server
 from node.service import Node
+from node.tokens import UnknownTokenError
 
 A, B = parties(2)
 LAW = paper([A, B], quorum={"faults": 0})
@@ -41,13 +42,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def lane(monkeypatch: pytest.MonkeyPatch) -> Taken:
     """The bodies that have taken the lane."""
     taken: Taken = []
-    record = events.record
+    prepare = events.prepare_single
 
     def noted(node: Node, authorization: str | None, kind: str | None, body: bytes) -> Any:
         taken.append(body)
-        return record(node, authorization, kind, body)
+        return prepare(node, authorization, kind, body)
 
-    monkeypatch.setattr(events, "record", noted)
+    monkeypatch.setattr(events, "prepare_single", noted)
     return taken
 
 
@@ -216,13 +217,92 @@ def test_what_is_pipelined_is_answered_in_order(server: Server, lane: Taken) -> 
     found = asked(server, b"".join(parts), count=len(parts))
     assert [answer[9:12] for answer in found] == [b"201", b"201", b"404", b"201", b"400", b"404"]
     assert [json_of(found[at])["event_id"] for at in (0, 1, 3)] == [event_id(40), event_id(41), event_id(42)]
-    assert len(lane) >= 1
 
 
-def test_refusals_that_are_pipelined_take_turns_with_other_connections(server: Server, lane: Taken) -> None:
-    found = asked(server, request(b"{") * 3, count=3)
-    assert [answer[9:12] for answer in found] == [b"400"] * 3
-    assert len(lane) == 1  # the others wait, as behind any request
+def test_what_follows_an_event_under_way_waits_for_its_answer(server: Server, lane: Taken) -> None:
+    released = threading.Event()
+    server._node.writer.submit(lambda _: released.wait(PATIENCE_SECONDS))  # nothing else is written meanwhile
+    try:
+        with connected(server) as connection:
+            connection.sendall(request(body_of(43)))
+            wait_for(lambda: len(lane) == 1)
+            connection.sendall(request(body_of(44)) + request(body_of(45))[:-1])
+            protocol = protocol_of(server, connection)
+            assert protocol is not None
+            wait_for(lambda: protocol.pipeline)
+            released.set()
+            found = answers(connection, 2)
+            connection.sendall(request(body_of(45))[-1:])
+            found += answers(connection, 1)
+            connection.sendall(request(body_of(46)))
+            found += answers(connection, 1)
+    finally:
+        released.set()
+    assert [json_of(answer)["event_id"] for answer in found] == [event_id(number) for number in range(43, 47)]
+    assert lane == [body_of(43), body_of(46)]
+
+
+def test_what_arrives_at_a_time_is_recorded_together_and_each_for_itself(
+    server: Server, lane: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    record = Node.record_apart
+
+    def noted(node: Node, prepared: Any) -> Any:
+        together.append(len(prepared))
+        return record(node, prepared)
+
+    monkeypatch.setattr(Node, "record_apart", noted)
+    events_ = [body_of(70), body_of(71), canonical_json(share(72, A)).encode(), b"{]", body_of(70), body_of(73)]
+    blocked, released = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        released.wait(PATIENCE_SECONDS)
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(server)) for _ in events_]
+        wait_for(lambda: all(protocol_of(server, connection) for connection in connections))
+        loop = next(iter(server.server_state.connections)).loop
+        loop.call_soon_threadsafe(block)
+        assert blocked.wait(PATIENCE_SECONDS)
+        for connection, body in zip(connections, events_, strict=True):
+            connection.sendall(request(body))
+        released.set()
+        found = [answers(connection, 1)[0] for connection in connections]
+    assert [answer[9:12] for answer in found] == [b"201", b"201", b"409", b"400", b"201", b"201"]
+    assert found[0] == found[4]
+    assert together == [5]
+
+
+def test_what_only_looks_like_a_request_for_the_lane_is_refused(server: Server, lane: Taken) -> None:
+    for whole in (b"\r\n\r\n" + request(body_of(47)), request(body_of(47)).replace(b"Host: x", b"Host x")):
+        with connected(server) as connection:
+            connection.sendall(whole)
+            [answer] = answers(connection, 1)
+            assert answer[9:12] in (b"201", b"400")
+    assert lane == []
+
+
+def test_a_head_that_is_longer_than_those_of_clients_goes_through_the_application(server: Server, lane: Taken) -> None:
+    [answer] = asked(server, request(body_of(48), f"X-Long: {'x' * HEAD_LONGEST}"))
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert lane == []
+
+
+def test_a_token_that_was_revoked_is_refused_though_its_head_is_remembered(
+    server: Server, lane: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [answer] = asked(server, request(body_of(49)))
+    assert answer.startswith(b"HTTP/1.1 201")
+
+    def unknown(*_: Any) -> Any:
+        raise UnknownTokenError("unknown")
+
+    monkeypatch.setattr(server._node.tokens, "identify", unknown)
+    [answer] = asked(server, request(body_of(49)))
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert len(lane) == 2
 
 
 def test_one_connection_is_used_for_one_event_after_the_other(server: Server, lane: Taken) -> None:
@@ -242,7 +322,7 @@ def test_a_fault_of_the_software_is_told_and_logged(server: Server, monkeypatch:
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(events, "record", fail)
+    monkeypatch.setattr(events, "prepare_single", fail)
     with capture_logs() as logs:
         [answer] = asked(server, request(body_of(61)))
     assert answer.startswith(b"HTTP/1.1 500")
@@ -258,7 +338,7 @@ def test_who_goes_before_the_answer_harms_nobody(server: Server, monkeypatch: py
         return waiting[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(events, "record", held)
+        patch.setattr(Node, "record_apart", held)
         with connected(server) as connection:
             connection.sendall(request(body_of(62)))
             wait_for(lambda: waiting)

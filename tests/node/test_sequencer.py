@@ -4,6 +4,7 @@ import json
 import pickle
 import threading
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -74,6 +75,10 @@ def b_log() -> PaperLog:
 
 def held_together(desk: Desk, *submissions: list[dict[str, Any]]) -> list[list[Recorded] | LedgerError]:
     """Have several submissions done in one round; return what became of each."""
+    return held(desk, *(Submission(tuple(map(desk.prepare, values))) for values in submissions))
+
+
+def held(desk: Desk, *submissions: Submission) -> list[Any]:
     begun, end = threading.Event(), threading.Event()
 
     def hold(_: Transaction) -> None:
@@ -82,10 +87,10 @@ def held_together(desk: Desk, *submissions: list[dict[str, Any]]) -> list[list[R
 
     desk.writer.submit(hold)
     assert begun.wait(PATIENCE_SECONDS)
-    futures = [desk.post(*values) for values in submissions]
+    futures = [desk.writer.submit_to(desk.sequencer, one) for one in submissions]
     rounds = desk.writer.rounds
     end.set()
-    outcomes: list[list[Recorded] | LedgerError] = []
+    outcomes: list[Any] = []
     for future in futures:
         error = future.exception(PATIENCE_SECONDS)
         assert error is None or isinstance(error, LedgerError)
@@ -241,6 +246,68 @@ def test_what_a_refused_batch_has_taken_is_free_again(desk: Desk, b_log: PaperLo
 
 
 # The rules for shares.
+
+
+def apart(desk: Desk, *values: dict[str, Any]) -> Submission:
+    return Submission(tuple(map(desk.prepare, values)), apart=True)
+
+
+def told(outcome: Recorded | LedgerError) -> object:
+    return outcome if isinstance(outcome, Recorded) else (type(outcome), str(outcome), outcome.field, outcome.limit)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_events_that_are_apart_fare_as_if_each_had_come_alone(b_log: PaperLog, number: int) -> None:
+    random = Random(number)
+    first, second = b_log.append(share(100, A), share(101, A))
+    pool = [
+        *(share(one, B) for one in range(4)),
+        share(4, C),
+        share(0, B, purpose="another purpose"),
+        share(5, GONE),
+        share(6, A),
+        share(7, B, parents=[first.ref.model_dump()]),
+        share(8, B, parents=[second.ref.model_dump() | {"index": 999}]),
+        receipt(9, first),
+        receipt(10, first),
+        receipt(11, second),
+        share(12, B, records=None, manifest={"count": 1, "root": encode_base64(seed("root"))}),
+    ]
+    bursts = [[random.choice(pool) for _ in range(random.choice((1, 2, 8)))] for _ in range(4)]
+    plain = [[random.choice(pool[:5]) for _ in range(3)] for _ in range(2)]
+    with Desk(A, NETWORK) as together, Desk(A, NETWORK) as alone:
+        for desk in (together, alone):
+            desk.take(b_log)
+            desk.record(share(1, B))
+        for pair in zip([*plain, *bursts], [*bursts, *plain], strict=True):
+            found = held(together, *(apart(together, *values) for values in pair))
+            expected = held_together(alone, *([value] for values in pair for value in values))
+            assert [told(one) for outcomes in found for one in outcomes] == [
+                told(one if isinstance(one, LedgerError) else one[0]) for one in expected
+            ]
+        assert [entry.raw for entry in together.entries()] == [entry.raw for entry in alone.entries()]
+
+
+def test_events_that_are_apart_are_looked_for_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.record(share(1, B))
+    monkeypatch.setattr(desk.store, "get", lambda _: pytest.fail("the store was asked for one event"))
+    [outcomes] = held(desk, apart(desk, share(2, B), share(3, C), share(4, B)))
+    assert [one.index for one in outcomes] == [1, 2, 3]
+
+
+def test_a_store_that_cannot_be_read_refuses_what_is_apart_one_by_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def broken(*_: object) -> Any:
+        raise StoreCorruptError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "snapshot", broken)
+        patch.setattr(desk.store, "get", broken)
+        [outcomes] = held(desk, apart(desk, share(2, B), share(3, C)))
+    assert [type(one) for one in outcomes] == [StoreCorruptError] * 2
+    assert len(desk.record(share(2, B), share(3, C))) == 2
 
 
 @pytest.mark.parametrize(
