@@ -109,7 +109,7 @@ class Adoption:
         """
         task = asyncio.create_task(self._adopt(document), name="adopt")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._over)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -118,6 +118,12 @@ class Adoption:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _over(self, task: "asyncio.Task[int]") -> None:
+        """Forget it; whoever still waits hears what was wrong with the document, and nobody else needs to."""
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _adopt(self, document: bytes) -> int:
         async with self._lock:

@@ -1,6 +1,8 @@
 """Newer network documents while nodes run: members come, go and move, and nothing that was confirmed is in doubt."""
 
 import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from ledger.network import Network, network_text
 from ledger.note import ED25519, Note, Signer
 from ledger.quorum import Judged, judge_checkpoint
 from ledger.versions import verify_chain
-from node import publisher, recovery
+from node import adoption, publisher, recovery
 from node.adoption import NetworkForkError
 from node.answers import Answer, enough
 from node.backlog import Arrived
@@ -328,6 +330,35 @@ async def test_an_old_document_changes_nothing_and_a_foreign_one_is_refused(town
         await node.adopt(paper(SEVEN).document)
     assert node.network.version == 2
     assert verify_chain(node.network_document, town.law.fingerprint).version == 2
+
+
+async def test_a_bad_document_whose_asker_waits_no_more_is_no_fault_of_the_software(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = town.open(A)
+    begun, released = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def verify(*_: object) -> Network:
+        loop.call_soon_threadsafe(begun.set)
+        released.wait(PATIENCE_SECONDS)
+        raise FingerprintError("another network")
+
+    monkeypatch.setattr(adoption, "verify_chain", verify)
+    faults: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    asker = asyncio.create_task(node.adopt(b"document"))
+    await begun.wait()
+    asker.cancel()
+    await asyncio.gather(asker, return_exceptions=True)
+    assert asker.cancelled()
+    del asker
+    released.set()
+    await until(lambda: not node.adoption._running, "the end of it")
+    gc.collect()
+    await asyncio.sleep(0)
+    assert faults == []
+    assert node.network.version == 1
 
 
 async def test_a_document_that_cannot_be_written_is_not_in_force(town: Town) -> None:
