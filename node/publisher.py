@@ -148,7 +148,7 @@ class Publisher:
                 continue
             started = loop.time()
             try:
-                judged = await asyncio.wrap_future(self._writer.submit(self._checkpoints.sign))
+                judged = await self._signed()
                 if judged is not None:
                     await self._gather(judged)
                     await asyncio.sleep(max(0.0, self._interval - (loop.time() - started)))
@@ -165,6 +165,13 @@ class Publisher:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, RETRY_SECONDS_MAX)
                 self._news.set()
+
+    async def _signed(self) -> Judged | None:
+        """Have the log signed as it stands; None where no checkpoint is wanted."""
+        state = self._writer.states[self._own]
+        if self._checkpoints.are_many(state):
+            await asyncio.to_thread(self._checkpoints.look_ahead, self._store, state)
+        return await asyncio.wrap_future(self._writer.submit(self._checkpoints.sign))
 
     async def _wait_for_work(self) -> None:
         """Return when there is news, or when the idle log's checkpoint wants fresh cosignatures."""

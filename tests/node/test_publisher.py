@@ -1,6 +1,7 @@
 """The publisher: what it signs, how the quorum is reached, and peers that are dead, slow or lying."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,9 @@ from ledger.quorum import Judged
 from ledger.store.memory import Cell, MemoryDisk
 from ledger.witness_request import parse_add_checkpoint
 from node import layout, peers, publisher
-from node.checkpoints import Checkpoints
+from node.checkpoints import MANY, Checkpoints
 from node.errors import BusyError, IntegrityAlarm, ReadOnlyError
+from node.logs import LogState
 from node.metrics import Metrics
 from node.peers import Peers
 from node.publisher import Publisher, Round
@@ -155,7 +157,7 @@ async def test_what_was_confirmed_under_an_older_network_document_is_not_gathere
         assert bench.sign() is not None
 
 
-def damages() -> list[Any]:
+def damages(index: int = 1) -> list[Any]:
     def replaced(disk: MemoryDisk, key: bytes, change: Callable[[bytes], bytes]) -> None:
         assert disk.cells is not None
         disk.cells[key] = Cell(key, change(disk.cells[key].value))  # with a good checksum: nobody else would notice
@@ -164,7 +166,7 @@ def damages() -> list[Any]:
         assert disk.cells is not None
         disk.cells[key] = Cell(key, b"more")
 
-    entry, tile = layout.entry_key(OWN, 1), layout.tile_key(OWN, 0, 0)
+    entry, tile = layout.entry_key(OWN, index), layout.tile_key(OWN, 0, 0)
     return [
         pytest.param(lambda disk: disk.flip(entry), id="a flipped bit in an entry"),
         pytest.param(
@@ -177,9 +179,10 @@ def damages() -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize("looked", [False, True], ids=["at once", "ahead"])
 @pytest.mark.parametrize("damage", damages())
 def test_damage_since_the_last_checkpoint_is_an_alarm_and_nothing_is_signed(
-    tmp_path: Path, disk: MemoryDisk, damage: Callable[[MemoryDisk], object]
+    tmp_path: Path, disk: MemoryDisk, damage: Callable[[MemoryDisk], object], *, looked: bool
 ) -> None:
     with Desk(A, paper(FOUR).network, disk=disk) as desk:
         bench = Bench(tmp_path, desk)
@@ -189,11 +192,97 @@ def test_damage_since_the_last_checkpoint_is_an_alarm_and_nothing_is_signed(
         desk.record(share(2, B), share(3, B))
         damage(disk)
         desk.store.reopen()
+        if looked:
+            bench.checkpoints.look_ahead(desk.store, desk.state)
         with pytest.raises(IntegrityAlarm) as alarm:
             bench.sign()
         assert alarm.value.field == A.origin
         assert bench.head.read_bytes() == first.note.encode()
         assert desk.state.checkpoint == first
+
+
+@pytest.mark.parametrize("damage", damages(2)[:-1])
+def test_damage_behind_what_was_read_ahead_is_an_alarm(
+    tmp_path: Path, disk: MemoryDisk, damage: Callable[[MemoryDisk], object]
+) -> None:
+    with Desk(A, paper(FOUR).network, disk=disk) as desk:
+        bench = Bench(tmp_path, desk)
+        desk.record(share(1, B), share(2, B))
+        bench.checkpoints.look_ahead(desk.store, desk.state)
+        desk.record(share(3, B))
+        damage(disk)
+        desk.store.reopen()
+        with pytest.raises(IntegrityAlarm):
+            bench.sign()
+
+
+def read_from(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """From which entry on the log is read."""
+    starts: list[int] = []
+    page = desk.store.page
+
+    def noted(start: bytes, end: bytes, limit: int) -> Any:
+        starts.append(int.from_bytes(start.removeprefix(layout.entry_key(OWN, 0)[:-8]), "big"))
+        return page(start, end, limit)
+
+    monkeypatch.setattr(desk.store, "page", noted)
+    return starts
+
+
+def test_what_was_read_ahead_is_not_read_again(
+    tmp_path: Path, disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Desk(A, paper(FOUR).network, disk=disk) as desk:
+        bench = Bench(tmp_path, desk)
+        desk.record(*(share(number, B) for number in range(5)))
+        assert bench.sign() is not None
+        desk.record(*(share(number, B) for number in range(5, 300)))
+        bench.checkpoints.look_ahead(desk.store, desk.state)
+        desk.record(share(300, B), share(301, B))
+        starts = read_from(desk, monkeypatch)
+        judged = bench.sign()
+        assert judged is not None
+        assert judged.checkpoint.root == desk.state.edge.root()
+        assert min(starts) == 300
+        desk.record(share(302, B))
+        starts.clear()
+        assert bench.sign() is not None
+        assert min(starts) == 302
+
+
+def test_what_was_read_ahead_of_another_history_counts_for_nothing(tmp_path: Path) -> None:
+    network = paper(FOUR).network
+    with Desk(A, network) as desk, Desk(A, network) as other:
+        bench, another = Bench(tmp_path, desk), Bench(tmp_path, other)
+        desk.record(share(1, B), share(2, B), share(3, B))
+        for values in ((share(4, B),), (share(5, B), share(6, B)), (share(7, B), share(8, B))):
+            other.record(*values)
+            another.checkpoints.look_ahead(other.store, other.state)
+            bench.checkpoints._ahead = another.checkpoints._ahead
+            desk.record(share(other.state.size + 10, B))
+            judged = bench.sign()
+            assert judged is not None
+            assert judged.checkpoint.root == desk.state.edge.root()
+
+
+async def test_much_is_read_ahead_beside_the_writer_and_little_is_not(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [node, *_] = await town.start()
+    looked: list[tuple[int, bool]] = []
+    look = node.checkpoints.look_ahead
+
+    def noted(store: Any, state: LogState) -> None:
+        looked.append((state.size, threading.current_thread().name.startswith("suyuan-writer")))
+        look(store, state)
+
+    monkeypatch.setattr(node.checkpoints, "look_ahead", noted)
+    await record(node, share(1, B))
+    await confirmed(node)
+    assert looked == []
+    await record(node, *(share(number, B) for number in range(2, 2 + MANY)))
+    await confirmed(node)
+    assert looked == [(node.state.size, False)]
 
 
 async def test_a_damaged_entry_makes_the_node_read_only(tmp_path: Path) -> None:
