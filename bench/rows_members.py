@@ -32,6 +32,7 @@ from ledger.versions import verify_chain
 from node.app import create_app
 from node.foundation import load_foundation
 from node.outside import Outsider
+from node.serve import garbage_at_leisure
 from node.service import Node
 from node.submission import prepare
 
@@ -40,6 +41,7 @@ EVENTS = 3  # one after the other, each until it is confirmed
 PULL_MS = 3_600_000  # what push has missed is not needed here
 QUIET = 0.05  # of one core, by all nodes together
 SETTLE_SECONDS_MAX = 120.0
+IDLE_SECONDS = 5.0
 
 
 def members(bench: Bench) -> list[Row]:
@@ -78,7 +80,8 @@ async def _measure(made: DemoNetwork, count: int) -> At:
                 while node.state.size == 0 or node.state.confirmed_size < node.state.size:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         await _quiet()
-        await _confirm(nodes, asked, at.figures)
+        with garbage_at_leisure():  # as a node's process: else all nodes' objects are searched for each one's garbage
+            await _confirm(nodes, asked, at.figures)
         _documents(made, next(iter(nodes.values())), at.figures)
     return at
 
@@ -94,9 +97,10 @@ async def _quiet() -> None:
 
 
 async def _confirm(nodes: dict[str, Node], asked: Counter[str], figures: dict[str, float]) -> None:
-    """Have one event after the other confirmed while nothing else happens."""
+    """Have one event after the other confirmed while nothing else happens, but for what idle nodes do."""
     origins = list(nodes)
     own, consumer = nodes[origins[0]], origins[1]
+    idle = await _idle()
     cpu, waited, requests = [], [], []
     for number in range(EVENTS):
         prepared = prepare(load.share(number, consumer), origin=own.origin)
@@ -106,12 +110,20 @@ async def _confirm(nodes: dict[str, Node], asked: Counter[str], figures: dict[st
         waited.append(1000 * (time.perf_counter() - start))
         require(state == "confirmed", "an event that was waited for is confirmed")
         await asyncio.sleep(2.5)  # what the quorum did not need, until everybody knows
-        cpu.append(1000 * (time.process_time() - busy))
+        cpu.append(1000 * (time.process_time() - busy - idle * (time.perf_counter() - start)))
         requests.append(asked.total())
+    figures["idle_cpu_per_node_per_second_ms"] = 1000 * idle / len(nodes)
     figures["cpu_of_all_nodes_per_confirmation_ms"] = percentile(cpu, 0.5)
     figures["cpu_per_node_per_confirmation_ms"] = percentile(cpu, 0.5) / len(nodes)
     figures["requests_per_node_per_confirmation"] = percentile(requests, 0.5) / len(nodes)
     figures["confirmed_after_when_all_share_one_core_ms"] = percentile(waited, 0.5)
+
+
+async def _idle() -> float:
+    """Return which share of a core all nodes take when nothing happens."""
+    busy, start = time.process_time(), time.perf_counter()
+    await asyncio.sleep(IDLE_SECONDS)
+    return (time.process_time() - busy) / (time.perf_counter() - start)
 
 
 def _documents(made: DemoNetwork, node: Node, figures: dict[str, float]) -> None:

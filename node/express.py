@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 
 BODY_BYTES_MAX = 60_000  # below uvicorn's mark for stopping to read; longer events go through the application
 HEAD_LONGEST = 4_096  # of a request that takes the lane: clients send a few hundred bytes
-HEADS_KEPT_MAX = 1_024  # that were parsed, some 2 MB at most
-_URLS = frozenset((b"/v1/events", b"/v1/events?wait=recorded"))
+HEADS_KEPT_MAX = 1_024  # that were parsed, 8 MB at most
+_LINES = (b"POST /v1/events HTTP/1.1\r\n", b"POST /v1/events?wait=recorded HTTP/1.1\r\n")
 _READ = frozenset((b"authorization", b"content-length", b"content-type"))
 _UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _END = b"\r\n\r\n"
@@ -46,12 +46,8 @@ class _Parsed:
     """What the parser of HTTP finds in a head."""
 
     def __init__(self) -> None:
-        self.url = b""
         self.fields: list[tuple[bytes, bytes]] = []
         self.is_whole = False
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.fields.append((name.lower(), value))
@@ -62,15 +58,14 @@ class _Parsed:
 
 @lru_cache(HEADS_KEPT_MAX)
 def read_head(head: bytes) -> Head | None:
-    """Return what is read of a head, up to its empty line; None if the request is for the application."""
+    """Return what is read of a head, from its line to the empty one; None if the request is for the application."""
     parsed = _Parsed()
     parser = httptools.HttpRequestParser(parsed)
     try:
         parser.feed_data(head)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    is_post = parsed.is_whole and parser.get_method() == b"POST" and parser.get_http_version() == "1.1"
-    if not is_post or parsed.url not in _URLS:
+    if not parsed.is_whole:
         return None
     fields: dict[bytes, bytes] = {}
     for name, value in parsed.fields:
@@ -112,8 +107,11 @@ class ExpressHttp(BoundedHttp):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived: by the lane, if it is one request, as a whole, and nothing is under way."""
-        end = data.find(_END, 0, HEAD_LONGEST) + len(_END) if self.is_between_requests else 0
-        head = read_head(data[:end]) if end >= len(_END) and self._is_free() else None
+        if not data.startswith(_LINES) or not self._is_free():
+            super().data_received(data)
+            return
+        end = data.find(_END, 0, HEAD_LONGEST) + len(_END)
+        head = read_head(data[:end]) if end >= len(_END) else None
         if head is None or len(data) != end + head.length:
             super().data_received(data)
         else:
@@ -121,7 +119,7 @@ class ExpressHttp(BoundedHttp):
             self._record(head, data[end:])
 
     def _is_free(self) -> bool:
-        free = self.cycle is None or self.cycle.response_complete
+        free = self.is_between_requests and (self.cycle is None or self.cycle.response_complete)
         crowded = self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
         return free and not crowded and not self.flow.write_paused
 

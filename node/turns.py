@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+import structlog
+
 from node.service import Node
 from node.submission import Outcomes, Prepared, Recorded
+
+log = structlog.get_logger(__name__)
 
 Answer: TypeAlias = Callable[[Recorded | BaseException], None]
 
@@ -34,12 +38,20 @@ class Turns:
             outcomes: Iterable[Recorded | BaseException]
             outcomes = recording.result() if error is None else [error] * len(answers)
             for answer, outcome in zip(answers, outcomes, strict=True):
-                answer(outcome)
+                _tell(answer, outcome)
 
         try:
             recording = self._node.record_apart(tuple(prepared))
         except Exception as error:  # noqa: BLE001 - nobody may be left waiting
             for answer in answers:
-                answer(error)
+                _tell(answer, error)
         else:
             recording.add_done_callback(heard)
+
+
+def _tell(answer: Answer, outcome: Recorded | BaseException) -> None:
+    """Answer one request; what goes wrong with that is no matter of the others."""
+    try:
+        answer(outcome)
+    except Exception:
+        log.exception("a request met a fault of the software", method="POST", path="/v1/events")

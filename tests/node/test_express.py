@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from ledger.encoding import canonical_json
 from node.api import events
-from node.express import BODY_BYTES_MAX, HEAD_LONGEST, ExpressHttp
+from node.express import BODY_BYTES_MAX, HEAD_LONGEST, HEADS_KEPT_MAX, ExpressHttp, read_head
 from node.foundation import load_foundation
 from node.serve import Server
 from node.service import Node
@@ -282,6 +282,48 @@ def test_what_only_looks_like_a_request_for_the_lane_is_refused(server: Server, 
             [answer] = answers(connection, 1)
             assert answer[9:12] in (b"201", b"400")
     assert lane == []
+
+
+def test_only_heads_of_single_events_are_remembered(server: Server, lane: Taken) -> None:
+    before = read_head.cache_info().currsize
+    asked(server, b"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-Never-Seen: 1\r\n\r\n")
+    asked(server, request(body_of(90), "X-Never-Seen: 2", line="POST /v1/events/batch HTTP/1.1"))
+    assert read_head.cache_info().currsize == before
+    asked(server, request(body_of(90), "X-Never-Seen: 2"))
+    assert read_head.cache_info().currsize in (before + 1, HEADS_KEPT_MAX)
+    assert len(lane) == 1
+
+
+def test_an_answer_that_cannot_be_given_takes_no_other_with_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = ExpressHttp._answer
+    failed: list[object] = []
+
+    def fail_once(self: ExpressHttp, *details: Any) -> None:
+        if not failed:
+            failed.append(self)
+            self.transport.abort()
+            raise ZeroDivisionError
+        answer(self, *details)
+
+    monkeypatch.setattr(ExpressHttp, "_answer", fail_once)
+    held, released = threading.Event(), threading.Event()
+
+    def hold(_: Any) -> None:
+        held.set()
+        released.wait(PATIENCE_SECONDS)
+
+    server._node.writer.submit(hold)
+    assert held.wait(PATIENCE_SECONDS)
+    with capture_logs() as logs, connected(server) as first, connected(server) as second:
+        for number, connection in enumerate((first, second), 91):
+            connection.sendall(request(body_of(number)))
+        released.set()
+        found: list[list[bytes]] = []
+        for connection in (first, second):
+            with suppress(ConnectionError):
+                found.append(answers(connection, 1))
+    assert max(map(len, found)) == 1
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["a request met a fault of the software"]
 
 
 def test_a_head_that_is_longer_than_those_of_clients_goes_through_the_application(server: Server, lane: Taken) -> None:
