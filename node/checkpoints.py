@@ -60,7 +60,7 @@ class Checkpoints:
         """
         size = _checkpoint_size(state)
         with suppress(LedgerError):
-            leaves = self._leaves(store, state, size, state.size)
+            leaves = self._leaves(store, state, size, state.size - size)
             self._ahead = _Read(size, logs.read_edge(store, state, size).extended(leaves)[0])
 
     def sign(self, transaction: Transaction) -> Judged | None:
@@ -127,18 +127,17 @@ class Checkpoints:
 
     def _root_again(self, store: Store, state: LogState, edge: Edge) -> bytes:
         """Return the root of the tree that continues ``edge`` with what is stored; nothing may stand behind."""
-        leaves = self._leaves(store, state, edge.size, None)
         expected = state.size - edge.size
+        leaves = self._leaves(store, state, edge.size, expected + 1)
         if len(leaves) != expected:
             raise StoreCorruptError(f"{len(leaves)} entries where {expected} were recorded", field=self._own)
         return edge.extended(leaves)[0].root()
 
-    def _leaves(self, store: Store, state: LogState, start: int, end: int | None) -> list[bytes]:
-        """Return the leaf hashes of the entries that are stored from ``start`` on, up to ``end`` if that is given."""
+    def _leaves(self, store: Store, state: LogState, start: int, most: int) -> list[bytes]:
+        """Return the leaf hashes of the entries that are stored from ``start`` on, at most so many."""
         leaves: list[bytes] = []
-        key = layout.entry_key(state.log, start)
-        behind = prefix_end(b"E" + state.log) if end is None else layout.entry_key(state.log, end)
-        while page := store.page(key, behind, PAGE):
+        key, end = layout.entry_key(state.log, start), prefix_end(b"E" + state.log)
+        while len(leaves) < most and (page := store.page(key, end, min(PAGE, most - len(leaves)))):
             leaves += [leaf_hash(raw) for _, raw in page]
             key = key_after(page[-1][0])
         return leaves
