@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from bench import (
+    reasons,
     rows_append,
     rows_costs,
     rows_honest,
@@ -153,7 +154,7 @@ def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], bool]:
 
 
 def _report(content: dict[str, Any], found: list[Row], bench: Bench, save: str | None) -> None:
-    text = tables(found)
+    text = "\n\n".join(part for part in (tables(found), reasons.table(found)) if part)
     print(f"\n{text}\n")
     for words in bench.checks:
         print(f"asserted: {words}")

@@ -91,15 +91,15 @@ def tables(rows: Sequence[Row]) -> str:
     """Return the rows as Markdown: those with a target or a yardstick, then what grows, and how."""
     heads = ("row", "what", "measured against", "measured", "yardstick", "figure", "target", "")
     lines = [_line(row) for row in rows if not row.grows_by and not row.step_of]
-    parts = [_markdown([heads, *lines])] if lines else []
+    parts = [markdown([heads, *lines])] if lines else []
     growing = [
         (row.what, row.against, row.measured, f"{shown(row.figure or 0)} ×", row.note) for row in rows if row.grows_by
     ]
     if growing:
-        parts.append(_markdown([("what grows", "with", "measured", "per ten times as many", "is"), *growing]))
+        parts.append(markdown([("what grows", "with", "measured", "per ten times as many", "is"), *growing]))
     steps = [(row.step_of, row.what.replace("  ", "· "), f"{row.measured} {row.unit}") for row in rows if row.step_of]
     if steps:
-        parts.append(_markdown([("path", "step", "processor time"), *steps]))
+        parts.append(markdown([("path", "step", "processor time"), *steps]))
     return "\n\n".join(parts)
 
 
@@ -113,7 +113,8 @@ def _line(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines as a table, the first of them as its head."""
     ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
 

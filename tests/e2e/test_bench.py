@@ -58,3 +58,31 @@ def test_a_row_that_does_not_exist_is_a_mistake_of_the_caller(tmp_path: Path) ->
     said = run(tmp_path, "apend")
     assert said.returncode == 2
     assert "there is no row apend" in said.stderr
+
+
+@pytest.mark.timeout(SECONDS_MAX)
+def test_a_row_that_misses_says_why_and_what_it_would_need(tmp_path: Path) -> None:
+    said = run(tmp_path, "append", "--rounds", "1")
+    assert said.returncode == 0, said.stderr
+    missed = rows_of(tmp_path)["append"]["status"] == "missed"
+    assert ("what it would need" in said.stdout) == missed
+
+
+def test_every_target_has_its_reason_and_every_reason_its_section(tmp_path: Path) -> None:
+    root = RUN.parents[1]
+    code = (
+        "import json, sys; sys.path.append(sys.argv[1]); from bench import reasons; print(json.dumps(reasons.REASONS))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, timeout=SECONDS_MAX, check=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    reasons = json.loads(said.stdout)
+    text = (root / "docs" / "performance.md").read_text("utf-8")
+    headings = {line.lstrip("# ") for line in text.splitlines() if line.startswith("##")}
+    saved = json.loads(next((root / "bench" / "results").glob("*.*.?.json")).read_text("utf-8"))
+    assert {row["id"] for row in saved["rows"] if row["target"] is not None} == reasons.keys()
+    for why, needed, section in reasons.values():
+        assert why
+        assert needed
+        assert section in headings
