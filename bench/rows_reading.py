@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +23,12 @@ from bench.rows_append import BATCH, NodeHere, append, bodies
 from cli.demo.network import free_ports
 from ledger.entry import SignatureMemory, verify_entries
 from ledger.event import Share
+from ledger.network import Network
+from ledger.store import Store
 from ledger.tile import MiddleRows
 from node import logs
 from node.history import History, read_entries
+from node.logs import LogState
 from node.serve import garbage_at_leisure
 from node.service import ROWS_MAX, SIGNATURES_KEPT_MAX
 from node.writer import Transaction
@@ -78,7 +82,12 @@ _measured: dict[str, list[At]] = {}  # of this run of the bench: several rows ar
 def measured(bench: Bench) -> list[At]:
     """Return what was measured at each size, in this run of the bench."""
     if "" not in _measured:
-        _measured[""] = [_measure(bench, ledger_of(bench, size)) for size in sizes(bench)]
+        ledgers = [ledger_of(bench, size) for size in sizes(bench)]
+        found = [At(ledger.size) for ledger in ledgers]
+        _in_the_node(bench, ledgers, found)
+        for ledger, at in zip(ledgers, found, strict=True):
+            _by_themselves(bench, ledger, at)
+        _measured[""] = found
     return _measured[""]
 
 
@@ -171,72 +180,98 @@ def _memory(found: Sequence[At]) -> Row:
     return row
 
 
-def _measure(bench: Bench, ledger: Ledger) -> At:
-    bench.say(f"reading at {ledger.size:,} entries")
-    require(ledger.records, "the ledger has records that have gone all their way")
-    at = At(ledger.size)
-    _in_the_node(bench, ledger, at.figures)
+def _in_the_node(bench: Bench, ledgers: Sequence[Ledger], found: Sequence[At]) -> None:
+    """Time what the node does for a reader, on open stores: all sizes in turns, round by round."""
+    with ExitStack() as stack:
+        readers = []
+        for ledger, at in zip(ledgers, found, strict=True):
+            require(ledger.records, "the ledger has records that have gone all their way")
+            start = time.perf_counter()
+            readers.append(_Reader(bench, ledger, *stack.enter_context(opened(ledger))))
+            at.figures["open_ms"] = 1000 * (time.perf_counter() - start)
+        stack.enter_context(garbage_at_leisure())  # as in a node; else its pauses would grow with the bench
+        for number in range(bench.rounds):
+            bench.say(f"reading at {', '.join(f'{one.size:,}' for one in ledgers)} entries, round {number + 1}")
+            for reader in readers:
+                reader.round()
+        for reader, at in zip(readers, found, strict=True):
+            at.figures |= reader.figures()
+
+
+class _Reader:
+    """Asks one open ledger what a node is asked, each round with nothing in its own memory."""
+
+    def __init__(
+        self, bench: Bench, ledger: Ledger, store: Store, network: Network, states: dict[str, LogState]
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._network = network
+        self._states = states
+        self._origins = sorted(states)
+        self._rows, self._signatures = _nothing_remembered()
+        self._ids = [read_id(store, states, self._place(number)) for number in range(100)]
+        traces = min(TRACES, bench.count(TRACES, least=40))
+        self._jobs: tuple[tuple[str, Callable[[int], None], int], ...] = (
+            ("trace", self._trace, traces),
+            ("proof", self._proof, PROOFS),
+            ("page_of_100", self._page, 200),
+            ("find_event", self._find, 400),
+        )
+        self._taken: dict[str, list[list[float]]] = {name: [] for name, _, _ in self._jobs}
+
+    def round(self) -> None:
+        """Ask everything once."""
+        self._rows, self._signatures = _nothing_remembered()
+        for name, work, times in self._jobs:
+            self._taken[name].append(_timed(work, times))
+
+    def figures(self) -> dict[str, float]:
+        """Return the medians of all rounds."""
+        return {
+            f"{name}_p{round(100 * share)}_ms": statistics.median(percentile(one, share) for one in rounds)
+            for name, rounds in self._taken.items()
+            for share in (0.5, 0.99)
+        }
+
+    def _history(self) -> History:
+        return History(self._store, self._states, self._network, rows=self._rows, signatures=self._signatures)
+
+    def _trace(self, number: int) -> None:
+        records = self._ledger.records
+        if number % len(records) == 0:  # a small ledger has fewer records: none is traced from memory
+            self._rows, self._signatures = _nothing_remembered()
+        found = self._history().trace(records[number % len(records)])
+        hops = [one for one in found.hops if isinstance(one.share.event, Share) and one.share.verified]
+        require(len(hops) == HOPS and not found.gaps, f"the trace has {HOPS} verified hops and no gap")
+
+    def _proof(self, number: int) -> None:
+        require(self._history().proof(*self._place(number)).extra is not None, "there is a proof")
+
+    def _page(self, number: int) -> None:
+        origin, index = self._place(number)
+        state = self._states[origin]
+        first = min(index, max(0, state.size - 100))
+        require(len(read_entries(self._store, state, first, 100, 1 << 24)) == 100, "a page has 100 entries")
+
+    def _find(self, number: int) -> None:
+        self._history().find_event(self._ids[number % len(self._ids)], self._origins[0])
+
+    def _place(self, number: int) -> tuple[str, int]:
+        origin = self._origins[number % len(self._origins)]
+        chance = int.from_bytes(load.reference(f"place {number}").encode()[:8], "big")
+        return origin, chance % self._states[origin].size
+
+
+def _by_themselves(bench: Bench, ledger: Ledger, at: At) -> None:
+    """Measure what takes a process, or changes the store, at one size."""
+    bench.say(f"a node at {ledger.size:,} entries")
     _own_process(bench, ledger, at.figures)
     _writing(bench, ledger, at.figures)
     with opened(ledger) as (store, _, _):
         at.disk_bytes = store.approximate_bytes() / ledger.size
     at.entry_bytes = ledger.entry_bytes / ledger.size
     at.figures["disk_per_byte_of_entries"] = at.disk_bytes / at.entry_bytes
-    return at
-
-
-def _in_the_node(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
-    """Time what the node does for a reader, on an open store; round by round it has nothing in its own memory."""
-    start = time.perf_counter()
-    with opened(ledger) as (store, network, states), garbage_at_leisure():  # else its pauses would grow with the bench
-        figures["open_ms"] = 1000 * (time.perf_counter() - start)
-        rows, signatures = _nothing_remembered()
-
-        def history() -> History:
-            return History(store, states, network, rows=rows, signatures=signatures)
-
-        def trace(number: int) -> None:
-            nonlocal rows, signatures
-            if number % len(ledger.records) == 0:  # a small ledger has fewer records: none is traced from memory
-                rows, signatures = _nothing_remembered()
-            found = history().trace(ledger.records[number % len(ledger.records)])
-            hops = [one for one in found.hops if isinstance(one.share.event, Share) and one.share.verified]
-            require(len(hops) == HOPS and not found.gaps, f"the trace has {HOPS} verified hops and no gap")
-
-        origins = sorted(states)
-
-        def place(number: int) -> tuple[str, int]:
-            origin = origins[number % len(origins)]
-            return origin, int.from_bytes(load.reference(f"place {number}").encode()[:8], "big") % states[origin].size
-
-        def proof(number: int) -> None:
-            require(history().proof(*place(number)).extra is not None, "there is a proof")
-
-        def page(number: int) -> None:
-            origin, index = place(number)
-            first = min(index, max(0, states[origin].size - 100))
-            require(len(read_entries(store, states[origin], first, 100, 1 << 24)) == 100, "a page has 100 entries")
-
-        ids = [read_id(store, states, place(number)) for number in range(100)]
-
-        def find(number: int) -> None:
-            history().find_event(ids[number % len(ids)], origins[0])
-
-        traces = min(TRACES, bench.count(TRACES, least=40))
-        jobs = (
-            ("trace", trace, traces),
-            ("proof", proof, PROOFS),
-            ("page_of_100", page, 200),
-            ("find_event", find, 400),
-        )
-        taken: dict[str, list[list[float]]] = {name: [] for name, _, _ in jobs}
-        for _ in range(bench.rounds):
-            rows, signatures = _nothing_remembered()
-            for name, work, times in jobs:
-                taken[name].append(_timed(work, times))
-        for name, rounds in taken.items():
-            figures[f"{name}_p50_ms"] = statistics.median(percentile(one, 0.5) for one in rounds)
-            figures[f"{name}_p99_ms"] = statistics.median(percentile(one, 0.99) for one in rounds)
 
 
 def _nothing_remembered() -> tuple[MiddleRows, SignatureMemory]:
