@@ -38,7 +38,7 @@ from node.submission import prepare
 
 MEMBERS = (4, 10, 25, 50)
 EVENTS = 3  # one after the other, each until it is confirmed
-PULL_MS = 200_000  # heads are compared within a tenth of it after the start, and then not before the end
+PULL_MS = 150_000  # heads are compared within a tenth of it after the start, and then not before the end
 QUIET = 0.05  # of one core, by all nodes together
 SETTLE_SECONDS_MAX = 120.0
 
@@ -72,12 +72,14 @@ async def _measure(made: DemoNetwork, count: int) -> At:
             app = create_app(node)
             routes[one.origin] = httpx.ASGITransport(app=app)
             stack.push_async_callback(node.stop)
+        compared = asyncio.get_running_loop().time() + PULL_MS / 1000 / 10
         for node in nodes.values():
             await node.start()
         async with asyncio.timeout(300):
             for node in nodes.values():
                 while node.state.size == 0 or node.state.confirmed_size < node.state.size:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+        await asyncio.sleep(max(0.0, compared - asyncio.get_running_loop().time()))
         await _quiet()
         with garbage_at_leisure():  # as a node's process: else all nodes' objects are searched for each one's garbage
             await _confirm(nodes, asked, at.figures)
