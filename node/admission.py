@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ledger.encoding import encode_base64, parse_hash
 from ledger.errors import LedgerError, UnsignedError
@@ -34,6 +35,7 @@ from node.recent import Recent
 from node.submission import Prepared, Recorded, Submission
 
 Place = Recorded | int  # recorded before, or its number in this round
+Places: TypeAlias = list[Place] | list[Place | LedgerError] | LedgerError  # of a submission, or why it was refused
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Admission:
         """Its place in keys."""
         return self.own.log
 
-    def admit(self, item: Submission) -> list[Place] | list[Place | LedgerError] | LedgerError:
+    def admit(self, item: Submission) -> Places:
         """Take a submission's events, or give back all that was taken of it; each for itself if they are apart."""
         if (unseen := self.admit_unseen(item)) is not None:
             return unseen

@@ -16,7 +16,7 @@ from ledger.errors import LedgerError, StoreError
 from ledger.network import Network
 from ledger.store import Store
 from node import layout
-from node.admission import Admission, Place
+from node.admission import Admission, Place, Places
 from node.appending import Appending
 from node.briefs import Brief
 from node.clock import Clock
@@ -97,10 +97,7 @@ class Sequencer:
         )
 
     def _append(
-        self,
-        transaction: Transaction,
-        round_: Admission,
-        outcomes: Sequence[list[Place] | list[Place | LedgerError] | LedgerError],
+        self, transaction: Transaction, round_: Admission, outcomes: Sequence[Places]
     ) -> Callable[[], list[Outcome]]:
         start, time = round_.own.size, max(self._clock.now_ms(), round_.own.chain.time)
         appending = Appending(round_, self._signatories, time=time)

@@ -217,6 +217,13 @@ def test_what_is_pipelined_is_answered_in_order(server: Server, lane: Taken) -> 
     found = asked(server, b"".join(parts), count=len(parts))
     assert [answer[9:12] for answer in found] == [b"201", b"201", b"404", b"201", b"400", b"404"]
     assert [json_of(found[at])["event_id"] for at in (0, 1, 3)] == [event_id(40), event_id(41), event_id(42)]
+    assert lane == []
+
+
+def test_refusals_that_are_pipelined_are_answered_in_order(server: Server, lane: Taken) -> None:
+    found = asked(server, request(b"{") * 3, count=3)
+    assert [answer[9:12] for answer in found] == [b"400"] * 3
+    assert lane == []
 
 
 def test_what_follows_an_event_under_way_waits_for_its_answer(server: Server, lane: Taken) -> None:
