@@ -226,7 +226,8 @@ def swapped_entries(world: World) -> None:
 
 def flipped_tile(world: World) -> None:
     key = layout.tile_key(world.log("police"), 0, 1)
-    world.put(key, b"\x00" + world.get(key)[1:])
+    data = world.get(key)
+    world.put(key, bytes([data[0] ^ 1]) + data[1:])
 
 
 def lost_tile(world: World) -> None:
@@ -247,7 +248,8 @@ def lost_chain(world: World) -> None:
 
 def other_chain(world: World) -> None:
     key = layout.chain_key(world.log("police"))
-    world.put(key, world.get(key)[:-1] + b"\x00")
+    data = world.get(key)
+    world.put(key, data[:-1] + bytes([data[-1] ^ 1]))
 
 
 def short_chain(world: World) -> None:
