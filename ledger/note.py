@@ -350,7 +350,7 @@ def check_public_key(public_key: bytes) -> None:
 def sign_detached(secret_key: bytes, message: bytes) -> bytes:
     """Return the Ed25519 signature (64 bytes) under :attr:`Signer.secret_key` (64 bytes); releases the GIL."""
     assert len(secret_key) == crypto_sign_SECRETKEYBYTES
-    return crypto_sign(message, secret_key)[:crypto_sign_BYTES]
+    return _signs(message, secret_key)
 
 
 def verify_detached(public_key: bytes, message: bytes, signature: bytes) -> bool:
@@ -382,6 +382,30 @@ def _opener(binding: Any) -> Callable[[bytes, bytes], bool]:
 
 
 _opens = _opener(getattr(nacl, "_sodium", None))
+
+
+def _signs_by_binding(message: bytes, secret_key: bytes) -> bytes:
+    """Return a signature, by PyNaCl's public way."""
+    return crypto_sign(message, secret_key)[:crypto_sign_BYTES]
+
+
+def _signing(binding: Any) -> Callable[[bytes, bytes], bytes]:
+    """Return how to sign: by libsodium's function itself, without PyNaCl's copy of the text, if it can be reached."""
+    try:
+        function, new, buffer, null = binding.lib.crypto_sign, binding.ffi.new, binding.ffi.buffer, binding.ffi.NULL
+    except AttributeError:
+        return _signs_by_binding
+
+    def sign(message: bytes, secret_key: bytes) -> bytes:
+        signed = new("unsigned char[]", crypto_sign_BYTES + len(message))
+        if function(signed, null, message, len(message), secret_key) != 0:
+            raise RuntimeError("libsodium does not sign")
+        return bytes(buffer(signed, crypto_sign_BYTES))
+
+    return sign
+
+
+_signs = _signing(getattr(nacl, "_sodium", None))
 
 
 def _parse_key(text: str, *, form: str, field: str) -> tuple[str, int, bytes]:

@@ -449,6 +449,27 @@ ORDER = (
 def test_the_quick_way_is_there_and_without_it_there_is_the_other() -> None:
     assert note._opens is not note._opens_by_binding  # with the locked version
     assert note._opener(None) is note._opener(object()) is note._opens_by_binding
+    assert note._signs is not note._signs_by_binding
+    assert note._signing(None) is note._signing(object()) is note._signs_by_binding
+
+
+def test_both_ways_give_the_same_signatures() -> None:
+    for text in (b"", TEXT.encode(), bytes(65_536)):
+        assert note._signs(text, LOG.secret_key) == note._signs_by_binding(text, LOG.secret_key)
+
+
+def test_what_libsodium_does_not_sign_is_no_signature() -> None:
+    class Binding:
+        class ffi:  # noqa: N801 - as PyNaCl's
+            NULL = None
+            new = staticmethod(lambda _kind, size: bytearray(size))
+            buffer = staticmethod(lambda data, size: data[:size])
+
+        class lib:  # noqa: N801
+            crypto_sign = staticmethod(lambda *_: -1)
+
+    with pytest.raises(RuntimeError, match="does not sign"):
+        note._signing(Binding)(b"", LOG.secret_key)
 
 
 @pytest.mark.parametrize("opens", WAYS.values(), ids=WAYS)
