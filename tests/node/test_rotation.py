@@ -195,6 +195,9 @@ async def test_a_document_that_names_a_key_which_is_not_here_is_an_alarm_and_the
         assert (await post(town, "/v1/events", share(1, B))).status_code == 201
 
 
+AWAITED = "nothing is recorded until the log's next key is in force"
+
+
 async def test_health_tells_of_the_next_log_key_until_the_network_document_names_it(tmp_path: Path) -> None:
     async def told() -> tuple[int, str, Any]:
         async with town.client(A, token=None) as client:
@@ -210,10 +213,14 @@ async def test_health_tells_of_the_next_log_key_until_the_network_document_names
         assert (await post(town, "/v1/keys", event)).status_code == 201
         promised = {"key": event["key"], "from": 3}
         assert await told() == (200, "ok", promised)
-        assert (await post(town, "/v1/events", share(2, B))).status_code == 201
-        assert (await post(town, "/v1/events", share(3, B))).status_code == 503
-        assert await told() == (503, "key_awaited", promised)
-        await everybody_confirms(town, 3)
+        with capture_logs() as logs:
+            assert (await post(town, "/v1/events", share(2, B))).status_code == 201
+            assert (await post(town, "/v1/events", share(3, B))).status_code == 503
+            assert await told() == (503, "key_awaited", promised)
+            await everybody_confirms(town, 3)
+        assert [line for line in logs if line["event"] == AWAITED] == [
+            {"event": AWAITED, "log_level": "warning", "start": 3, "key": event["key"]}
+        ]
         await adopted(town, town.law.next([spans(A, 3), *map(entry_of, (B, C, D))], quorum={"faults": 0}))
         assert await told() == (200, "ok", None)
 
@@ -269,8 +276,10 @@ async def test_the_promise_is_kept_after_a_restart_and_after_the_loss_of_the_dis
             if lost:
                 town.disks[A.name] = MemoryDisk()
                 (town.folder / A.name / "head").unlink()
-            [node] = await town.start(A)
-            await until(lambda node=node: node.state.size == 2)  # type: ignore[misc]
+            with capture_logs() as logs:
+                [node] = await town.start(A)
+                await until(lambda node=node: node.state.size == 2)  # type: ignore[misc]
+                await until(lambda logs=logs: [line for line in logs if line["event"] == AWAITED])  # type: ignore[misc]
             assert node.state.rotation is not None
             assert (await post(town, "/v1/events", share(2, B))).status_code == 503
 
