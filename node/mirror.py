@@ -89,6 +89,7 @@ class Mirror:
         )
         self.running = self.fetcher.running
         self.own_log_restored = False  # until then peers may well hold more of it than this node (see node/recovery.py)
+        self.return_again: Callable[[Judged], bool] = lambda _judged: False  # see node/recovery.py
 
     def state(self, origin: str) -> LogState:
         """Return a log as of the last commit."""
@@ -173,9 +174,10 @@ class Mirror:
         if not logs.is_news(self.state(origin), judged):
             return False
         self.require_usable(self.state(origin), bound=True)
-        if origin == self._own and not self.own_log_restored:
+        ahead = origin == self._own and judged.size > self.state(origin).size
+        if origin == self._own and (not self.own_log_restored or (ahead and self.return_again(judged))):
             raise BusyError("this node's own log is being restored", field="origin")
-        if origin == self._own and judged.size > self.state(origin).size:
+        if ahead:
             self.raise_alarm(
                 f"peers hold {judged.size} entries of this node's own log, it has {self.state(origin).size}",
                 origin,
@@ -238,7 +240,7 @@ class Mirror:
             return False
         self.require_usable(state)
         if origin == self._own:
-            if self.own_log_restored and judged.size > state.size:
+            if self.own_log_restored and judged.size > state.size and not self.return_again(judged):
                 self.raise_alarm(
                     f"this node has signed {judged.size} entries of its own log, and has {state.size}", origin, "ahead"
                 )

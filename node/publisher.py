@@ -93,8 +93,12 @@ class Publisher:
         refresh_ms: int,
         alarms: Mapping[str, str],
         alarm: Callable[[IntegrityAlarm], None],
+        return_again: Callable[[Judged], bool],
     ) -> None:
-        """Publish from ``store``; ``alarms`` are those that are raised, by log, and ``alarm`` raises one."""
+        """Publish from ``store``; ``alarms`` are those that are raised, by log, and ``alarm`` raises one.
+
+        ``return_again`` is told of a checkpoint above our size that our own log has signed (node/recovery.py).
+        """
         self._repeats = Repeats(log)
         self._own = own
         self._keys = keys
@@ -110,6 +114,7 @@ class Publisher:
         self._refresh_ms = refresh_ms
         self._alarms = alarms
         self._alarm = alarm
+        self._return_again = return_again
         self._news = asyncio.Event()
         self._round: Round | None = None
         self._confirmed: bytes | None = None  # the newest checkpoint with a quorum, since the start
@@ -319,8 +324,11 @@ class Publisher:
             except StaleSizeError as error:
                 if error.size <= self._writer.states[self._own].size:
                     await self._corrected(pushed, current, error.size)
-                elif await self._is_proven_ahead(peer):
-                    return
+                elif (ahead := await self._proven_ahead(peer)) is not None:
+                    if not self._return_again(ahead):
+                        self._raise_ahead(peer, ahead)
+                        return
+                    await pushed.pace.pause()
                 else:  # anybody can write a number into an answer
                     peer.blame(PeerFalseError(f"it claims {error.size} entries of this node's log, and proves none"))
                     self._repeats.failed(
@@ -348,25 +356,26 @@ class Publisher:
             pushed.done = current  # superseded: the peer has cosigned a newer one of ours
         pushed.known = size
 
-    async def _is_proven_ahead(self, peer: Peer) -> bool:
-        """Raise the alarm if a peer holds a checkpoint above our size that our own key has signed."""
+    async def _proven_ahead(self, peer: Peer) -> Judged | None:
+        """Return the checkpoint above our size that a peer holds and our own key has signed, if there is one."""
         try:
             data = await peer.checkpoint(self._own)
             judged = await asyncio.to_thread(judge_checkpoint, data, self._network())
         except LedgerError as error:
             log.info("a claim of a larger size is not proven", peer=peer.origin, error=str(error))
-            return False
+            return None
+        is_ahead = judged.checkpoint.origin == self._own and judged.size > self._writer.states[self._own].size
+        return judged if is_ahead else None
+
+    def _raise_ahead(self, peer: Peer, ahead: Judged) -> None:
         own = self._writer.states[self._own].size
-        if judged.checkpoint.origin != self._own or judged.size <= own:
-            return False
         self._alarm(
             IntegrityAlarm(
-                f"{peer.origin} holds a checkpoint of {judged.size} entries that this node has signed, which has {own}",
+                f"{peer.origin} holds a checkpoint of {ahead.size} entries that this node has signed, which has {own}",
                 field=self._own,
                 cause="ahead",
             )
         )
-        return True
 
     async def _tell(self, peer: Peer) -> None:
         """Give a peer each newest confirmed checkpoint; what it misses it will ask for."""

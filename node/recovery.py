@@ -16,6 +16,10 @@ are here, nothing is written. A size without one is a claim: whoever makes it is
 else can sign, and if none come, the claim is void.
 
 A crash at any point begins anew: nothing was signed meanwhile, and the entries that came are not fetched again.
+
+What nobody had told may turn up later: entries that were on their way to a peer when it answered, or that a peer has
+that was not asked. As long as this node has recorded nothing since, it returns once more, with what has turned up as a
+promise (:meth:`Recovery.return_again`). Afterwards its log may have two histories, and somebody must look.
 """
 
 import asyncio
@@ -83,7 +87,9 @@ class Recovery:
         self._own = own
         self._disk = store
         self._mirror = mirror
+        mirror.return_again = self.return_again
         self._size_before = mirror.state(own).size
+        self._size_ready = 0  # of the own log, when this node was last ready
         self.restored = 0  # entries of the own log that the store lacked, when this node may write: it was an old copy
         self._writer = writer
         self._peers = peers
@@ -135,6 +141,22 @@ class Recovery:
         self.progress.answered.clear()
         self._tried.clear()
         self._again.set()
+
+    def return_again(self, judged: Judged) -> bool:
+        """Return once more, for a checkpoint above our size that our own log has signed; false if it is too late.
+
+        It is when anything has been recorded since this node was ready: then the entries below the checkpoint may
+        contradict it. What is being recorded just now shows when these are fetched.
+        """
+        here = self._mirror.state(self._own).size
+        if self.ready:
+            if here != self._size_ready:
+                return False
+            log.warning("this node has signed more of its log than anybody told it", here=here, there=judged.size)
+            self._mirror.own_log_restored = False
+            self.renew()
+        self._promise(judged)
+        return True
 
     async def run(self) -> None:
         """Return, and again whenever :meth:`renew` asks for it, until cancelled."""
@@ -270,7 +292,8 @@ class Recovery:
         if self._again.is_set():
             return  # once more first
         self._mirror.own_log_restored = True
-        self.restored = self._mirror.state(self._own).size - self._size_before
+        self._size_ready = self._mirror.state(self._own).size
+        self.restored = self._size_ready - self._size_before
         self._ready.set()
         self._repeats.over(NOT_RESTORED, {"log": self._own})
         log.info("the node may write", log=self._own, size=self._mirror.state(self._own).size)

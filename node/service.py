@@ -493,6 +493,7 @@ class Node:
             refresh_ms=self.settings.refresh_interval_ms,
             alarms=self.alarms,
             alarm=self.alarms.take,
+            return_again=self.recovery.return_again,
         )
         self.adoption = Adoption(
             self._charter,

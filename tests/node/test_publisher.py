@@ -105,6 +105,7 @@ class Bench:
             refresh_ms=0,
             alarms=self.alarms,
             alarm=lambda alarm: self.alarms.update({alarm.field or "": alarm.message}),
+            return_again=lambda _: False,
         )
 
     def sign(self) -> Judged | None:
@@ -740,7 +741,16 @@ async def test_a_peer_that_claims_to_have_cosigned_more_than_there_is_stops_nobo
         assert not node.alarms
 
 
-async def test_a_peer_that_holds_a_larger_checkpoint_of_ours_makes_the_node_read_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("returns", [False, True])
+async def test_a_peer_that_holds_a_larger_checkpoint_of_ours_makes_the_node_return_or_read_only(
+    tmp_path: Path, *, returns: bool
+) -> None:
+    promised: list[int] = []
+
+    def return_again(judged: Judged) -> bool:
+        promised.append(judged.size)
+        return returns
+
     async with Town(tmp_path, FOUR) as town:
         past = PaperLog(A, town.law.network)
         past.grow(9, B)
@@ -754,10 +764,18 @@ async def test_a_peer_that_holds_a_larger_checkpoint_of_ours_makes_the_node_read
 
         town.wire.answer(D, ahead)
         with capture_logs():
-            node, *_ = await town.start(A, B, C)
+            node, *_ = await town.start(A, wait=False)
+            node.publisher._return_again = return_again
+            await town.start(B, C)
+            if returns:
+                await until(lambda: len(promised) > 1)  # it goes on with that peer
+                assert promised[:2] == [10, 10]
+                assert not node.alarms
+                return
             await until(lambda: A.origin in node.alarms)
             with pytest.raises(ReadOnlyError):
                 await record(node, share(1, B))
+        assert promised == [10]
         assert "d3.test/log holds a checkpoint of 10 entries that this node has signed" in node.alarms[A.origin]
 
 

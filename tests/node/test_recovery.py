@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ from ledger.encoding import text_to_lines
 from ledger.entry import parse_entry
 from ledger.merkle import TreeSize
 from ledger.note import Note
+from ledger.quorum import judge_checkpoint
 from ledger.store.memory import Fault, MemoryDisk
 from node import recovery
 from node.answers import Mode, answers_needed
-from node.errors import ReadOnlyError
+from node.errors import BusyError, ReadOnlyError
 from node.layout import origin_hash
 from node.service import Node
 from node.submission import prepare
@@ -221,6 +223,106 @@ async def test_one_peer_that_remembers_is_enough_among_those_that_answer(tmp_pat
             town.open(C)  # answers what it remembers, and learns nothing new
             node = await back(town)
         assert texts(node, A.origin) == before
+
+
+class Hush:
+    """Peers that do not tell what they remember of A's log, and nothing else either before they are let."""
+
+    def __init__(self, town: Town, *which: Party) -> None:
+        self.speaks = False
+        for party in which:
+            town.wire.answer(party, partial(self.answer, town.wire.routes[f"{party.name}.test"]))
+
+    async def answer(self, node: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/memory":
+            return httpx.Response(200, json=heads())
+        return await node.handle_async_request(request) if self.speaks else httpx.Response(503)
+
+
+async def back_in_the_past(town: Town) -> tuple[Node, Hush, list[bytes], bytes]:
+    """A runs on an old copy, and nobody has told it: it, the others, its entries, and its newest checkpoint there."""
+    await with_shares(town, 1)
+    await town.stop(A)
+    old = copy_of(town.disks[A.name])
+    node = await back(town)
+    await record(node, share(2, B), share(3, B))
+    await mirrored(town, A, 4)
+    before = texts(node, A.origin)
+    confirmed = node.state.confirmed
+    assert confirmed is not None
+    await town.stop(A)
+    put_back(town, old)
+    town.home(A).head.unlink()
+    others = Hush(town, B, C, D)
+    node = await back(town)
+    assert node.state.size == 2
+    return node, others, before, confirmed.note.encode()
+
+
+async def test_what_turns_up_later_is_taken_back_while_nothing_was_recorded(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        with capture_logs() as logs:
+            node, others, before, _ = await back_in_the_past(town)
+            others.speaks = True
+            await until(lambda: node.recovery.ready and node.state.size == 4, "the second return")
+        assert [(line["here"], line["there"]) for line in logs if line["event"] == UNTOLD] == [(2, 4)]
+        assert not node.alarms
+        await record(node, share(4, B))
+        assert texts(node, A.origin)[:4] == before
+        await mirrored(town, A, 5)
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_what_turns_up_later_is_promised_whoever_tells_it(tmp_path: Path, *, confirmed: bool) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        with capture_logs():
+            node, others, before, note = await back_in_the_past(town)
+            for _ in range(2):  # the second time it is returning
+                if confirmed:
+                    with pytest.raises(BusyError, match="is being restored"):
+                        await node.mirror.take_confirmed(note, origin=A.origin)
+                else:
+                    assert not await node.mirror.take_signed(note, origin=A.origin)
+                assert not node.recovery.ready
+            with pytest.raises(ReadOnlyError):
+                await node.submit((prepare(share(9, B), origin=A.origin),), wait_confirmed=False)
+            assert not node.alarms
+            others.speaks = True
+            await until(lambda: node.recovery.ready)
+        assert texts(node, A.origin) == before
+
+
+async def test_what_turns_up_after_something_was_recorded_is_an_alarm(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        with capture_logs() as logs:
+            node, others, _, _ = await back_in_the_past(town)
+            await node.submit((prepare(share(9, B), origin=A.origin),), wait_confirmed=False)
+            others.speaks = True
+            await until(lambda: A.origin in node.alarms)
+            assert node.state.size == 3
+            with pytest.raises(ReadOnlyError):
+                await node.submit((prepare(share(10, B), origin=A.origin),), wait_confirmed=False)
+        assert UNTOLD not in [line["event"] for line in logs]
+
+
+async def test_what_was_being_recorded_when_it_turned_up_is_an_alarm(tmp_path: Path) -> None:
+    async with Town(tmp_path, FOUR, law=LAW) as town:
+        with capture_logs():
+            node, others, _, note = await back_in_the_past(town)
+            recording = asyncio.ensure_future(
+                node.submit((prepare(share(9, B), origin=A.origin),), wait_confirmed=False)
+            )
+            await asyncio.sleep(0)  # it waits for the writer by now
+            assert node.recovery.return_again(judge_checkpoint(note, node.network)) or node.state.size == 3
+            await recording
+            others.speaks = True
+            await until(lambda: A.origin in node.alarms)
+            assert node.state.size == 3
+            with pytest.raises(ReadOnlyError):
+                await node.submit((prepare(share(10, B), origin=A.origin),), wait_confirmed=False)
+
+
+UNTOLD = "this node has signed more of its log than anybody told it"
 
 
 async def test_a_node_with_its_keys_alone_rebuilds_its_log_and_all_mirrors(tmp_path: Path) -> None:
