@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -28,6 +29,12 @@ from bench.context import CACHE, ROOT, Bench, DishonestError, NotHereError, remo
 from bench.report import Row, machine, tables, write_json
 
 SHARE_MIN = 0.95  # of its cores that the yardstick must have had, or others were at work
+INTERRUPTED = 130  # exit code
+LOAD_MAX = 0.5  # before the run
+SCALE_MAX = 1000.0
+ROUNDS_TO_SAVE = 5
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,40}")  # of results that are kept
+RESULTS = ROOT / "bench" / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,18 @@ PARTS: dict[str, Part] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the bench; return the exit code: 0, or 1 where a promise was broken under load."""
+    """Run the bench; return the exit code: 0, 1 where a promise was broken or a row failed, 2, 130."""
     options = _options(arguments)
+    scale, problem = _scale(), ""
+    if not 0 < scale <= SCALE_MAX:
+        problem = f"BENCH_SCALE is a number above 0, and {SCALE_MAX:g} at most"
+    elif options.rounds < 1:
+        problem = "--rounds is 1 at least"
+    elif options.save is not None:
+        problem = _why_not_saved(options, scale)
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
     if options.list:
         for name, part in PARTS.items():
             print(f"{name:12} {part.what}{': ' if part.rows else ''}{', '.join(part.rows)}")
@@ -85,19 +102,18 @@ def main(arguments: list[str]) -> int:
         print(f"error: there is no row {unknown}; --list shows them", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    scale = float(os.environ.get("BENCH_SCALE", "1"))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     started = time.monotonic()
     scratch = scratch_folder()
     bench = Bench(scale, scratch, rounds=options.rounds)
     try:
         about = {**machine(), "scale": scale}
-        price, counted = sync_price_us(scratch)
+        price, bench.flushes_count = sync_price_us(scratch)
         about["synced_write_us"] = round(price, 1)
-        about["syncs_are_counted"] = counted
+        about["syncs_are_counted"] = bench.flushes_count
         _print_machine(about)
-        found, sound = _measure(bench, names)
-        found = [row for row in found if not only or row.id in only or row.status == "not run"]
+        found, ended = _measure(bench, names)
+        found = [row for row in found if not only or row.id in only or row.status in ("not run", "broken")]
     finally:
         bench.close()
         remove(scratch)
@@ -109,8 +125,8 @@ def main(arguments: list[str]) -> int:
         "rows": [row.to_json() for row in found],
         "asserted": bench.checks,
     }
-    _report(content, found, bench, options.save)
-    return 0 if sound else 1
+    _report(content, found, bench, options.save if ended != INTERRUPTED else None)
+    return ended
 
 
 def _chosen(wanted: list[str]) -> tuple[list[str], set[str]]:
@@ -128,33 +144,57 @@ def _chosen(wanted: list[str]) -> tuple[list[str], set[str]]:
     return list(dict.fromkeys(names)), only
 
 
-def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], bool]:
+def _scale() -> float:
+    try:
+        return float(os.environ.get("BENCH_SCALE", "1"))
+    except ValueError:
+        return 0.0
+
+
+def _why_not_saved(options: argparse.Namespace, scale: float) -> str:
+    """Return why results are not to be kept as those of a release; empty if they may be."""
+    if NAME.fullmatch(options.save) is None:
+        return "--save takes a name such as 0.2.0: letters, digits, dots and hyphens"
+    if scale < 1 or options.rounds < ROUNDS_TO_SAVE:
+        return f"--save takes runs of the standard size or more, of {ROUNDS_TO_SAVE} rounds or more"
+    if options.rows and not options.part:
+        return "--save takes all rows; some of them only with --part, since what is kept does not tell what is missing"
+    return ""
+
+
+def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], int]:
+    """Return the rows, and the exit code; who is interrupted has those that were measured by then."""
     found: list[Row] = []
-    sound = True
+    ended = 0
     for name in names:
         part = PARTS[name]
         print(f"→ {name}: {part.what}", file=sys.stderr, flush=True)
         started = time.monotonic()
         try:
             rows = part.run(bench)
+        except KeyboardInterrupt:
+            print(f"interrupted; {name} and what follows was not measured", file=sys.stderr)
+            return found, INTERRUPTED
         except NotHereError as missing:
             rows = [Row(name, part.what, note=str(missing))]
         except DishonestError as broken:
-            sound = False
-            rows = [Row(name, part.what, note=f"A PROMISE WAS BROKEN: {broken}")]
+            ended = 1
+            rows = [Row(name, part.what, note=f"this does not hold: {broken}", is_broken=True)]
         except Exception as error:  # noqa: BLE001 - the other rows are worth having, and the exit code tells
             traceback.print_exc()
-            sound = False
+            ended = 1
             rows = [Row(name, part.what, note=f"failed: {error!r}")]
         found += rows
         for row in rows:
             bench.say(f"{row.id}: {row.figure if row.figure is None else round(row.figure, 3)} {row.unit} {row.status}")
         bench.say(f"{time.monotonic() - started:.0f} s")
-    return found, sound
+    return found, ended
 
 
 def _report(content: dict[str, Any], found: list[Row], bench: Bench, save: str | None) -> None:
-    text = "\n\n".join(part for part in (tables(found), reasons.table(found)) if part)
+    about = content["machine"]
+    warnings = _warnings(about, bench)
+    text = "\n\n".join(part for part in (_machine_words(about), *warnings, tables(found), reasons.table(found)) if part)
     print(f"\n{text}\n")
     for words in bench.checks:
         print(f"asserted: {words}")
@@ -164,21 +204,34 @@ def _report(content: dict[str, Any], found: list[Row], bench: Bench, save: str |
     print(f"\n{len(missed)} of {len(aimed)} targets are missed{': ' + ', '.join(missed) if missed else ''}")
     if idle:
         print(f"not run: {', '.join(idle)}")
+    if broken := [row.id for row in found if row.is_broken]:
+        print(f"A PROMISE WAS BROKEN: {', '.join(broken)}")
     write_json(CACHE / "last.json", content)
-    if bench.share is not None and bench.share < SHARE_MIN:
-        print(f"\nTHE MACHINE WAS BUSY: the yardstick had {bench.share:.0%} of its cores. Take no figure for true.")
     print(f"in full: {CACHE / 'last.json'}")
     if save is not None:
-        folder = ROOT / "bench" / "results"
-        write_json(folder / f"{save}.json", content)
-        lines = [f"# {save}", "", _machine_words(content["machine"]), "", text, ""]
-        lines += ["Asserted in this run:", "", *(f"- {one}" for one in bench.checks)]
-        (folder / f"{save}.md").write_text("\n".join(lines) + "\n", "utf-8")
+        write_json(RESULTS / f"{save}.json", content)
+        lines = [f"# {save}", "", text, ""]
+        lines += ["Asserted in this run:", "", *(f"- {one}" for one in bench.checks or ["nothing"])]
+        (RESULTS / f"{save}.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _warnings(about: dict[str, Any], bench: Bench) -> list[str]:
+    """Return why the figures may not be true, as far as the bench can tell."""
+    found = []
+    if about["scale"] < 1:
+        found.append("SMALLER THAN THE STANDARD SIZE: such figures say nothing about targets.")
+    if about["load_before"] > LOAD_MAX:
+        found.append(f"THE MACHINE WAS BUSY BEFORE: its load was {about['load_before']}.")
+    if bench.share is not None and bench.share < SHARE_MIN:
+        found.append(
+            f"THE MACHINE WAS BUSY: the yardstick had {bench.share:.0%} of its cores. Take no figure for true."
+        )
+    return found
 
 
 def _print_machine(about: dict[str, Any]) -> None:
     print(_machine_words(about), file=sys.stderr, flush=True)
-    if about["load_before"] > 0.5:
+    if about["load_before"] > LOAD_MAX:
         print(
             f"  this machine is busy (load {about['load_before']}): take no figure of this run for true",
             file=sys.stderr,
@@ -203,4 +256,5 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the rows")
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of what is compared (5; fewer only to try)")
     parser.add_argument("--save", metavar="NAME", help="write bench/results/NAME.json and .md as well")
+    parser.add_argument("--part", action="store_true", help="with --save: of some rows only")
     return parser.parse_args(arguments)

@@ -80,6 +80,7 @@ class Bench:
     quiet: bool = False
     checks: list[str] = field(default_factory=list)  # what was asserted, in words
     beside: dict[str, str] = field(default_factory=dict)  # versions of what was measured in turns with it
+    flushes_count: bool = False  # whether this machine's disk counts how often it was told to empty its cache
     _bare: Bare | None = None
 
     def count(self, standard: int, *, least: int = 1) -> int:
@@ -110,6 +111,24 @@ class Bench:
         """Note what was checked."""
         if words not in self.checks:
             self.checks.append(words)
+
+    def syncs(self) -> "Callable[[int, str], None]":
+        """Begin to count synced writes; what is returned checks that there were at least so many by then.
+
+        Where the disk does not count them, nothing can be said, and nothing is noted as asserted.
+        """
+        before = flushes() if self.flushes_count else None
+
+        def at_least(least: int, what: str) -> None:
+            after = flushes()
+            if before is None or after is None:
+                return
+            require(
+                after - before >= least, f"{what}: at least {least} writes were synced (the disk saw {after - before})"
+            )
+            self.asserted(f"{what}: the disk was told to empty its cache as often as it takes, in every run")
+
+        return at_least
 
     @property
     def share(self) -> float | None:

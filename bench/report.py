@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("fastapi", "httptools", "httpx", "plyvel", "pydantic", "pynacl", "starlette", "uvicorn", "uvloop")
 
 Kind = Literal["at least", "at most"]
-Status = Literal["met", "missed", "not run", "measured"]
+Status = Literal["met", "missed", "not run", "measured", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,14 @@ class Row:
     runs: list[dict[str, float]] = field(default_factory=list)  # one per repetition
     note: str = ""  # why it did not run, or how it grows
     grows_by: str = ""  # of a line about growth: entries, members
+    is_broken: bool = False  # a promise was not kept while it was measured
     step_of: str = ""  # of a line about where the time goes: append, replicate, trace
 
     @property
     def status(self) -> Status:
         """Whether the target is met."""
+        if self.is_broken:
+            return "broken"
         if self.figure is None:
             return "not run"
         if self.target is None:
@@ -104,13 +107,19 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    figure = "–" if row.figure is None else f"{shown(row.figure)} {row.unit}"
-    mark = row.status.upper() if row.status == "missed" else row.status
+    figure = "–" if row.figure is None else f"{shown(row.figure)} {row.unit}{_spread(row)}"
+    mark = row.status.upper() if row.status in ("missed", "broken") else row.status
     told = f"{mark}: {row.note}" if row.note else mark
     return (
         row.id, row.what, row.against, row.measured or "–", row.yardstick or "–", figure,
         str(row.target) if row.target else "–", told,
     )  # fmt: skip
+
+
+def _spread(row: Row) -> str:
+    """Return between which the ratios of the single runs lie."""
+    ratios = [run["measured"] / run["yardstick"] for run in row.runs if {"measured", "yardstick"} <= run.keys()]
+    return f" ({shown(min(ratios))} to {shown(max(ratios))})" if len(ratios) > 1 else ""
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:

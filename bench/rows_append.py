@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from bench import load
-from bench.context import Bench, flushes, require, wait_until
+from bench.context import Bench, require
 from bench.nodes import START_SECONDS_MAX, network_of, peer_transport
 from bench.report import Row, Target, ratio_row
 from cli.demo.network import DemoNetwork
@@ -40,12 +40,12 @@ def in_process(bench: Bench) -> list[Row]:
     for number in range(bench.rounds):
         bare = bench.bare.sign_on_one(bench.seconds(1.0))
         with garbage_at_leisure():  # as a node's process
-            rate = asyncio.run(_append(bench, batches, check=number == 0))
+            rate = asyncio.run(_append(bench, batches, verify=number == 0))
         pairs.append((rate, bare))
     return [ratio_row(row, pairs, unit="events/s")]
 
 
-async def _append(bench: Bench, batches: int, *, check: bool) -> float:
+async def _append(bench: Bench, batches: int, *, verify: bool) -> float:
     folder = bench.folder("append")
     network = network_of(folder, 2)
     consumer = network.departments["tax"].origin
@@ -53,19 +53,18 @@ async def _append(bench: Bench, batches: int, *, check: bool) -> float:
     async with NodeHere(network) as node:
         await append(node, warm)
         if len(warm) * BATCH >= EVENTS_MIN:
-            await asyncio.to_thread(wait_until, lambda: node.signatories.pids, "the signing processes are up")
-        syncs, rounds = flushes(), node.writer.rounds
+            async with asyncio.timeout(START_SECONDS_MAX):
+                while not node.signatories.pids:  # noqa: ASYNC110 - it takes a moment, once
+                    await asyncio.sleep(0.02)
+        synced, rounds = bench.syncs(), node.writer.rounds
         start = time.perf_counter()
         await append(node, values)
         passed = time.perf_counter() - start
-        written, synced = node.writer.rounds - rounds, flushes()
+        synced(node.writer.rounds - rounds, "append, one for each write")
         require(node.state.size == 1 + (WARM_BATCHES + batches) * BATCH, "every event that was answered is in the log")
-        if check and syncs is not None and synced is not None and synced > syncs:
-            require(synced - syncs >= written, f"{written} writes were synced (the disk saw {synced - syncs})")
-            bench.asserted("append: the disk was told to empty its cache at least once for every write")
-        if check:
+        if verify:
             verify_all(node)
-            bench.asserted("append: every entry reads back, verifies and hashes to the tree's root")
+            bench.asserted("append, the first run: every entry reads back, verifies and hashes to the tree's root")
     return batches * BATCH / passed
 
 

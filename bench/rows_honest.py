@@ -1,55 +1,21 @@
 """Nothing is traded away: what must hold in every measured run, tried where it would hurt."""
 
-from collections.abc import Callable
-from functools import partial
-
 from bench import load
-from bench.context import Bench, DishonestError, require
-from bench.ledgers import copy, ledger_of, make_entries, opened
-from bench.nodes import log_signer, network_of, one_node
+from bench.context import Bench, require
+from bench.flipped import flipped_entries, lying_source, must_refuse
+from bench.ledgers import copy, ledger_of, opened
+from bench.nodes import one_node
 from bench.report import Row
 from bench.rows_http import killed
 from bench.rows_reading import sizes
-from ledger.entry import verify_entries
-from ledger.errors import LedgerError
-from ledger.store import open_store
-from node import logs
-from node.foundation import load_network
 
 
 def honest(bench: Bench) -> list[Row]:
     """Kill a node under load, flip bits, submit what must be refused; any of it going through fails the bench."""
-    said = [killed(bench), flipped_entry(bench), flipped_disk(bench), strict(bench)]
+    said = [killed(bench), flipped_entries(bench), lying_source(bench), flipped_disk(bench), strict(bench)]
     for words in said:
         bench.asserted(words)
     return [Row("honest", "; ".join(said), figure=float(len(said)), unit="checks", measured="all held")]
-
-
-def flipped_entry(bench: Bench) -> str:
-    """Flip one bit of every kind of place of an entry that a peer serves: the copy must be refused."""
-    network = network_of(bench.folder("flipped"), 2)
-    own, peer = network.departments["police"], network.departments["tax"]
-    document, _ = load_network(own.home)
-    store = open_store(own.home.data)
-    try:
-        state = logs.load_log(store, peer.origin, document)
-    finally:
-        store.close()
-    skey = log_signer(peer.home).skey
-    block = make_entries(skey, state, [], range(64), [own.origin])
-    raws = [value for key, value in block.pairs if key[:1] == b"E"]
-    key_at = document.member(peer.origin).log_key_at
-    entries, _ = verify_entries(state.chain, raws, key_at=key_at)
-    require(len(entries) == len(raws), "entries as they were signed verify")
-    bits = 0
-    middle = len(raws) // 2
-    for place in range(0, len(raws[middle]), 7):
-        flipped = bytearray(raws[middle])
-        flipped[place] ^= 1 << (place % 8)
-        bad = [*raws[:middle], bytes(flipped), *raws[middle + 1 :]]
-        _must_refuse(partial(verify_entries, state.chain, bad, key_at=key_at), f"an entry with bit {place} flipped")
-        bits += 1
-    return f"an entry with one bit flipped is refused by the code that replicates ({bits} places tried)"
 
 
 def flipped_disk(bench: Bench) -> str:
@@ -69,7 +35,7 @@ def flipped_disk(bench: Bench) -> str:
         with opened(ledger) as (store, _, _):
             store.check()
 
-    _must_refuse(read, "a flipped bit on the disk")
+    must_refuse(read, "a flipped bit on the disk")
     return "a bit flipped in a table on the disk is found when it is read"
 
 
@@ -95,11 +61,3 @@ def strict(bench: Bench) -> str:
         changed = node.client.post("/v1/events", json={**good, "purpose": "another one"})
         require(changed.status_code == 409, "the same id with other content is a conflict")
     return f"{len(bad)} kinds of bad events are refused, alone and in a batch, and a changed repetition as well"
-
-
-def _must_refuse(attempt: Callable[[], object], what: str) -> None:
-    try:
-        attempt()
-    except LedgerError:
-        return
-    raise DishonestError(f"{what} was not noticed")

@@ -38,7 +38,7 @@ def network(bench: Bench) -> list[Row]:
         for turn in range(bench.rounds):
             bare = bench.bare.verify_on_two(bench.seconds(1.0))
             count = bench.count(FULL_BATCHES, least=4)
-            full.append((_full(nodes, count, 10**7 + turn * 10**6), bare / (NODES - 1)))
+            full.append((_full(bench, nodes, count, 10**7 + turn * 10**6), bare / (NODES - 1)))
     bench.asserted("four nodes: at the end every node has every log, confirmed, with the same root")
     together = [one for run in light for one in run]
     p50 = Row(
@@ -84,7 +84,7 @@ def _light(nodes: Sequence[NodeProcess], count: int, first: int) -> list[float]:
     return taken
 
 
-def _full(nodes: Sequence[NodeProcess], batches: int, first: int) -> float:
+def _full(bench: Bench, nodes: Sequence[NodeProcess], batches: int, first: int) -> float:
     """Have all nodes record as fast as they can; events per second until the last one is confirmed everywhere."""
     before = {node.origin: node.log()["size"] for node in nodes}
     loads = [
@@ -94,7 +94,7 @@ def _full(nodes: Sequence[NodeProcess], batches: int, first: int) -> float:
         )
         for place, node in enumerate(nodes)
     ]  # fmt: skip
-    start = time.perf_counter()
+    start, synced = time.perf_counter(), bench.syncs()
     for one in loads:
         one.begin()
     events = batches * FULL_BATCH
@@ -105,6 +105,7 @@ def _full(nodes: Sequence[NodeProcess], batches: int, first: int) -> float:
         wanted = before[node.origin] + events
         _wait_confirmed(node, node.origin, wanted)
     passed = time.perf_counter() - start
+    synced(len(nodes) * batches // FULL_CONNECTIONS, "full-load, one for the two connections of each node")
     _agree(nodes, {origin: size + events for origin, size in before.items()})
     return len(nodes) * events / passed
 

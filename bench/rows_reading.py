@@ -52,6 +52,10 @@ EXPLAINED = {
     "proof_p50_ms": "log n hashes; and a larger ledger has more tiles, each hashed when it is met first",
     "proof_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "memory_mb": "tables of LevelDB that were read are mapped, 990 at most; own_memory_mb is without their pages",
+    "page_of_100_p50_ms": "where there are few entries, pages come again and are in the processor's caches",
+    "find_event_p50_ms": "as many more tables are looked into as lie above one another, up to seven",
+    "memory_at_start_mb": "as memory_mb",
+    "own_memory_mb": "what the node remembers fills up: tiles and signatures, both bounded",
     "page_of_100_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "find_event_p99_ms": "the first reads of a block come from the disk, and a larger ledger has more of them",
     "cpu_of_all_nodes_per_confirmation_ms": "every node does its part: what each of them does is the line below",
@@ -129,7 +133,7 @@ def growth_rows(found: Sequence[At], of: str = "entries") -> list[Row]:
         row.measured = " → ".join(map(shown, values))
         row.figure = growth([one.size for one in found], values)
         row.runs = [{"size": one.size, "figure": value} for one, value in zip(found, values, strict=True)]
-        row.note = shape_of(name, row.figure)
+        row.note = shape_of(name, steepest([one.size for one in found], values))
         rows.append(row)
     return rows
 
@@ -147,8 +151,14 @@ def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
     return float(10**slope)
 
 
+def steepest(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return by what a value is multiplied for each tenfold size where that is most: between two sizes, or over all."""
+    steps = (growth(sizes[at : at + 2], values[at : at + 2]) for at in range(len(sizes) - 1))
+    return max((growth(sizes, values), *steps))
+
+
 def shape_of(name: str, grown: float) -> str:
-    """Return how a figure grows, and why where that needs words."""
+    """Return how a figure grows where it grows most, and why where that needs words."""
     if grown <= FLAT:
         return "flat"
     if grown <= LOGARITHMIC:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench import hypercore
 from bench.context import Bench, NotHereError, memory_mb, remove, require, wait_until
+from bench.flipped import flipped_entries
 from bench.ledgers import fill
 from bench.nodes import NodeProcess, network_of
 from bench.report import Row, Target, ratio_row, shown
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ENTRIES = 60_000  # of one run, at scale 1: of fewer, the start of processes takes most of the time
 BACKLOG = 200_000  # of the one long run
 HYPERCORE_BATCH = 1000  # as many as our nodes fetch, and sync, at a time
+ENTRIES_OF_A_WRITE_MAX = 14_000  # of 860 bytes: a round of the writer takes 24 MB of what jobs say they will put
 CATCH_UP_SECONDS_MAX = 600.0
 POLL_SECONDS = (0.02, 2.0)  # at least and at most; each question costs the node a millisecond or two
 
@@ -68,6 +70,7 @@ def replication(bench: Bench) -> list[Row]:
                 with core.serving(folder / "one") as served:
                     theirs.append(core.fetch(folder / "two", served, HYPERCORE_BATCH))
                 remove(folder)
+    bench.asserted(flipped_entries(bench))
     bench.asserted("replication: the entries on the disk of each copy hash to the root that the quorum has cosigned")
     rows = [ratio_row(against_bare, ours, unit="entries/s")]
     if missing:
@@ -100,6 +103,8 @@ def backlog(bench: Bench) -> list[Row]:
             after = bench.bare.verify_on_two(bench.seconds(2.0))
             ratios.append((much[-1].rate, (before + after) / 2))
             before = after
+    bench.asserted(flipped_entries(bench))
+    bench.asserted("backlog: the entries on the disk of each copy hash to the root that the quorum has cosigned")
     row = Row(
         "backlog", f"a backlog of {large:,} entries is caught up", "bare libsodium verification, two cores",
         Target("at least", 0.6),
@@ -144,7 +149,7 @@ class _Source:
         home = self._copy.home
         remove(home.folder)
         shutil.copytree(self._empty, home.folder)
-        node = NodeProcess(home, self._copy.token)
+        node, synced = NodeProcess(home, self._copy.token), self._bench.syncs()
         try:
             node.start(ready=False)
             up, idle = time.time(), memory_mb(node.pid)
@@ -153,6 +158,7 @@ class _Source:
             while (passed := time.time() - began) < CATCH_UP_SECONDS_MAX and size < self._entries:
                 time.sleep(_until_asked(passed, size, self._entries - size))
                 size = self._seen(node)
+            synced(self._entries // ENTRIES_OF_A_WRITE_MAX, "copies of a log, one for each 24 MB")
             require(size == self._entries, f"the node has caught up in ten minutes (it has {size})")
             peak = memory_mb(node.pid, "VmHWM")
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,56 @@ def test_a_row_that_does_not_exist_is_a_mistake_of_the_caller(tmp_path: Path) ->
     said = run(tmp_path, "apend")
     assert said.returncode == 2
     assert "there is no row apend" in said.stderr
+
+
+MISTAKES = {
+    "no number": ({"BENCH_SCALE": "abc"}, ("append",), "BENCH_SCALE is a number above 0"),
+    "nothing": ({"BENCH_SCALE": "0"}, ("append",), "BENCH_SCALE is a number above 0"),
+    "not a number": ({"BENCH_SCALE": "nan"}, ("append",), "BENCH_SCALE is a number above 0"),
+    "no round": ({}, ("append", "--rounds", "0"), "--rounds is 1 at least"),
+    "a way out": ({"BENCH_SCALE": "1"}, ("--save", "../../x"), "--save takes a name"),
+    "a small run": ({}, ("--save", "9.9.9"), "--save takes runs of the standard size or more"),
+    "few rounds": ({"BENCH_SCALE": "1"}, ("--save", "9.9.9", "--rounds", "4"), "of 5 rounds or more"),
+    "some rows": ({"BENCH_SCALE": "1"}, ("--save", "9.9.9", "append"), "--save takes all rows"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_before_anything_is_measured_or_written(tmp_path: Path, mistake: str) -> None:
+    environment, arguments, words = MISTAKES[mistake]
+    said = run(tmp_path, *arguments, **environment)
+    assert said.returncode == 2
+    assert words in said.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.timeout(SECONDS_MAX)
+def test_nothing_is_traded_away_and_a_flipped_bit_is_refused_by_what_copies(tmp_path: Path) -> None:
+    said = run(tmp_path, "honest", "--rounds", "1")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert rows_of(tmp_path)["honest"]["figure"] == 5
+    assert "stops at the one of which a bit of the signature is flipped" in said.stdout
+
+
+@pytest.mark.timeout(SECONDS_MAX)
+def test_who_interrupts_it_has_what_was_measured_by_then_and_nothing_is_left(tmp_path: Path) -> None:
+    command = [sys.executable, str(RUN), "append", "http-batch", "--rounds", "1"]
+    with subprocess.Popen(
+        command, env={**os.environ, "BENCH_SCALE": "0.001", "BENCH_CACHE": str(tmp_path)}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "→ http-batch" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        said, told = process.communicate(timeout=SECONDS_MAX)
+    assert process.returncode == 130
+    assert "interrupted; http-batch and what follows was not measured" in told
+    assert "Traceback" not in told
+    assert "| append |" in said
+    assert rows_of(tmp_path).keys() == {"append"}
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("scratch")] == []
 
 
 @pytest.mark.timeout(SECONDS_MAX)
