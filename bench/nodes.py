@@ -81,10 +81,15 @@ class NodeProcess:
             said = (self.home.folder / "node.log").read_text("utf-8", "replace")[-2000:]
             raise RuntimeError(f"the node of {self.origin} has ended: {said}")
         try:
-            health = self.client.get("/v1/health").json()
+            health = self.health()
         except (httpx.HTTPError, ValueError):
             return False
         return not ready or (bool(health["recovery"]["done"]) and self.log()["size"] > 0)
+
+    def health(self) -> dict[str, Any]:
+        """Return what the node tells of itself."""
+        told: dict[str, Any] = self.client.get("/v1/health").json()
+        return told
 
     def log(self, origin: str | None = None) -> dict[str, Any]:
         """Return what the node tells of a log, its own if none is named."""

@@ -16,6 +16,7 @@ BATCHES = 80  # of one run, at scale 1
 BATCH_CONNECTIONS = 4
 SINGLES = 8_000  # of one run, at scale 1
 WARM_UP = 300
+ONE_BY_ONE = 100
 POSTGRES_SECONDS = 4.0
 
 
@@ -39,6 +40,7 @@ def batches(bench: Bench) -> list[Row]:
             rate = _sent(bench, node, requests, count)
             if number:  # the first run warms: signing processes come when much is recorded
                 pairs.append((rate, bare))
+        one_by_one(bench, node, consumer, "http-batch, the node that was measured")
     bench.asserted("http-batch: the log has exactly the events that were answered")
     return [ratio_row(row, pairs, unit="events/s")]
 
@@ -54,6 +56,7 @@ def singles(bench: Bench) -> list[Row]:
             turns.alone.append(_singles(bench, node, consumer, number))
             turns.copied.append(_singles(bench, pair[0], pair[1], number))
             turns.postgres_turn()
+        one_by_one(bench, node, consumer, "http-single, the node that was measured")
     bench.asserted("http-single: the log has exactly the events that were answered")
     return turns.rows(missing)
 
@@ -157,6 +160,17 @@ def _sent(bench: Bench, node: NodeProcess, requests: Load, batches: int) -> floa
     require(report["events"] == events, f"all {events} events were answered with 201: {report}")
     require(node.log()["size"] - before == events, "the log has exactly the events that were answered")
     return events / float(report["seconds"])
+
+
+def one_by_one(bench: Bench, node: NodeProcess, consumer: str, what: str) -> None:
+    """Record some events one after the other: each answer takes a synced write of its own, whatever else syncs."""
+    synced = bench.syncs()
+    requests = Load(
+        port=node.port, token=node.token, consumer=consumer, connections=1, requests=ONE_BY_ONE, first=10**8
+    )
+    report = requests.run()
+    require(report["answered"] == ONE_BY_ONE, f"all {ONE_BY_ONE} events were answered with 201: {report}")
+    synced(ONE_BY_ONE, f"{what}: events one after the other")
 
 
 def killed(bench: Bench) -> str:

@@ -10,6 +10,7 @@ from bench.context import Bench, require, wait_until
 from bench.generator import Load
 from bench.nodes import NodeProcess, network_of, nodes_running
 from bench.report import Row, Target, percentile, ratio_row, shown
+from bench.rows_http import one_by_one
 from ledger.encoding import parse_time
 
 NODES = 4
@@ -39,6 +40,8 @@ def network(bench: Bench) -> list[Row]:
             bare = bench.bare.verify_on_two(bench.seconds(1.0))
             count = bench.count(FULL_BATCHES, least=4)
             full.append((_full(bench, nodes, count, 10**7 + turn * 10**6), bare / (NODES - 1)))
+        for node, other in zip(nodes, [*nodes[1:], nodes[0]], strict=True):
+            one_by_one(bench, node, other.origin, "full-load, each node that was measured")
     bench.asserted("four nodes: at the end every node has every log, confirmed, with the same root")
     together = [one for run in light for one in run]
     p50 = Row(

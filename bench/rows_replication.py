@@ -13,6 +13,7 @@ from bench.flipped import flipped_entries
 from bench.ledgers import fill
 from bench.nodes import NodeProcess, network_of
 from bench.report import Row, Target, ratio_row, shown
+from bench.rows_http import one_by_one
 from ledger.encoding import parse_time
 from ledger.merkle import leaf_hash, root_of
 from ledger.store import open_store
@@ -158,9 +159,11 @@ class _Source:
             while (passed := time.time() - began) < CATCH_UP_SECONDS_MAX and size < self._entries:
                 time.sleep(_until_asked(passed, size, self._entries - size))
                 size = self._seen(node)
-            synced(self._entries // ENTRIES_OF_A_WRITE_MAX, "copies of a log, one for each 24 MB")
             require(size == self._entries, f"the node has caught up in ten minutes (it has {size})")
             peak = memory_mb(node.pid, "VmHWM")
+            synced(self._entries // ENTRIES_OF_A_WRITE_MAX, "copies of a log, one for each 24 MB")
+            wait_until(lambda: node.health()["recovery"]["done"] and node.log()["size"] > 0, "the copy writes")
+            one_by_one(self._bench, node, self._source.origin, "copies of a log, each node that was measured")
         finally:
             node.stop()
         _check_copy(home, self._source.origin, self._entries)
