@@ -23,7 +23,7 @@ REASONS: dict[str, Reason] = {
         "recognising, LevelDB's writing twice and sorting have the rest, each a little",
         "a quarter of that processor time, anywhere: no lock and no wait is left to be won", "Recording",
     ),
-    "http-batch": Reason("as append, and 5 to 10 µs of HTTP for an event", "as append", "Recording"),
+    "http-batch": Reason("as append, and 10 to 15 µs more for an event: HTTP, its sockets, the load generator", "as append", "Recording"),
     "http-single": Reason(
         "an event takes 165 to 180 µs of processor time, a transaction of PostgreSQL some 185 on the same cores; but "
         "two thirds of ours is Python under one lock, so one core does most of it",
@@ -41,7 +41,7 @@ REASONS: dict[str, Reason] = {
         _SINGLE, "Single events",
     ),
     "replication": Reason(
-        f"{_PER_ENTRY}; and of three and a half seconds half a one is the start of the processes that verify",
+        f"{_PER_ENTRY}; and a run takes three and a half seconds, in the first of which processes start",
         "a longer log, as in backlog; or processes that start in a tenth of a second", "Receiving",
     ),
     "replication-hypercore": Reason(
@@ -59,7 +59,8 @@ REASONS: dict[str, Reason] = {
     "confirm-p99": Reason("no profile: it has not missed", "a look at what else the machine does", "Members"),
     "full-load": Reason(
         "each event is recorded once and mirrored three times on the same two cores: some 80 µs and 3 × 113 of "
-        "processor time, of which signatures are 22 to 30 and 3 × 57",
+        "processor time, of which signatures are 22 to 30 and 3 × 57; checkpoints of four logs, their requests and "
+        "cosignatures, and changing between twenty processes take the rest",
         "what append and backlog need; on machines of their own four nodes do not share cores", "Receiving",
     ),
     "trace-p50": Reason(
