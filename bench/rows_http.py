@@ -17,7 +17,7 @@ BATCH_CONNECTIONS = 4
 SINGLES = 8_000  # of one run, at scale 1
 WARM_UP = 300
 ONE_BY_ONE = 100
-POSTGRES_SECONDS = 4.0
+POSTGRES_SECONDS = 3.0
 
 
 def batches(bench: Bench) -> list[Row]:
