@@ -23,7 +23,9 @@ REASONS: dict[str, Reason] = {
         "recognising, LevelDB's writing twice and sorting have the rest, each a little",
         "a quarter of that processor time, anywhere: no lock and no wait is left to be won", "Recording",
     ),
-    "http-batch": Reason("as append, and 10 to 15 µs more for an event: HTTP, its sockets, the load generator", "as append", "Recording"),
+    "http-batch": Reason(
+        "as append, and 10 to 15 µs more for an event: HTTP, its sockets, the load generator", "as append", "Recording"
+    ),
     "http-single": Reason(
         "an event takes 165 to 180 µs of processor time, a transaction of PostgreSQL some 185 on the same cores; but "
         "two thirds of ours is Python under one lock, so one core does most of it",
