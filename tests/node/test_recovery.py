@@ -76,6 +76,17 @@ async def with_shares(town: Town, count: int) -> bytes:
     return town.home(A).head.read_bytes()
 
 
+async def past_and_present(town: Town) -> tuple[bytes, Any, Node]:
+    """A has two entries, of which there is a copy, and then four, which everybody has; its old head, the copy, A."""
+    head = await with_shares(town, 1)
+    await town.stop(A)
+    old = copy_of(town.disks[A.name])
+    node = await back(town)
+    await record(node, share(2, B), share(3, B))
+    await mirrored(town, A, 4)
+    return head, old, node
+
+
 async def back(town: Town) -> Node:
     """Start A, and wait until it writes."""
     [node] = await town.start(A, wait=False)
@@ -186,12 +197,7 @@ async def test_what_is_submitted_again_after_the_return_is_answered_as_before(tm
 
 async def test_when_the_head_file_is_as_old_as_the_store_the_peers_know(tmp_path: Path) -> None:
     async with Town(tmp_path, FOUR, law=LAW) as town:
-        head = await with_shares(town, 1)
-        await town.stop(A)
-        old = copy_of(town.disks[A.name])
-        node = await back(town)
-        await record(node, share(2, B), share(3, B))
-        await mirrored(town, A, 4)
+        head, old, node = await past_and_present(town)
         before = texts(node, A.origin)
         await town.stop(A)
         put_back(town, old)
@@ -241,12 +247,7 @@ class Hush:
 
 async def back_in_the_past(town: Town) -> tuple[Node, Hush, list[bytes], bytes]:
     """A runs on an old copy, and nobody has told it: it, the others, its entries, and its newest checkpoint there."""
-    await with_shares(town, 1)
-    await town.stop(A)
-    old = copy_of(town.disks[A.name])
-    node = await back(town)
-    await record(node, share(2, B), share(3, B))
-    await mirrored(town, A, 4)
+    _, old, node = await past_and_present(town)
     before = texts(node, A.origin)
     confirmed = node.state.confirmed
     assert confirmed is not None
