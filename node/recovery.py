@@ -18,8 +18,9 @@ else can sign, and if none come, the claim is void.
 A crash at any point begins anew: nothing was signed meanwhile, and the entries that came are not fetched again.
 
 What nobody had told may turn up later: entries that were on their way to a peer when it answered, or that a peer has
-that was not asked. As long as this node has recorded nothing since, it returns once more, with what has turned up as a
-promise (:meth:`Recovery.return_again`). Afterwards its log may have two histories, and somebody must look.
+that was not asked. For a while, as long as this node has recorded nothing since, it returns once more, with what has
+turned up as a promise (:meth:`Recovery.return_again`). Afterwards its log may have two histories, or somebody else has
+its key: somebody must look.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ RETRY_SECONDS_MAX = 5.0
 GRACE_SECONDS = 1.0  # for answers beyond those that are needed
 CLAIM_TRIES_MAX = 3  # in a row without a single entry; a peer that was only busy has given one by then
 LOGS_AT_ONCE = 4  # taken over at a time
+AGAIN_SECONDS_MAX = 120.0  # after a return; what turns up later may be a thief's, and is an alarm
 
 
 @dataclass(slots=True)
@@ -90,6 +92,7 @@ class Recovery:
         mirror.return_again = self.return_again
         self._size_before = mirror.state(own).size
         self._size_ready = 0  # of the own log, when this node was last ready
+        self._ready_at = 0.0  # by the loop's clock
         self.restored = 0  # entries of the own log that the store lacked, when this node may write: it was an old copy
         self._writer = writer
         self._peers = peers
@@ -145,12 +148,13 @@ class Recovery:
     def return_again(self, judged: Judged) -> bool:
         """Return once more, for a checkpoint above our size that our own log has signed; false if it is too late.
 
-        It is when anything has been recorded since this node was ready: then the entries below the checkpoint may
-        contradict it. What is being recorded just now shows when these are fetched.
+        It is some time after this node was ready, and when anything has been recorded since: then the entries below the
+        checkpoint may contradict it. What is being recorded just now shows when these are fetched.
         """
         here = self._mirror.state(self._own).size
         if self.ready:
-            if here != self._size_ready:
+            since = asyncio.get_running_loop().time() - self._ready_at
+            if here != self._size_ready or since > AGAIN_SECONDS_MAX:
                 return False
             log.warning("this node has signed more of its log than anybody told it", here=here, there=judged.size)
             self._mirror.own_log_restored = False
@@ -292,7 +296,7 @@ class Recovery:
         if self._again.is_set():
             return  # once more first
         self._mirror.own_log_restored = True
-        self._size_ready = self._mirror.state(self._own).size
+        self._size_ready, self._ready_at = self._mirror.state(self._own).size, asyncio.get_running_loop().time()
         self.restored = self._size_ready - self._size_before
         self._ready.set()
         self._repeats.over(NOT_RESTORED, {"log": self._own})

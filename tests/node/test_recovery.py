@@ -293,14 +293,20 @@ async def test_what_turns_up_later_is_promised_whoever_tells_it(tmp_path: Path, 
         assert texts(node, A.origin) == before
 
 
-async def test_what_turns_up_after_something_was_recorded_is_an_alarm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_what_turns_up_later_still_or_after_something_was_recorded_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, recorded: bool
+) -> None:
     async with Town(tmp_path, FOUR, law=LAW) as town:
         with capture_logs() as logs:
             node, others, _, _ = await back_in_the_past(town)
-            await node.submit((prepare(share(9, B), origin=A.origin),), wait_confirmed=False)
+            if recorded:
+                await node.submit((prepare(share(9, B), origin=A.origin),), wait_confirmed=False)
+            else:
+                monkeypatch.setattr(recovery, "AGAIN_SECONDS_MAX", -1.0)
             others.speaks = True
             await until(lambda: A.origin in node.alarms)
-            assert node.state.size == 3
+            assert node.state.size == (3 if recorded else 2)
             with pytest.raises(ReadOnlyError):
                 await node.submit((prepare(share(10, B), origin=A.origin),), wait_confirmed=False)
         assert UNTOLD not in [line["event"] for line in logs]
