@@ -87,6 +87,15 @@ class LogState:
         found = [numbers.get(text_hash) for index, text_hash in self.acting if index < size]
         return None if None in found else max((one for one in found if one is not None), default=0)
 
+    def awaited(self, member: Member) -> Rotation | None:
+        """Return the log's promise of another key that the network document does not name yet."""
+        return self.rotation if self.rotation is not None and self.rotation.is_awaited(member) else None
+
+    def awaits_key(self, member: Member) -> bool:
+        """Tell whether no entry can be signed before the network document names the next log key."""
+        awaited = self.awaited(member)
+        return awaited is not None and self.size >= awaited.start
+
     @property
     def signed(self) -> Judged | None:
         """The largest checkpoint of this log that is known here, with a quorum or without; None before the first."""

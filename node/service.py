@@ -677,17 +677,14 @@ class Node:
             self._noticed = own.size
             self.publisher.notice()
             self.signatories.notice()
-            self._tell_awaited(own)
+            if own.rotation is not None and own.awaits_key(self.network.member(self.origin)):
+                log.warning(
+                    "nothing is recorded until the log's next key is in force",
+                    start=own.rotation.start,
+                    key=own.rotation.key,
+                )
         self.outside.notice()
         self.confirmations.reach(own.confirmed_size)
-
-    def _tell_awaited(self, own: LogState) -> None:
-        """Say so when the log has come to where its next key begins, and the network document does not name that."""
-        promise = own.rotation
-        if promise is not None and own.size >= promise.start and promise.is_awaited(self.network.member(self.origin)):
-            log.warning(
-                "nothing is recorded until the log's next key is in force", start=promise.start, key=promise.key
-            )
 
     def _require_standing(self, recorded: Recorded) -> None:
         """Check that an entry, and so all before it, was not dropped with what the governors have ruled about."""

@@ -16,7 +16,6 @@ from node.api.docs import gives, takes_text
 from node.api.witness import witness_json
 from node.fetching import CatchUp
 from node.keys import missing_keys
-from node.logs import Rotation
 from node.peers import CHAIN_BYTES_MAX, Peer
 from node.service import Node, software
 from node.told import Seen
@@ -119,7 +118,7 @@ def get_peers(request: Request) -> Response:
 
 def health(node: Node) -> dict[str, Any]:
     """Return what ``/v1/health`` answers."""
-    failure = node.writer.failure
+    failure, awaited = node.writer.failure, node.state.awaited(_own_member(node))
     return {
         "schema": "suyuan.health/1",
         "status": _status(node),
@@ -157,7 +156,7 @@ def health(node: Node) -> dict[str, Any]:
         "missing_keys": [
             {"role": role, "key": key} for role, key in missing_keys(node.ring.publics, _own_member(node)).items()
         ],
-        "next_log_key": {"key": awaited.key, "from": awaited.start} if (awaited := _awaited(node)) else None,
+        "next_log_key": {"key": awaited.key, "from": awaited.start} if awaited is not None else None,
     }
 
 
@@ -177,16 +176,8 @@ def _lacks_keys(node: Node) -> bool:
     return bool(missing_keys(node.ring.publics, _own_member(node)))
 
 
-def _awaited(node: Node) -> Rotation | None:
-    """Return the log's promise of another key that the network document does not name yet."""
-    promise = node.state.rotation
-    return promise if promise is not None and promise.is_awaited(_own_member(node)) else None
-
-
 def _awaits_key(node: Node) -> bool:
-    """Tell whether no entry can be signed before the network document names the next log key."""
-    awaited = _awaited(node)
-    return awaited is not None and node.state.size >= awaited.start
+    return node.state.awaits_key(_own_member(node))
 
 
 def _freshness(node: Node) -> dict[str, Any]:
