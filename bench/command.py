@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> int:
         price, bench.flushes_count = sync_price_us(scratch)
         about["synced_write_us"] = round(price, 1)
         about["syncs_are_counted"] = bench.flushes_count
-        _print_machine(about)
+        print("\n".join((_machine_words(about), *_warnings(about, bench))), file=sys.stderr, flush=True)
         found, ended = _measure(bench, names)
         found = [row for row in found if not only or row.id in only or row.status in ("not run", "broken")]
     finally:
@@ -227,15 +227,6 @@ def _warnings(about: dict[str, Any], bench: Bench) -> list[str]:
             f"THE MACHINE WAS BUSY: the yardstick had {bench.share:.0%} of its cores. Take no figure for true."
         )
     return found
-
-
-def _print_machine(about: dict[str, Any]) -> None:
-    print(_machine_words(about), file=sys.stderr, flush=True)
-    if about["load_before"] > LOAD_MAX:
-        print(
-            f"  this machine is busy (load {about['load_before']}): take no figure of this run for true",
-            file=sys.stderr,
-        )
 
 
 def _machine_words(about: dict[str, Any]) -> str:
