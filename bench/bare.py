@@ -25,7 +25,14 @@ class Bare:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._workers = [
-            subprocess.Popen(list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+                start_new_session=True,  # a Ctrl-C is the bench's to answer, which ends its processes
+            )
             for _ in range(2)
         ]
         self.shares: list[float] = []  # of a core, each time

@@ -168,9 +168,9 @@ def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], int]:
     ended = 0
     for name in names:
         part = PARTS[name]
-        print(f"→ {name}: {part.what}", file=sys.stderr, flush=True)
         started = time.monotonic()
         try:
+            print(f"→ {name}: {part.what}", file=sys.stderr, flush=True)
             rows = part.run(bench)
         except KeyboardInterrupt:
             print(f"interrupted; {name} and what follows was not measured", file=sys.stderr)

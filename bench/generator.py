@@ -30,7 +30,9 @@ class Load:
         first: int = 0, answered_file: Path | None = None,
     ) -> None:  # fmt: skip
         """Prepare ``requests`` requests of one event each, or of ``batch`` events, numbered from ``first`` on."""
-        self._process = Popen([sys.executable, "-P", str(RUN), "--generator"], stdin=PIPE, stdout=PIPE, text=True)
+        self._process = Popen(
+            [sys.executable, "-P", str(RUN), "--generator"], stdin=PIPE, stdout=PIPE, text=True, start_new_session=True
+        )
         orders = {
             "port": port, "token": token, "consumer": consumer, "connections": connections, "requests": requests,
             "batch": batch, "first": first,

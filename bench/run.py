@@ -6,7 +6,6 @@ BENCH_SCALE=10 make bench        ten times as many events; rows that grow go up 
 make bench ARGS=--list           what there is
 """
 
-import signal
 import sys
 from pathlib import Path
 
@@ -15,8 +14,6 @@ sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != ROOT 
 sys.path.append(str(ROOT))  # last: what is installed is what is measured
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["--bare"], ["--generator"], ["--stand-in"]):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the bench's to answer, which ends its processes
     if sys.argv[1:2] == ["--bare"]:
         from bench.bare import work
 
