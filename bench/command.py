@@ -67,7 +67,7 @@ PARTS: dict[str, Part] = {
     ),
     "reading": Part(
         rows_reading.reading, "reading by size of the ledger, and what grows with it",
-        ("trace-p50", "trace-p99", "trace-growth", "proof", "cold-trace", "memory", "disk"),
+        ("trace-p50", "trace-p99", "trace-growth", "proof", "cold-trace", "memory", "memory-resident", "disk"),
     ),
     "members": Part(rows_members.members, "what grows with the number of members: 4, 10, 25, 50"),
     "costs": Part(rows_costs.costs, "where the time goes: processor time of each step"),
@@ -118,6 +118,7 @@ def main(arguments: list[str]) -> int:
         bench.close()
         remove(scratch)
     about["seconds"] = round(time.monotonic() - started)
+    about["seconds_of_parts"] = bench.took
     about["share_of_cores"] = bench.share
     content: dict[str, Any] = {
         "schema": "suyuan.bench/1",
@@ -187,7 +188,8 @@ def _measure(bench: Bench, names: list[str]) -> tuple[list[Row], int]:
         found += rows
         for row in rows:
             bench.say(f"{row.id}: {row.figure if row.figure is None else round(row.figure, 3)} {row.unit} {row.status}")
-        bench.say(f"{time.monotonic() - started:.0f} s")
+        bench.took[name] = round(time.monotonic() - started)
+        bench.say(f"{bench.took[name]} s")
     return found, ended
 
 

@@ -80,6 +80,7 @@ class Bench:
     quiet: bool = False
     checks: list[str] = field(default_factory=list)  # what was asserted, in words
     beside: dict[str, str] = field(default_factory=dict)  # versions of what was measured in turns with it
+    took: dict[str, int] = field(default_factory=dict)  # seconds, by part
     flushes_count: bool = False  # whether this machine's disk counts how often it was told to empty its cache
     _bare: Bare | None = None
 

@@ -46,7 +46,7 @@ class Row:
     unit: str = "×"
     measured: str = ""  # absolute, with its unit
     yardstick: str = ""
-    runs: list[dict[str, float]] = field(default_factory=list)  # one per repetition
+    runs: list[dict[str, Any]] = field(default_factory=list)  # one per repetition, or per size with all of its own
     note: str = ""  # why it did not run, or how it grows
     grows_by: str = ""  # of a line about growth: entries, members
     is_broken: bool = False  # a promise was not kept while it was measured
@@ -117,9 +117,12 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _spread(row: Row) -> str:
-    """Return between which the ratios of the single runs lie."""
-    ratios = [run["measured"] / run["yardstick"] for run in row.runs if {"measured", "yardstick"} <= run.keys()]
-    return f" ({shown(min(ratios))} to {shown(max(ratios))})" if len(ratios) > 1 else ""
+    """Return between which the ratios of the single runs lie, or what was measured where nothing is compared."""
+    measured = [run for run in row.runs if "measured" in run]
+    if len(measured) < 2:
+        return ""
+    found = [run["measured"] / run["yardstick"] if "yardstick" in run else run["measured"] for run in measured]
+    return f" ({shown(min(found))} to {shown(max(found))})"
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:

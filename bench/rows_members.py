@@ -22,7 +22,7 @@ import httpx
 from bench import load
 from bench.context import Bench, remove, require
 from bench.nodes import network_of
-from bench.report import Row, percentile
+from bench.report import Row
 from bench.rows_reading import At, growth_rows
 from cli.demo.network import DemoNetwork
 from ledger.network import Member
@@ -37,7 +37,7 @@ from node.service import Node
 from node.submission import prepare
 
 MEMBERS = (4, 10, 25, 50)
-EVENTS = 3  # one after the other, each until it is confirmed
+EVENTS = 5  # one after the other, each until it is confirmed
 # Heads are compared within a tenth of it after the start, and then not before the end.
 PULL_MS = {4: 60_000, 10: 60_000, 25: 150_000, 50: 150_000}
 QUIET = 0.05  # of one core, by all nodes together
@@ -83,8 +83,8 @@ async def _measure(made: DemoNetwork, count: int) -> At:
         await asyncio.sleep(max(0.0, compared - asyncio.get_running_loop().time()))
         await _quiet()
         with garbage_at_leisure():  # as a node's process: else all nodes' objects are searched for each one's garbage
-            await _confirm(nodes, asked, at.figures)
-        _documents(made, next(iter(nodes.values())), at.figures)
+            await _confirm(nodes, asked, at)
+        _documents(made, next(iter(nodes.values())), at)
     return at
 
 
@@ -98,28 +98,26 @@ async def _quiet() -> None:
             busy = (time.process_time() - start) / 3
 
 
-async def _confirm(nodes: dict[str, Node], asked: Counter[str], figures: dict[str, float]) -> None:
+async def _confirm(nodes: dict[str, Node], asked: Counter[str], at: At) -> None:
     """Have one event after the other confirmed while nothing else happens."""
     origins = list(nodes)
     own, consumer = nodes[origins[0]], origins[1]
-    cpu, waited, requests = [], [], []
     for number in range(EVENTS):
         prepared = prepare(load.share(number, consumer), origin=own.origin)
         asked.clear()
         busy, start = time.process_time(), time.perf_counter()
         [(_, state)] = await own.submit((prepared,), wait_confirmed=True)
-        waited.append(1000 * (time.perf_counter() - start))
+        waited = 1000 * (time.perf_counter() - start)
         require(state == "confirmed", "an event that was waited for is confirmed")
         await asyncio.sleep(2.5)  # what the quorum did not need, until everybody knows
-        cpu.append(1000 * (time.process_time() - busy))
-        requests.append(asked.total())
-    figures["cpu_of_all_nodes_per_confirmation_ms"] = percentile(cpu, 0.5)
-    figures["cpu_per_node_per_confirmation_ms"] = percentile(cpu, 0.5) / len(nodes)
-    figures["requests_per_node_per_confirmation"] = percentile(requests, 0.5) / len(nodes)
-    figures["confirmed_after_when_all_share_one_core_ms"] = percentile(waited, 0.5)
+        cpu = 1000 * (time.process_time() - busy)
+        at.take("cpu_of_all_nodes_per_confirmation_ms", cpu)
+        at.take("cpu_per_node_per_confirmation_ms", cpu / len(nodes))
+        at.take("requests_per_node_per_confirmation", asked.total() / len(nodes))
+        at.take("confirmed_after_when_all_share_one_core_ms", waited)
 
 
-def _documents(made: DemoNetwork, node: Node, figures: dict[str, float]) -> None:
+def _documents(made: DemoNetwork, node: Node, at: At) -> None:
     """Time what is done with documents that get longer with the number of members."""
     document = made.document.read_bytes()
     confirmed = node.state.confirmed
@@ -130,20 +128,20 @@ def _documents(made: DemoNetwork, node: Node, figures: dict[str, float]) -> None
     def judge() -> None:
         require(judge_checkpoint(note, node.network).confirmed, "the checkpoint has its quorum")
 
-    figures["network_verify_ms"] = _median_ms(lambda: verify_chain(document, made.fingerprint), 10)
-    figures["checkpoint_judge_ms"] = _median_ms(judge, 30)
-    figures["checkpoint_bytes"] = len(note)
-    figures["network_bytes"] = len(document)
-    figures["proof_parse_ms"] = _median_ms(lambda: parse_proof(proof), 100)
+    at.take("network_verify_ms", *_timed_ms(lambda: verify_chain(document, made.fingerprint), 10))
+    at.take("checkpoint_judge_ms", *_timed_ms(judge, 30))
+    at.take("checkpoint_bytes", len(note))
+    at.take("network_bytes", len(document))
+    at.take("proof_parse_ms", *_timed_ms(lambda: parse_proof(proof), 100))
 
 
-def _median_ms(work: Any, times: int) -> float:
+def _timed_ms(work: Any, times: int) -> list[float]:
     taken = []
     for _ in range(times):
         start = time.perf_counter()
         work()
         taken.append(1000 * (time.perf_counter() - start))
-    return percentile(taken, 0.5)
+    return taken
 
 
 class _Wire(httpx.AsyncBaseTransport):

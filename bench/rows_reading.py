@@ -18,7 +18,7 @@ from bench import load
 from bench.context import Bench, memory_mb, remove, require
 from bench.ledgers import HOPS, Ledger, copy, ledger_of, make_entries, network_in, opened
 from bench.nodes import NodeProcess, log_signer
-from bench.report import Row, Target, percentile, shown
+from bench.report import Row, Target, percentile, ratio_row, shown
 from bench.rows_append import BATCH, NodeHere, append, bodies
 from cli.demo.network import free_ports
 from ledger.entry import SignatureMemory, verify_entries
@@ -37,8 +37,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 LARGEST = 10_000_000  # from BENCH_SCALE=10 on
 TRACES = 300
 PROOFS = 1000
-COLD = 10
-APPENDED = 10  # batches of 1,000, three times
+COLD = 2  # in each round
+APPENDED = 6  # batches of 1,000 in each round
 
 # Growth per tenfold size that needs no words: none, and the logarithm's (log 10^5 is 1.25 times log 10^4), with room
 # for a machine's noise.
@@ -75,9 +75,17 @@ class At:
     """What was measured at one size."""
 
     size: int
-    figures: dict[str, float] = field(default_factory=dict)
+    runs: dict[str, list[float]] = field(default_factory=dict)  # by name; one for what cannot differ from run to run
     disk_bytes: float = 0.0  # for an entry
     entry_bytes: float = 0.0
+
+    def take(self, name: str, *values: float) -> None:
+        """Note one run of something, or several."""
+        self.runs.setdefault(name, []).extend(values)
+
+    def figure(self, name: str) -> float:
+        """Return the median of the runs."""
+        return statistics.median(self.runs[name])
 
 
 _measured: dict[str, list[At]] = {}  # of this run of the bench: several rows are made of it
@@ -89,6 +97,7 @@ def measured(bench: Bench) -> list[At]:
         ledgers = [ledger_of(bench, size) for size in sizes(bench)]
         found = [At(ledger.size) for ledger in ledgers]
         _in_the_node(bench, ledgers, found)
+        _as_processes(bench, ledgers, found)
         for ledger, at in zip(ledgers, found, strict=True):
             _by_themselves(bench, ledger, at)
         _measured[""] = found
@@ -98,7 +107,7 @@ def measured(bench: Bench) -> list[At]:
 def sizes(bench: Bench) -> list[int]:
     """Return the sizes of this run."""
     if bench.scale < 1:
-        return [max(1000, round(size * bench.scale)) for size in SIZES]
+        return [max(1000 << step, round(size * bench.scale)) for step, size in enumerate(SIZES)]
     return [*SIZES, LARGEST] if bench.scale >= 10 else list(SIZES)
 
 
@@ -106,14 +115,16 @@ def reading(bench: Bench) -> list[Row]:
     """Make the rows of traces, proofs, memory and disk, and a line for each operation's growth."""
     found = measured(bench)
     standard = next((one for one in found if one.size == SIZES[-1]), found[-1])
+    small = found[1]  # 100,000 at the standard size
     size = f"{standard.size:,} entries"
     rows = [
         _row("trace-p50", f"trace of a record with {HOPS} hops at {size}, verified: p50", standard, "trace_p50_ms", 5),
         _row("trace-p99", f"trace of a record with {HOPS} hops at {size}, verified: p99", standard, "trace_p99_ms", 20),
-        _grown("trace-growth", "the same trace", found, "trace_p50_ms", 1.3),
+        _grown("trace-growth", "the same trace", found[-2], found[-1], "trace_p50_ms", 1.3),
         _row("proof", f"inclusion proof at {size}", standard, "proof_p50_ms", 1),
         _row("cold-trace", f"suyuan trace from a cold start, at {size}", standard, "cli_trace_ms", 400),
-        _memory(found),
+        _grown("memory", "memory that a node holds, after start and traces", small, found[-1], "own_memory_mb", 1.5),
+        _grown("memory-resident", "the same with mapped files", small, found[-1], "memory_mb", 1.5),
         Row(
             "disk", f"disk per event, all indexes, at {size}", "size of the entry", Target("at most", 1.6),
             standard.disk_bytes / standard.entry_bytes, "×", f"{shown(standard.disk_bytes)} B",
@@ -127,12 +138,12 @@ def growth_rows(found: Sequence[At], of: str = "entries") -> list[Row]:
     """Return a line for each operation: its figures by size, and what it grows by when the size grows tenfold."""
     rows = []
     sizes_shown = " → ".join(f"{one.size:,}" for one in found)
-    for name in found[-1].figures:
-        values = [one.figures[name] for one in found]
+    for name in found[-1].runs:
+        values = [one.figure(name) for one in found]
         row = Row(f"growth-{name}", name, f"{sizes_shown} {of}", unit="× per ten times", grows_by=of)
         row.measured = " → ".join(map(shown, values))
         row.figure = growth([one.size for one in found], values)
-        row.runs = [{"size": one.size, "figure": value} for one, value in zip(found, values, strict=True)]
+        row.runs = [{"size": one.size, "figure": one.figure(name), "runs": one.runs[name]} for one in found]
         row.note = shape_of(name, steepest([one.size for one in found], values))
         rows.append(row)
     return rows
@@ -167,27 +178,17 @@ def shape_of(name: str, grown: float) -> str:
 
 
 def _row(name: str, what: str, at: At, figure: str, limit: float) -> Row:
-    row = Row(name, what, target=Target("at most", limit, "ms"), unit="ms", figure=at.figures[figure])
-    row.measured = f"{shown(at.figures[figure])} ms"
+    row = Row(name, what, target=Target("at most", limit, "ms"), unit="ms", figure=at.figure(figure))
+    row.measured = f"{shown(at.figure(figure))} ms"
+    row.runs = [{"measured": value} for value in at.runs[figure]]
     return row
 
 
-def _grown(name: str, what: str, found: Sequence[At], figure: str, limit: float, since: At | None = None) -> Row:
-    before, after = (since or found[-2]), found[-1]
+def _grown(name: str, what: str, before: At, after: At, figure: str, limit: float) -> Row:
+    """Judge by how much a figure is greater at one size than at another; all sizes took turns."""
     row = Row(name, f"{what}, at {after.size:,} entries", f"the same at {before.size:,}", Target("at most", limit))
-    row.figure = after.figures[figure] / before.figures[figure]
-    unit = figure.rpartition("_")[2].upper() if figure.endswith("mb") else "ms"
-    row.measured = f"{shown(after.figures[figure])} {unit}"
-    row.yardstick = f"{shown(before.figures[figure])} {unit}"
-    return row
-
-
-def _memory(found: Sequence[At]) -> Row:
-    """Judge what the node itself holds, and show beside it all that is resident (bench/README.md says why)."""
-    row = _grown("memory", "memory that a node holds, after start and traces", found, "own_memory_mb", 1.5, found[1])
-    row.measured += f" ({shown(found[-1].figures['memory_mb'])} MB with mapped files)"
-    row.yardstick += f" ({shown(found[1].figures['memory_mb'])} MB)"
-    return row
+    pairs = list(zip(after.runs[figure], before.runs[figure], strict=True))
+    return ratio_row(row, pairs, unit="MB" if figure.endswith("mb") else "ms")
 
 
 def _in_the_node(bench: Bench, ledgers: Sequence[Ledger], found: Sequence[At]) -> None:
@@ -198,14 +199,14 @@ def _in_the_node(bench: Bench, ledgers: Sequence[Ledger], found: Sequence[At]) -
             require(ledger.records, "the ledger has records that have gone all their way")
             start = time.perf_counter()
             readers.append(_Reader(bench, ledger, *stack.enter_context(opened(ledger))))
-            at.figures["open_ms"] = 1000 * (time.perf_counter() - start)
+            at.take("open_ms", 1000 * (time.perf_counter() - start))
         stack.enter_context(garbage_at_leisure())  # as in a node; else its pauses would grow with the bench
         for number in range(bench.rounds):
             bench.say(f"reading at {', '.join(f'{one.size:,}' for one in ledgers)} entries, round {number + 1}")
             for reader in readers:
                 reader.round()
         for reader, at in zip(readers, found, strict=True):
-            at.figures |= reader.figures()
+            reader.tell(at)
 
 
 class _Reader:
@@ -236,13 +237,11 @@ class _Reader:
         for name, work, times in self._jobs:
             self._taken[name].append(_timed(work, times))
 
-    def figures(self) -> dict[str, float]:
-        """Return the medians of all rounds."""
-        return {
-            f"{name}_p{round(100 * share)}_ms": statistics.median(percentile(one, share) for one in rounds)
-            for name, rounds in self._taken.items()
-            for share in (0.5, 0.99)
-        }
+    def tell(self, at: At) -> None:
+        """Note what each round took."""
+        for name, rounds in self._taken.items():
+            for share in (0.5, 0.99):
+                at.take(f"{name}_p{round(100 * share)}_ms", *(percentile(one, share) for one in rounds))
 
     def _history(self) -> History:
         return History(self._store, self._states, self._network, rows=self._rows, signatures=self._signatures)
@@ -275,13 +274,12 @@ class _Reader:
 
 def _by_themselves(bench: Bench, ledger: Ledger, at: At) -> None:
     """Measure what takes a process, or changes the store, at one size."""
-    bench.say(f"a node at {ledger.size:,} entries")
-    _own_process(bench, ledger, at.figures)
-    _writing(bench, ledger, at.figures)
+    bench.say(f"writing at {ledger.size:,} entries")
+    _writing(bench, ledger, at)
     with opened(ledger) as (store, _, _):
         at.disk_bytes = store.approximate_bytes() / ledger.size
     at.entry_bytes = ledger.entry_bytes / ledger.size
-    at.figures["disk_per_byte_of_entries"] = at.disk_bytes / at.entry_bytes
+    at.take("disk_per_byte_of_entries", at.disk_bytes / at.entry_bytes)
 
 
 def _nothing_remembered() -> tuple[MiddleRows, SignatureMemory]:
@@ -307,24 +305,31 @@ def _timed(work: Callable[[int], None], times: int) -> list[float]:
     return taken
 
 
-def _own_process(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
-    """Run a node on a copy of the ledger: its start, its memory, and the command that asks it."""
+def _as_processes(bench: Bench, ledgers: Sequence[Ledger], found: Sequence[At]) -> None:
+    """Measure what takes a process: all sizes in turns, round by round."""
+    for number in range(bench.rounds):
+        bench.say(f"nodes at {', '.join(f'{one.size:,}' for one in ledgers)} entries, round {number + 1}")
+        for ledger, at in zip(ledgers, found, strict=True):
+            _own_process(bench, ledger, at, number)
+
+
+def _own_process(bench: Bench, ledger: Ledger, at: At, number: int) -> None:
+    """Run a node on a fresh copy of the ledger: its start, its memory, and the command that asks it."""
     here = copy(ledger, bench.folder("reading") / "ledger")
     [port] = free_ports(1)
     node = NodeProcess(here.home, here.token, port=port)
     try:
         start = time.perf_counter()
         node.start(ready=False)
-        figures["node_start_ms"] = 1000 * (time.perf_counter() - start)
-        figures["memory_at_start_mb"] = memory_mb(node.pid)
-        for number in range(min(TRACES, bench.count(TRACES, least=40))):
-            record = here.records[number % len(here.records)]
+        at.take("node_start_ms", 1000 * (time.perf_counter() - start))
+        at.take("memory_at_start_mb", memory_mb(node.pid))
+        for trace in range(min(TRACES, bench.count(TRACES, least=40))):
+            record = here.records[trace % len(here.records)]
             answer = node.client.get(f"/v1/records/{record}/trace").raise_for_status().json()
             require(answer["record"] == record, "the node answers with the trace")
-        figures["own_memory_mb"] = memory_mb(node.pid, "RssAnon")
-        figures["memory_mb"] = memory_mb(node.pid)
-        taken = [_cold(here, port, number) for number in range(COLD if bench.scale >= 1 else 3)]
-        figures["cli_trace_ms"] = statistics.median(taken)
+        at.take("own_memory_mb", memory_mb(node.pid, "RssAnon"))
+        at.take("memory_mb", memory_mb(node.pid))
+        at.take("cli_trace_ms", *(_cold(here, port, COLD * number + one) for one in range(COLD)))
     finally:
         node.stop()
         remove(here.folder)
@@ -341,36 +346,35 @@ def _cold(ledger: Ledger, port: int, number: int) -> float:
     return passed
 
 
-def _writing(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+def _writing(bench: Bench, ledger: Ledger, at: At) -> None:
     """Append to a copy of the ledger, and take a peer's entries into it."""
     here = copy(ledger, bench.folder("writing") / "ledger")
     try:
-        asyncio.run(_write(bench, here, figures))
+        asyncio.run(_write(bench, here, at))
     finally:
         remove(here.folder)
 
 
-async def _write(bench: Bench, ledger: Ledger, figures: dict[str, float]) -> None:
+async def _write(bench: Bench, ledger: Ledger, at: At) -> None:
     network = network_in(ledger)
     count = bench.count(APPENDED, least=2)
     consumer = network.departments["tax"].origin
     async with NodeHere(network) as node:
-        times = []
-        for turn in range(3):
+        for turn in range(bench.rounds):
             first = ledger.events + turn * count * BATCH
             values = bodies(consumer, count, first)
             start = time.perf_counter()
             await append(node, values)
-            times.append((time.perf_counter() - start) / (count * BATCH) * 1e6)
-        figures["append_us"] = statistics.median(times)
-        figures["mirror_us"] = await asyncio.to_thread(_mirror, node, network.departments["tax"], ledger, count)
+            at.take("append_us", (time.perf_counter() - start) / (count * BATCH) * 1e6)
+        for turn in range(bench.rounds):
+            first = 2 * ledger.events + 10**9 + turn * count * BATCH
+            at.take("mirror_us", await asyncio.to_thread(_mirror, node, network.departments["tax"], first, count))
 
 
-def _mirror(node: Any, department: Any, ledger: Ledger, count: int) -> float:
+def _mirror(node: Any, department: Any, first: int, count: int) -> float:
     """Verify and store entries of a peer's log, as the mirror does once it has them; microseconds for each."""
     skey = log_signer(department.home).skey
     state = node.states[department.origin]
-    first = 2 * ledger.events + 10**9
     raws_of = []
     ahead = state
     for number in range(count):

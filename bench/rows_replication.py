@@ -114,11 +114,8 @@ def backlog(bench: Bench) -> list[Row]:
         "backlog-memory", f"the most memory of that node while it catches up {large:,} entries",
         f"the same with {small:,}", Target("at most", 1.5),
     )  # fmt: skip
-    peak, base = (statistics.median(one.peak_mb for one in runs) for runs in (much, little))
-    more = statistics.median(one.peak_mb - one.idle_mb for one in much)
-    memory.figure = peak / base
-    memory.measured = f"{shown(peak)} MB, {shown(more)} MB more than idle"
-    memory.yardstick = f"{shown(base)} MB"
+    ratio_row(memory, [(one.peak_mb, other.peak_mb) for one, other in zip(much, little, strict=True)], unit="MB")
+    memory.measured += f", {shown(statistics.median(one.peak_mb - one.idle_mb for one in much))} MB more than idle"
     return [ratio_row(row, ratios, unit="entries/s"), memory]
 
 

@@ -46,6 +46,19 @@ def test_a_row_has_its_ratio_its_yardstick_and_its_verdict(tmp_path: Path) -> No
 
 
 @pytest.mark.timeout(SECONDS_MAX)
+def test_what_is_read_is_measured_at_each_size_in_turns_and_every_run_is_kept(tmp_path: Path) -> None:
+    said = run(tmp_path, "reading", "--rounds", "1")
+    assert said.returncode == 0, said.stdout + said.stderr
+    rows = rows_of(tmp_path)
+    assert [one["size"] for one in rows["growth-trace_p50_ms"]["runs"]] == [1000, 2000, 4000]
+    assert len(rows["growth-cli_trace_ms"]["runs"][-1]["runs"]) == 2
+    for name in ("trace-growth", "memory", "memory-resident"):
+        [pair] = rows[name]["runs"]
+        assert rows[name]["figure"] == pytest.approx(pair["measured"] / pair["yardstick"])
+    assert rows["memory"]["runs"][0]["measured"] < rows["memory-resident"]["runs"][0]["measured"]
+
+
+@pytest.mark.timeout(SECONDS_MAX)
 def test_what_is_not_installed_is_named_and_the_rest_is_measured(tmp_path: Path) -> None:
     said = run(tmp_path, "replication", "--rounds", "1", PATH=str(tmp_path))
     assert said.returncode == 0, said.stderr
