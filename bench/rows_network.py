@@ -16,9 +16,9 @@ from ledger.encoding import parse_time
 NODES = 4
 LIGHT_EVENTS = 60  # of one run, at scale 1
 LIGHT_SECONDS = 0.12  # between two of them, on average: eight events a second
-FULL_BATCHES = 40  # of one node in one run, at scale 1
-FULL_BATCH = 200
-FULL_CONNECTIONS = 2
+FULL_BATCHES = 16  # of one node in one run, at scale 1
+FULL_BATCH = 500  # as in http-batch, and as many connections
+FULL_CONNECTIONS = 4
 DRAIN_SECONDS_MAX = 120.0
 
 
@@ -108,7 +108,7 @@ def _full(bench: Bench, nodes: Sequence[NodeProcess], batches: int, first: int) 
         wanted = before[node.origin] + events
         _wait_confirmed(node, node.origin, wanted)
     passed = time.perf_counter() - start
-    synced(len(nodes) * batches // FULL_CONNECTIONS, "full-load, one for the two connections of each node")
+    synced(len(nodes) * batches // FULL_CONNECTIONS, "full-load, one for the four connections of each node")
     _agree(nodes, {origin: size + events for origin, size in before.items()})
     return len(nodes) * events / passed
 
