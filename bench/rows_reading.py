@@ -207,6 +207,7 @@ def _in_the_node(bench: Bench, ledgers: Sequence[Ledger], found: Sequence[At]) -
                 reader.round()
         for reader, at in zip(readers, found, strict=True):
             reader.tell(at)
+    bench.asserted(f"every trace has its {HOPS} hops, verified, and no gap; every proof and page is whole")
 
 
 class _Reader:
