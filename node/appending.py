@@ -2,7 +2,8 @@
 
 part 1   chain │ ···sign··· │ grow
 part 2         │ chain │ ···sign··· │ grow
-part 3                 │ chain      │ ···sign··· │ grow        with two processes that sign
+part 3                 │ chain │····│ ···sign··· │ grow        with two processes that sign
+part 4                         │ chain │····│ ···sign··· │ grow
 """
 
 from collections import deque
@@ -50,7 +51,7 @@ class Appending:
     """What a round takes, as it is put behind the log."""
 
     def __init__(self, round_: Admission, signatories: Signatories, *, time: int) -> None:
-        """Begin to sign as many parts as can be signed at one time; :meth:`finish` must follow."""
+        """Give to those who sign as many parts as they take; :meth:`finish` must follow."""
         self.time = time
         self.leaves: list[bytes] = []  # of the entries
         self._state = round_.own
@@ -59,7 +60,7 @@ class Appending:
         self._next = next(self._parts, None)
         self._under_way: deque[_Part] = deque()
         try:
-            while len(self._under_way) < signatories.at_once and self._next is not None:
+            while len(self._under_way) < signatories.in_line and self._next is not None:
                 self._sign()
         except BaseException:
             self._hear_out()

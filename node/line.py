@@ -8,13 +8,16 @@ import gc
 import hashlib
 import pickle
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedRWPair
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, cast
 
 BUFFER_BYTES = 256 * 1024  # of the line, each way: a piece of a backlog is a megabyte
+SENT_BYTES = 1024 * 1024  # and not yet read by the other side
 GARBAGE_MIN = 100_000  # objects between two searches for cycles, of which such work makes none
 
 
@@ -27,11 +30,14 @@ def files_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
+_END: Final = object()  # of the line
+
 BUILD: Final = files_of(Path(__file__).parent.parent)  # as of now: an upgrade may come while the node runs
 
 
 def stream_of(line: socket.socket) -> BufferedRWPair:
     """Return the line as values are sent and received over it."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_BYTES)  # or as much as the system allows
     return cast("BufferedRWPair", line.makefile("rwb", BUFFER_BYTES))
 
 
@@ -51,10 +57,25 @@ def receive(stream: BufferedRWPair) -> object:
 
 
 def serve(line: int, answer: Callable[[object], object]) -> None:
-    """Answer the values that come over ``line``, a socket, until it is closed."""
+    """Answer the values that come over ``line``, a socket, until it is closed, each after the one before.
+
+    They are read while earlier ones are worked out: whoever sends several never waits for one who waits for him.
+    """
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN)
+    values: SimpleQueue[object] = SimpleQueue()  # as many as the other side has sent and not heard of
     with socket.socket(fileno=line) as both, stream_of(both) as stream, suppress(EOFError, OSError):
         send(stream, BUILD)
+        threading.Thread(target=_read, args=(stream, values), daemon=True).start()
+        while (value := values.get()) is not _END:
+            send(stream, answer(value))
+
+
+def _read(stream: BufferedRWPair, values: "SimpleQueue[object]") -> None:
+    try:
         while True:
-            send(stream, answer(receive(stream)))
+            values.put(receive(stream))
+    except (EOFError, OSError, pickle.UnpicklingError):  # the last one where it ends within a value
+        pass
+    finally:
+        values.put(_END)

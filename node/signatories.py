@@ -11,6 +11,7 @@ answer, the texts are signed here: the same texts at the same places, so that no
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import cast
@@ -28,6 +29,7 @@ ANSWER_SECONDS_MAX = 10.0  # for a round, which takes a tenth of a second; meanw
 IDLE_SECONDS = 20.0  # with so few events that no process would be started; then they end
 EVENTS_MIN = 5_000  # within IDLE_SECONDS: then processes are started
 ROUND_MIN = 64  # events; fewer are signed here: sending them takes longer than is won
+IN_LINE = 3  # parts that one process has: one that it signs, those that it signs next or has signed
 LOST_MAX = 3  # processes; after that the node signs itself until it is started again, for something is wrong here
 
 
@@ -41,7 +43,7 @@ class Signatories:
         self._workers: list[Worker] = []
         self._reader: Worker | None = None  # recognises batches
         self._reading = threading.Lock()
-        self._asked: set[Worker] = set()  # who has a part, and was not heard yet
+        self._asked: Counter[Worker] = Counter()  # parts that each has, and was not heard of yet
         self._lost = 0
         self._signed = 0  # events since the last look, in parts that a process would be asked for
         self._starter: ThreadPoolExecutor | None = None
@@ -59,19 +61,24 @@ class Signatories:
         """How many parts of a round can be signed at one time."""
         return max(len(self._workers), 1)
 
+    @property
+    def in_line(self) -> int:
+        """How many parts of a round can be given to those who sign."""
+        return max(IN_LINE * len(self._workers), 1)
+
     def begin(self, signer: SigningKey, texts: Sequence[bytes]) -> Callable[[], Signed]:
         """Have chained texts signed, and return what waits for the entries; the writer's thread only.
 
-        A process has one part at a time. What waits must be called once, or the process is not asked again.
+        What waits must be called once, in the order of the parts, or a process is not asked again.
 
         Raises, when waiting:
             LedgerError: the device or process that has the key does not sign now.
         """
         self._signed += len(texts) if len(texts) >= ROUND_MIN else 0
-        free = next((worker for worker in self._workers if worker not in self._asked), None)
-        if free is None or not isinstance(signer, Signer) or len(texts) < ROUND_MIN:
+        free = min(self._workers, key=self._asked.__getitem__, default=None)
+        if free is None or self._asked[free] >= IN_LINE or not isinstance(signer, Signer) or len(texts) < ROUND_MIN:
             return lambda: sign(signer, texts, pool=self._pool)
-        self._asked.add(free)
+        self._asked[free] += 1
         free.tell(Request(signer, texts))
         return lambda: self._heard(free, texts) or sign(signer, texts, pool=self._pool)
 
@@ -113,7 +120,9 @@ class Signatories:
 
     def _heard(self, worker: Worker, texts: Sequence[bytes]) -> Signed | None:
         """Return what a process gave for ``texts``; None where it is lost, or gave something else."""
-        self._asked.discard(worker)
+        self._asked[worker] -= 1
+        if not self._asked[worker]:
+            del self._asked[worker]
         try:
             signed = worker.hear()
         except WorkerLostError as error:

@@ -70,12 +70,12 @@ class Worker:
         return self.hear()
 
     def tell(self, value: object) -> None:
-        """Send a value; :meth:`hear` must follow, and says what became of it."""
+        """Send a value, also while others are worked out; :meth:`hear` must follow, and says what became of it."""
         with suppress(OSError, ValueError):  # why not, is heard
             line.send(self._stream, value)
 
     def hear(self) -> object:
-        """Wait for what the value comes to that was sent last.
+        """Wait for what the value comes to that was sent first of those whose answer was not heard.
 
         Raises:
             WorkerLostError: the process has died, or does not answer.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -68,9 +69,9 @@ async def test_processes_come_when_much_is_signed_and_sign_as_the_node_does(crew
     assert len(set(pids)) == crew.at_once == 2
     for count in (ROUND_MIN, ROUND_MIN + 1, len(TEXTS)):
         assert crew.begin(KEY, TEXTS[:count])() == sign(KEY, TEXTS[:count])
-    waits = [crew.begin(KEY, TEXTS[: ROUND_MIN + number]) for number in range(4)]  # two more than there are processes
-    for number in (3, 1, 0, 2):
-        assert waits[number]() == sign(KEY, TEXTS[: ROUND_MIN + number])
+    waits = [crew.begin(KEY, TEXTS[: ROUND_MIN + number]) for number in range(crew.in_line + 1)]  # the last one: here
+    for number, wait in enumerate(waits):
+        assert wait() == sign(KEY, TEXTS[: ROUND_MIN + number])
     other = B.keys.log  # a key that has followed another one
     assert crew.begin(other, TEXTS)() == sign(other, TEXTS)
     assert crew.pids == pids
@@ -119,6 +120,40 @@ async def test_when_a_process_is_lost_its_texts_are_signed_here_and_it_is_told(
     assert not is_up(first)
     assert [(line["event"], line["code"]) for line in logs] == [("signing goes on without a process", "worker_lost")]
     assert crew.begin(KEY, TEXTS)() == sign(KEY, TEXTS)
+
+
+async def test_with_a_process_all_its_parts_are_lost_signed_here_and_told_once(crew: Signatories) -> None:
+    first, second = await started(crew)
+    os.kill(first, signal.SIGSTOP)
+    with capture_logs() as logs:
+        waits = [crew.begin(KEY, TEXTS[: ROUND_MIN + number]) for number in range(crew.in_line)]
+        os.kill(first, signal.SIGKILL)
+        for number, wait in enumerate(waits):
+            assert wait() == sign(KEY, TEXTS[: ROUND_MIN + number])
+    assert crew.pids == [second]
+    assert not crew._asked
+    assert [line["code"] for line in logs] == ["worker_lost"]
+
+
+async def test_parts_of_any_length_are_given_before_the_first_one_is_heard(crew: Signatories) -> None:
+    long = chain(
+        open_chain(A.origin, LAW.network.text.encode()), [canonical_json({"x": "y" * 60_000}).encode()] * ROUND_MIN,
+        time=NOW_MS,
+    )[0]  # fmt: skip
+    pids = await started(crew)
+    waits = [crew.begin(KEY, long) for _ in range(crew.in_line)]  # 4 MB each, both ways: more than any line holds
+    expected = sign(KEY, long)
+    assert all(wait() == expected for wait in waits)
+    assert crew.pids == pids
+
+
+@pytest.mark.parametrize("last", [b"", b"\x80\x05\x95"])
+async def test_a_process_ends_with_its_line_also_within_a_value(crew: Signatories, last: bytes) -> None:
+    await started(crew)
+    worker = crew._workers[0]
+    worker._line.sendall(last)
+    worker._line.shutdown(socket.SHUT_WR)
+    assert await asyncio.to_thread(worker._process.wait, 10) == 0
 
 
 @pytest.mark.parametrize("wrong", [None, Signed([], []), Signed([b"other"] * 65, [bytes(32)] * 65)])
