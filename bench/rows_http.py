@@ -1,5 +1,6 @@
 """Append over HTTP: batches, and single events beside PostgreSQL."""
 
+import itertools
 import statistics
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ BATCHES = 80  # of one run, at scale 1
 BATCH_CONNECTIONS = 4
 SINGLES = 8_000  # of one run, at scale 1
 WARM_UP = 300
+_numbers = itertools.count(10**8, 10**4)  # of first events
 ONE_BY_ONE = 100
 POSTGRES_SECONDS = 3.0
 
@@ -163,10 +165,13 @@ def _sent(bench: Bench, node: NodeProcess, requests: Load, batches: int) -> floa
 
 
 def one_by_one(bench: Bench, node: NodeProcess, consumer: str, what: str) -> None:
-    """Record some events one after the other: each answer takes a synced write of its own, whatever else syncs."""
+    """Record some events one after the other: each answer takes a synced write of its own, whatever else syncs.
+
+    They are new ones at each call: a node whose peers have given back what it recorded before would write nothing.
+    """
     synced = bench.syncs()
     requests = Load(
-        port=node.port, token=node.token, consumer=consumer, connections=1, requests=ONE_BY_ONE, first=10**8
+        port=node.port, token=node.token, consumer=consumer, connections=1, requests=ONE_BY_ONE, first=next(_numbers)
     )
     report = requests.run()
     require(report["answered"] == ONE_BY_ONE, f"all {ONE_BY_ONE} events were answered with 201: {report}")

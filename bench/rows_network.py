@@ -14,7 +14,7 @@ from bench.rows_http import one_by_one
 from ledger.encoding import parse_time
 
 NODES = 4
-LIGHT_EVENTS = 60  # of one run, at scale 1
+LIGHT_EVENTS = 40  # of one run, at scale 1
 LIGHT_SECONDS = 0.12  # between two of them, on average: eight events a second
 FULL_BATCHES = 16  # of one node in one run, at scale 1
 FULL_BATCH = 500  # as in http-batch, and as many connections

@@ -38,7 +38,7 @@ LARGEST = 10_000_000  # from BENCH_SCALE=10 on
 TRACES = 300
 PROOFS = 1000
 COLD = 2  # in each round
-APPENDED = 6  # batches of 1,000 in each round
+APPENDED = 4  # batches of 1,000 in each round
 
 # Growth per tenfold size that needs no words: none, and the logarithm's (log 10^5 is 1.25 times log 10^4), with room
 # for a machine's noise.

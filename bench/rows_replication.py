@@ -98,10 +98,10 @@ def backlog(bench: Bench) -> list[Row]:
     ratios: list[tuple[float, float]] = []
     much: list[Caught] = []
     with _Source(bench, large) as source:
-        before = bench.bare.verify_on_two(bench.seconds(2.0))
+        before = bench.bare.verify_on_two(bench.seconds(1.0))
         for _ in range(bench.rounds):
             much.append(source.catch_up())
-            after = bench.bare.verify_on_two(bench.seconds(2.0))
+            after = bench.bare.verify_on_two(bench.seconds(1.0))
             ratios.append((much[-1].rate, (before + after) / 2))
             before = after
     bench.asserted(flipped_entries(bench))
