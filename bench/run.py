@@ -1,7 +1,7 @@
 """Measure this machine: make bench, or python bench/run.py with the names of rows.
 
 make bench                       every row at the standard size, in less than 15 minutes
-make bench ARGS='append trace'   these rows
+make bench ARGS='append proof'   these rows
 BENCH_SCALE=10 make bench        ten times as many events; rows that grow go up to 10 million
 make bench ARGS=--list           what there is
 """

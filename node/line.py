@@ -67,8 +67,12 @@ def serve(line: int, answer: Callable[[object], object]) -> None:
     with socket.socket(fileno=line) as both, stream_of(both) as stream, suppress(EOFError, OSError):
         send(stream, BUILD)
         threading.Thread(target=_read, args=(stream, values), daemon=True).start()
-        while (value := values.get()) is not _END:
-            send(stream, answer(value))
+        try:
+            while (value := values.get()) is not _END:
+                send(stream, answer(value))
+        finally:  # also where there is no answer: who reads holds the stream, and the other side waits for its end
+            with suppress(OSError):
+                both.shutdown(socket.SHUT_RDWR)
 
 
 def _read(stream: BufferedRWPair, values: "SimpleQueue[object]") -> None:

@@ -397,6 +397,21 @@ def over_tls(tmp_path: Path, name: str, law: Any = None) -> Iterator[str]:
 # Running.
 
 
+@pytest.fixture
+def _own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a test set up logging as a node's process does; no logger of this process keeps that for ever."""
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
+
+
+@pytest.mark.usefixtures("_own_logging")
 def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [True, False]
     nodes: list[Node] = []
@@ -413,12 +428,8 @@ def test_running_a_node_serves_it_until_it_is_told_to_stop(tmp_path: Path, monke
 
     home = make_home(tmp_path, A, lone_law(), log_format="json", log_level="error")
     monkeypatch.setattr(Server, "run", run)
-    try:
-        assert serve.run(home) == 0
-        assert serve.run(home) == 2
-    finally:
-        structlog.reset_defaults()
-        logging.basicConfig(force=True)
+    assert serve.run(home) == 0
+    assert serve.run(home) == 2
     assert [node.store.closed for node in nodes] == [True, True]
     assert min(frozen) > 10_000  # objects that no later search for cycles looks at
     assert [one[0] for one in thresholds] == [serve.GARBAGE_OBJECTS_MIN] * 2
@@ -456,16 +467,13 @@ def test_a_certificate_that_cannot_be_used_is_a_mistake_in_the_settings(
     Node(load_foundation(home)).store.close()  # the store was given back
 
 
+@pytest.mark.usefixtures("_own_logging")
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_logs_go_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
     home = make_home(tmp_path, A, lone_law(), log_format=form)
-    try:
-        configure_logging(home.settings)
-        structlog.get_logger("test").info("an event", number=1)
-        structlog.get_logger("test").debug("a detail")
-    finally:
-        structlog.reset_defaults()
-        logging.basicConfig(force=True)
+    configure_logging(home.settings)
+    structlog.get_logger("test").info("an event", number=1)
+    structlog.get_logger("test").debug("a detail")
     said = capsys.readouterr()
     assert said.out == ""
     assert "an event" in said.err

@@ -22,6 +22,7 @@ from node.history import read_entries
 from node.service import Node
 from node.signatories import EVENTS_MIN, LOST_MAX, ROUND_MIN, Signatories
 from node.signing import Signed, sign
+from node.worker import Worker, WorkerLostError
 
 A, B = parties(2)
 LAW = paper([A, B])
@@ -154,6 +155,13 @@ async def test_a_process_ends_with_its_line_also_within_a_value(crew: Signatorie
     worker._line.sendall(last)
     worker._line.shutdown(socket.SHUT_WR)
     assert await asyncio.to_thread(worker._process.wait, 10) == 0
+
+
+async def test_a_process_that_finds_no_answer_ends_at_once_and_keeps_nobody_waiting() -> None:
+    worker = Worker("signing", seconds_max=60)
+    with pytest.raises(WorkerLostError, match="EOFError"):
+        await asyncio.to_thread(worker.ask, "no request")
+    assert not is_up(worker.pid)
 
 
 @pytest.mark.parametrize("wrong", [None, Signed([], []), Signed([b"other"] * 65, [bytes(32)] * 65)])
