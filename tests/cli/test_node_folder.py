@@ -116,7 +116,8 @@ def test_a_network_with_another_fingerprint_is_not_joined(home: Path, suyuan: An
     assert suyuan("init", home, "--network", network.document, "--fingerprint", "0" * 64).code == 1
 
 
-def test_a_node_without_network_does_not_run(home: Path, suyuan: Any) -> None:
+def test_a_node_without_network_does_not_run(home: Path, suyuan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.serve.configure_logging", lambda _: None)  # which would hold for every test after it
     ran = suyuan("run", "--config", home)
     assert ran.code == 2
     assert "no network is joined yet" in ran.err
